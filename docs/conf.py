@@ -1,0 +1,153 @@
+"""Configuration of the report, for Sphinx 8.2 to 9."""
+
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pypandoc
+
+from normstudy.recipes import report_data
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))  # for gallery_hooks
+# nbsphinx looks for pandoc on the PATH, where its wheel does not put it
+os.environ["PATH"] = f"{Path(pypandoc.get_pandoc_path()).parent}{os.pathsep}{os.environ['PATH']}"
+
+project = "normstudy"
+author = "the normstudy authors"
+copyright = f"2026, {author}"
+release = version = metadata.version("normstudy")
+
+extensions = [
+    "myst_parser",
+    "nbsphinx",
+    "notfound.extension",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "sphinx_sitemap",
+    "sphinxcontrib.bibtex",
+    "sphinxext.opengraph",
+    "gallery_hooks",
+]
+# without these the gallery's generated notebooks would replace its executed pages
+exclude_patterns = [
+    "_build",
+    "auto_examples/**.ipynb",
+    "auto_examples/**.py",
+    "**.ipynb_checkpoints",
+    "sg_execution_times.rst",
+]
+templates_path = ["_templates"]
+nitpicky = True
+numfig = True
+default_role = "py:obj"
+highlight_language = "python"
+
+# -- the pages of the report: examples/ ----------------------------------------------------------
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "nested_sections": False,
+    "within_subsection_order": "FileNameSortKey",
+    "image_scrapers": ("gallery_hooks.figure_scraper",),
+    "reset_modules": ("matplotlib", "gallery_hooks.reset"),
+    "run_stale_examples": False,  # gallery_hooks decides
+    "abort_on_example_error": False,
+    "ignore_repr_types": r"matplotlib\.|builtins\.list",
+    "remove_config_comments": True,
+    "show_signature": False,
+    "min_reported_time": 1e9,
+    "write_computation_times": False,
+    "default_thumb_file": str(DOCS / "_static" / "logo.svg"),
+    "doc_module": ("normstudy",),
+    "backreferences_dir": "api/generated/backreferences",
+    "inspect_global_variables": True,
+    "reference_url": {"normstudy": None},
+}
+nbsphinx_execute = "always"  # from published runs that takes seconds, and no output goes stale
+nbsphinx_requirejs_path = ""
+nbsphinx_widgets_path = ""
+html_sourcelink_suffix = ""
+
+# -- API reference -------------------------------------------------------------------------------
+
+autosummary_generate = True
+autosummary_ignore_module_all = False
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+add_module_names = False
+python_maximum_signature_line_length = 88
+numpydoc_show_class_members = False
+# Inventories in plain text, one line for each name that the report links to: no download.
+intersphinx_mapping = {
+    name: (url, (None, f"_inv/{name}.txt"))
+    for name, url in {
+        "matplotlib": "https://matplotlib.org/stable/",
+        "numpy": "https://numpy.org/doc/stable/",
+        "python": "https://docs.python.org/3/",
+        "torch": "https://docs.pytorch.org/docs/stable/",
+        "torchvision": "https://docs.pytorch.org/vision/stable/",
+    }.items()
+}
+
+# -- citations and mathematics -------------------------------------------------------------------
+
+bibtex_bibfiles = ["references.bib"]
+bibtex_reference_style = "author_year"
+mathjax_path = "mathjax/tex-chtml.js"  # gallery_hooks puts it there
+mathjax3_config = {
+    # nbsphinx would read every dollar sign of every page as mathematics
+    "options": {"ignoreHtmlClass": "tex2jax_ignore|mathjax_ignore|document|bd-article|content"},
+    "tex": {"macros": {"E": r"\operatorname{E}", "Var": r"\operatorname{Var}"}},
+}
+
+# -- HTML ----------------------------------------------------------------------------------------
+
+html_theme = "pydata_sphinx_theme"
+html_title = "normstudy"
+html_baseurl = "https://normstudy.github.io/normstudy/"
+html_static_path = ["_static"]
+html_css_files = ["normstudy.css"]
+html_logo = html_favicon = "_static/logo.svg"
+html_show_sphinx = False
+html_copy_source = True
+html_theme_options = {
+    "logo": {"text": "normstudy", "alt_text": "normstudy, to the start page"},
+    "icon_links": [
+        {
+            "name": "Source code",
+            "url": "https://github.com/normstudy/normstudy",
+            "icon": "fa-brands fa-github",
+        }
+    ],
+    "navbar_align": "left",
+    "header_links_before_dropdown": 7,
+    "show_toc_level": 2,
+    "secondary_sidebar_items": {"**": ["page-toc", "sg_download_links", "sourcelink"]},
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+html_sidebars = {name: [] for name in ("index", "404", "notation", "changelog", "contributing")}
+if report_data() == "digits":
+    html_theme_options["announcement"] = (
+        "This report shows scikit-learn's small digits, not CIFAR-10: "
+        "its numbers stand for no published result."
+    )
+
+copybutton_exclude = ".linenos, .gp, .go"
+notfound_urls_prefix = "/normstudy/"
+ogp_site_url = html_baseurl
+ogp_social_cards = {"enable": False}  # they would be drawn for every page at every build
+sitemap_url_scheme = "{link}"
+sitemap_excludes = ["404.html", "genindex.html", "py-modindex.html", "search.html"]

@@ -1,0 +1,184 @@
+"""What the report adds to Sphinx: figures with captions and a dark twin, and honest caches.
+
+A Sphinx extension. The functions that ``conf.py`` names by string are pickled with the
+configuration, which a function object would not survive.
+"""
+
+import gc
+import hashlib
+import os
+import random
+import shutil
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from docutils import nodes
+from docutils.parsers.rst import directives
+from matplotlib.artist import Artist
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from PIL import Image
+from sphinx.application import Sphinx
+from sphinx.directives.patches import Figure as FigureDirective
+
+DOCS = Path(__file__).parent
+STAMP = DOCS / "auto_examples" / "fingerprint.txt"
+PIXEL_RATIO = 2  # image pixels to one CSS pixel, so that lines stay sharp on dense screens
+DARK_INK, DARK_PAPER = 0.90, 0.10  # what black and white become in dark mode
+
+
+def figure_scraper(_block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
+    """Save every open figure twice, light and dark, and write the directive that shows it.
+
+    Sphinx-Gallery calls it after each block of an example. A figure brings its name, caption and
+    alternative text along in ``figure.normstudy`` (see ``normstudy.figures.describe``).
+
+    Raises
+    ------
+    ValueError
+        When a figure lacks one of the three: no picture of the report goes unexplained.
+    """
+    pieces = []
+    for number in plt.get_fignums():
+        figure = plt.figure(number)
+        words = getattr(figure, "normstudy", {})
+        if missing := [key for key in ("name", "caption", "alt") if not words.get(key)]:
+            raise ValueError(
+                f"{block_vars['src_file']}: figure {number} has no {' and no '.join(missing)}. "
+                "Give every figure all three with normstudy.figures.describe(figure, name=..., "
+                "caption=..., alt=...)."
+            )
+        light = Path(next(block_vars["image_path_iterator"]))
+        dark = light.with_stem(f"{light.stem}_dark")
+        settings = {"dpi": PIXEL_RATIO * 100, "bbox_inches": "tight", "pad_inches": 0.05}
+        figure.savefig(light, **settings)
+        to_dark(figure)
+        figure.savefig(dark, transparent=True, **settings)
+        with Image.open(light) as image:
+            width = image.width // PIXEL_RATIO
+        source = "/" + light.relative_to(gallery_conf["src_dir"]).as_posix()
+        pieces.append(
+            f"\n.. twin-figure:: {source}\n"
+            f"   :dark: {source.removesuffix(light.suffix)}_dark{light.suffix}\n"
+            f"   :name: {words['name']}\n"
+            f"   :alt: {' '.join(words['alt'].split())}\n"
+            f"   :width: {width}px\n\n"
+            f"   {' '.join(words['caption'].split())}\n"
+        )
+    plt.close("all")
+    return "".join(pieces)
+
+
+def to_dark(figure: Figure) -> None:
+    """Turn the greys of a figure upside down, black to near white; colours and images stay.
+
+    An artist that must stay as it is (black on a coloured cell) carries the gid ``"as-is"``.
+    """
+    artists: list[Artist] = list(figure.findobj())
+    # findobj does not look into annotations for their arrows
+    artists += [a.arrow_patch for a in artists if isinstance(a, Annotation) and a.arrow_patch]
+    for artist in artists:
+        if artist.get_gid() == "as-is":
+            continue
+        for part in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
+            getter, setter = (getattr(artist, f"{verb}_{part}", None) for verb in ("get", "set"))
+            if getter is None or setter is None or (part == "color" and hasattr(artist, "set_fc")):
+                continue  # a patch's set_color would overwrite its face with its edge
+            setter(_dark_colors(getter()))
+
+
+def _dark_colors(colors: Any) -> Any:
+    """Return one colour, or the rows of an array of colours, with the greys inverted."""
+    if isinstance(colors, np.ndarray) and colors.ndim == 2:
+        return [_dark_colors(tuple(row)) for row in colors]
+    if isinstance(colors, str) and colors in {"auto", "inherit", "none"}:
+        return colors
+    red, green, blue, alpha = to_rgba(colors)
+    if max(red, green, blue) - min(red, green, blue) > 0.02:
+        return colors
+    grey = DARK_INK + (DARK_PAPER - DARK_INK) * red
+    return (grey, grey, grey, alpha)
+
+
+class TwinFigure(FigureDirective):
+    """A figure whose image has a second version for dark mode, under one caption and number."""
+
+    option_spec = FigureDirective.option_spec | {"dark": directives.uri}
+
+    def run(self) -> list[nodes.Node]:
+        """Return the figure with the dark image behind the light one."""
+        dark = self.options.pop("dark")
+        result = super().run()
+        for figure in (node for node in result if isinstance(node, nodes.figure)):
+            image = next(figure.findall(nodes.image))
+            twin = image.deepcopy()
+            twin["uri"] = dark
+            image["classes"].append("only-light")
+            twin["classes"].append("only-dark")
+            figure.insert(1, twin)
+        return result
+
+
+def reset(_gallery_conf: dict[str, Any], _file: str) -> None:
+    """Begin each example from the same random state and with free memory."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - the global state is what leaks between examples
+    torch.manual_seed(0)
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def fingerprint() -> str:
+    """Return a digest of everything but its own text that decides what an example shows."""
+    digest = hashlib.sha256()
+    for name in ("matplotlib", "torch"):
+        digest.update(metadata.version(name).encode())
+    digest.update(os.environ.get("NORMSTUDY_REPORT", "").encode())
+    package = DOCS.parent / "normstudy"
+    for path in sorted([*package.rglob("*.py"), *(DOCS / "runs").glob("*"), Path(__file__)]):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def forget_stale_pages(app: Sphinx) -> None:
+    """Have every example executed again when the package or the runs have changed.
+
+    Sphinx-Gallery itself compares an example with its last version only, so that a page would
+    keep the numbers of yesterday's package.
+    """
+    stale = not STAMP.exists() or STAMP.read_text() != fingerprint()
+    app.config.sphinx_gallery_conf["run_stale_examples"] |= stale
+
+
+def outdated_pages(app: Sphinx, *_: Any) -> list[str]:
+    """Read every page again when the examples were: notebooks and mini-galleries depend on them."""
+    stale = app.config.sphinx_gallery_conf["run_stale_examples"]
+    return sorted(app.env.found_docs) if stale else ["index"]
+
+
+def finish(app: Sphinx, exception: Exception | None) -> None:
+    """Remember what the pages were made of, and put MathJax beside them."""
+    if exception is not None or app.builder.format != "html":
+        return
+    STAMP.write_text(fingerprint())
+    package = metadata.distribution("sphinx-mathjax-offline")
+    mathjax = Path(str(package.locate_file("sphinx-mathjax-offline/static/mathjax")))
+    target = Path(app.outdir) / "_static" / "mathjax"
+    fonts = Path("output/chtml/fonts/woff-v2")
+    shutil.copytree(mathjax / fonts, target / fonts, dirs_exist_ok=True)
+    shutil.copy(mathjax / "tex-chtml.js", target)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directive and the hooks with Sphinx."""
+    app.add_directive("twin-figure", TwinFigure)
+    app.connect("builder-inited", forget_stale_pages, priority=100)  # before the gallery is made
+    app.connect("env-get-outdated", outdated_pages)
+    app.connect("build-finished", finish, priority=900)  # after the gallery reported failures
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,112 @@
+#!/usr/bin/env -S uv run --script
+# /// script
+# dependencies = ["nox>=2025.2.9"]
+# ///
+"""Everything the project can be asked to do: ``nox --list`` names it."""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"  # a second call installs nothing
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+DOCS = Path("docs")
+
+# Prints the data set of a report that names none. It runs in the session's environment, since
+# only the package knows where data sets lie; its errors and progress go to the terminal.
+CHOOSE_DATA = """
+import sys
+from normstudy.data import DataError, load
+try:
+    load("cifar10")
+    print("cifar10")
+except DataError as error:
+    print(error, "The report is built on the embedded digits instead.", sep="\\n", file=sys.stderr)
+    print("digits")
+"""
+
+
+def install(session: nox.Session, group: str) -> None:
+    """Install the package, editable, and one dependency group of pyproject.toml."""
+    session.install("--editable", ".", *nox.project.dependency_groups(PROJECT, group))
+
+
+def docs_options(arguments: list[str]) -> argparse.Namespace:
+    """Read what follows ``nox -s docs --``."""
+    parser = argparse.ArgumentParser(prog="nox -s docs --", description="Build the report.")
+    parser.add_argument(
+        "--dataset",
+        choices=["cifar10", "digits"],
+        help="what the report shows; by default CIFAR-10, or digits where CIFAR-10 cannot be had",
+    )
+    parser.add_argument(
+        "--retrain", action="store_true", help="train every run again, on this machine"
+    )
+    parser.add_argument(
+        "-E", "--fresh", action="store_true", help="forget every earlier build first"
+    )
+    parser.add_argument("-b", "--builder", default="html", help="another builder: linkcheck, ...")
+    return parser.parse_args(arguments)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.install(*nox.project.dependency_groups(PROJECT, "lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Check types, strictly."""
+    install(session, "typecheck")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests and the examples in docstrings."""
+    install(session, "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Build the report into docs/_build/html, after training the runs that are missing."""
+    options = docs_options(session.posargs)
+    install(session, "docs")
+    if options.fresh or options.retrain:
+        for made in ("_build", "api/generated", "auto_examples"):
+            shutil.rmtree(DOCS / made, ignore_errors=True)
+    data = options.dataset
+    if data is None:
+        data = session.run(
+            "python", "-c", CHOOSE_DATA, silent=True, stderr=None, log=False
+        ).strip()
+    retrain = ["--retrain"] if options.retrain else []
+    session.run("python", "-m", "normstudy", "study", "--data", data, *retrain)
+    output = DOCS / "_build" / options.builder
+    session.run(
+        *("sphinx-build", "-n", "-W", "--keep-going", "-b", options.builder),
+        *("-d", str(DOCS / "_build" / "doctrees"), str(DOCS), str(output)),
+        env={"NORMSTUDY_REPORT": data},
+    )
+    if options.builder == "html":
+        session.log(f"The report: {(output / 'index.html').resolve().as_uri()}")
+
+
+@nox.session(default=False)
+def reproduce(session: nox.Session) -> None:
+    """Train a published run again in an empty store, and compare (``-- --all``: all of them)."""
+    session.install("--editable", ".")
+    session.run("python", "-m", "normstudy", "reproduce", *session.posargs)
+
+
+if __name__ == "__main__":
+    nox.main()
