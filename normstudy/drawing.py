@@ -1,0 +1,260 @@
+"""The parts that figures of runs are made of: panels, curves with labels, intervals, mosaics.
+
+One look for all: quiet grid, no frame, names at the ends of lines instead of legends, colours and
+dashes that belong to an arm and not to a plot.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from scipy.optimize import isotonic_regression
+
+COLORS = {
+    "Batch Norm": "#0072B2",
+    "Batch Norm + L1": "#56B4E9",
+    "Group Norm": "#D55E00",
+    "Layer Norm": "#009E73",
+    "Instance Norm": "#CC79A7",
+    "No norm": "#7F7F7F",
+}
+"""Okabe and Ito's colours, which colour-blind readers can tell apart; the same on every page."""
+
+DOTS, SHORT = (1.0, 2.0), (2.5, 1.2)
+STYLES: dict[str, tuple[tuple[float, ...], str]] = {
+    "Batch Norm": ((), "o"),
+    "Batch Norm + L1": ((4, 1.5), "s"),
+    "Group Norm": ((), "^"),
+    "Layer Norm": ((6, 1.5, 1, 1.5), "D"),
+    "Instance Norm": (SHORT, "v"),
+    "No norm": (SHORT, "X"),
+}
+"""Dashes and marker: a second way, beside the colour, to tell the arms apart."""
+
+SPARE_COLORS = ("#E69F00", "#332288", "#882255", "#117733", "#999933", "#AA4499")
+WIDTH = 7.0  # inches, the width of a page's text; the smallest letters are 9 points
+QUIET, GRID = "#767676", "#B0B0B040"  # legible on white and on black
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One arm: values (S, E) of S seeds at E places, what its label says and where it points."""
+
+    label: str
+    x: npt.NDArray[np.float64]
+    values: npt.NDArray[np.float64]
+    number: str
+    end: float
+
+    @property
+    def mean(self) -> npt.NDArray[np.float64]:
+        """Mean over the seeds, shape (E,)."""
+        return np.asarray(self.values.mean(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of an interval plot; ``arm`` lends its colour."""
+
+    name: str
+    arm: str
+    seeds: list[float]
+    mean: float
+    low: float
+    high: float
+    text: str
+
+
+def style(label: str, labels: Sequence[str]) -> tuple[str, tuple[float, ...], str]:
+    """Choose color, dashes and marker; labels that have none of their own take spare colours."""
+    if label in COLORS:
+        return COLORS[label], *STYLES[label]
+    unknown = [other for other in labels if other not in COLORS]
+    return SPARE_COLORS[unknown.index(label) % len(SPARE_COLORS)], (), "P"
+
+
+def panel(
+    title: str,
+    subtitle: str,
+    *,
+    height: float = 4.6,
+    left: float = 0.6,
+    right: float = 2.0,
+    bottom: float = 0.6,
+    top: float = 1.1,
+) -> tuple[Figure, Axes]:
+    """Open a figure with one plot; sizes in inches."""
+    fig = plt.figure(figsize=(WIDTH, height))
+    wide, tall = WIDTH - left - right, height - top - bottom
+    ax = fig.add_axes((left / WIDTH, bottom / height, wide / WIDTH, tall / height))
+    corner: dict[str, Any] = {"x": 0.1 / WIDTH, "va": "top"}
+    fig.text(y=1 - 0.1 / height, s=title, fontsize=13, weight="bold", **corner)
+    fig.text(y=1 - 0.39 / height, s=subtitle, fontsize=9.5, color=QUIET, **corner)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(which="both", length=0, labelsize=10)
+    return fig, ax
+
+
+def finish(ax: Axes, curves: Sequence[Curve], x_title: str, y_title: str) -> None:
+    """Draw curves with bands, axis titles and labels into a panel whose vertical range is set."""
+    labels = [curve.label for curve in curves]
+    for curve in curves:
+        color, dashes, marker = style(curve.label, labels)
+        if len(curve.values) > 1:
+            band = (curve.values.min(0), curve.values.max(0))
+            ax.fill_between(curve.x, *band, color=color, alpha=0.18, linewidth=0)
+        (line,) = ax.plot(curve.x, curve.mean, color=color, linewidth=1.8, label=curve.label)
+        line.set(dashes=dashes, marker=marker if len(curve.x) < 100 else "")
+        line.set(markersize=4, markeredgewidth=0)
+    last = max(float(curve.x[-1]) for curve in curves)
+    if x_title == "epoch":
+        step = max(1, 5 * round(last / 20))
+        ax.set_xticks(sorted({1, *np.arange(step, last + 1, step).tolist()}))
+        ax.set_xlim(0.6, last + 0.1)
+    elif ax.get_xscale() == "linear":
+        ax.set_xlim(0, last)
+    ax.set_xlabel(x_title, fontsize=10.5)
+    # above its end, where it reads without tilting the head
+    ax.set_ylabel(y_title, fontsize=10.5, rotation=0, ha="left", va="bottom")
+    ax.yaxis.set_label_coords(0, 1.02)
+    ax.grid(axis="y", color=GRID, linewidth=0.8)
+    ax.set_axisbelow(True)
+    _end_labels(ax, curves)
+
+
+def _end_labels(ax: Axes, curves: Sequence[Curve]) -> None:
+    """Write name and number right of each line's end, pushed apart, joined to it by a leader."""
+    to_axes, point = ax.transData + ax.transAxes.inverted(), 1 / _points(ax)
+    starts = to_axes.transform([(curve.x[-1], curve.end) for curve in curves]).clip(0, 1)
+    # equal ends: the arm with the higher curve on top, then the one named first
+    ties = [1e-4 * float(c.values.max() / max(d.values.max() for d in curves)) for c in curves]
+    wanted = [y + ties[i] - 1e-9 * i for i, y in enumerate(starts[:, 1])]
+    middles = apart(wanted, 29 * point, 0.02, 0.98)
+    for curve, (x, y), middle in zip(curves, starts, middles, strict=True):
+        color, dashes, _ = style(curve.label, [other.label for other in curves])
+        path = ([x, 1.02, 1.05, 1.085], [y, y, middle, middle])
+        _line(ax, path, color, dashes, clip_on=False)
+        words: dict[str, Any] = {"transform": ax.transAxes, "fontsize": 10}
+        ax.text(1.1, middle + 2 * point, curve.label, va="baseline", weight="bold", **words)
+        ax.text(1.1, middle - 11 * point, curve.number, va="baseline", **words)
+
+
+def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> npt.NDArray[np.float64]:
+    """Move places as little as possible (least squares) until neighbours are ``gap`` apart."""
+    places = np.asarray(wanted, dtype=np.float64)
+    order = np.argsort(places, kind="stable")
+    steps = min(gap, (high - low) / max(1, len(places) - 1)) * np.arange(len(places))
+    moved = np.empty_like(places)
+    moved[order] = isotonic_regression(places[order] - steps).x.clip(low, high - steps[-1]) + steps
+    return moved
+
+
+def limit(ax: Axes, shown: Sequence[float]) -> None:
+    """Let the vertical axis hold these values and a little air."""
+    low, high = min(shown), max(shown)
+    air = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    ax.set_ylim(low - (0 if low == 0 else air), high + air)
+
+
+def mark_chance(ax: Axes, chance: float, text: str) -> None:
+    """Draw the chance level, or say where it is when it would squeeze everything else."""
+    low, high = ax.get_ylim()
+    words: dict[str, Any] = {"ha": "right", "fontsize": 9.5, "color": QUIET}
+    if low <= chance <= high:
+        ax.axhline(chance, color=QUIET, linewidth=1)
+        ax.text(0.99, chance, text, transform=ax.get_yaxis_transform(), va="bottom", **words)
+    elif chance > high:
+        text = f"\N{UPWARDS ARROW} {text}, above this axis"
+        ax.text(0.99, 0.98, text, transform=ax.transAxes, va="top", **words)
+    else:
+        text = f"\N{DOWNWARDS ARROW} {text}, below this axis"
+        ax.text(0.99, 0.02, text, transform=ax.transAxes, va="bottom", **words)
+
+
+def mark_published(ax: Axes, published: dict[str, float]) -> None:
+    """Draw the best published numbers as dotted lines, named at their left end."""
+    if not published:
+        return
+    low, high = ax.get_ylim()
+    point = 1 / _points(ax)
+    names = [f"{label} {value:.2f}" for label, value in published.items()]
+    begin = 0.03 + 0.0165 * max(map(len, names))  # right of the longest name
+    wanted = [(value - low) / (high - low) for value in published.values()]
+    middles = apart(wanted, 11.5 * point, 0.02, 0.93)
+    words: dict[str, Any] = {"va": "center", "fontsize": 9, "color": QUIET}
+    for label, name, y, middle in zip(published, names, wanted, middles, strict=True):
+        path = ([begin, begin + 0.02, 1], [float(middle), y, y])
+        _line(ax, path, style(label, [label])[0], DOTS, zorder=1)
+        ax.text(0.01, middle, name, transform=ax.transAxes, **words)
+    top = float(max(middles)) + 12.5 * point
+    ax.text(0.01, top, "best published, %", transform=ax.transAxes, style="italic", **words)
+
+
+def forest(rows: Sequence[Row], title: str, subtitle: str, axis: str) -> Figure:
+    """Draw intervals under each other."""
+    left = 0.35 + 0.078 * max(len(row.name) for row in rows)
+    right = 0.35 + 0.078 * max(len(row.text) for row in rows)
+    height = 1.65 + 0.36 * len(rows)
+    fig, ax = panel(title, subtitle, height=height, left=left, right=right, top=0.95)
+    for place, row in enumerate(rows):
+        color, _, marker = style(row.arm, [other.arm for other in rows])
+        ax.plot([row.low, row.high], [place, place], color=color, linewidth=2)
+        ax.plot(row.mean, place, marker, color=color, markersize=8)
+        ax.plot(row.seeds, [place] * len(row.seeds), "o", color="black", markersize=2.5, alpha=0.6)
+        ax.text(1.03, place, row.text, transform=ax.get_yaxis_transform(), va="center", fontsize=10)
+    ax.set_yticks(range(len(rows)), [row.name for row in rows])
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.grid(axis="x", color=GRID, linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.set_xlabel(axis, fontsize=10.5)
+    return fig
+
+
+def mosaic(
+    ax: Axes,
+    pictures: npt.NDArray[np.float64],
+    *,
+    step: int,
+    wide: int,
+    columns: int,
+    rows: int,
+) -> None:
+    """Show images (N, H, W, 3) row by row as one image, transparent between them.
+
+    Neighbours are ``step`` pixels apart downwards and ``wide`` pixels to the right.
+    """
+    size = pictures.shape[1]
+    canvas = np.zeros((rows * step, columns * wide, 4))
+    for i, picture in enumerate(pictures):
+        y, x = i // columns * step, i % columns * wide
+        canvas[y : y + size, x : x + size, :3] = picture
+        canvas[y : y + size, x : x + size, 3] = 1
+    extent = (0, canvas.shape[1], canvas.shape[0], 0)
+    ax.imshow(canvas, interpolation="nearest", extent=extent)
+    ax.set_anchor("NW")
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def _line(
+    ax: Axes,
+    path: tuple[list[float], list[float]],
+    color: str,
+    dashes: Sequence[float],
+    **more: Any,
+) -> None:
+    """Draw a thin line whose places are fractions of the panel."""
+    line = Line2D(*path, color=color, linewidth=1.3, transform=ax.transAxes, **more)
+    line.set_dashes(dashes)
+    ax.add_line(line)
+
+
+def _points(ax: Axes) -> float:
+    """Height of the panel in points, the unit of font sizes."""
+    return float(ax.bbox.height * 72 / ax.figure.dpi)
