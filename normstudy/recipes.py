@@ -1,0 +1,173 @@
+"""Recipes: everything that decides the result of a training, in one flat dataclass.
+
+A variant of a recipe is ``dataclasses.replace(base, norm="group")``. The digest of a recipe names its
+run, so two recipes that differ in any field never share a result.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args
+
+Dataset = Literal["cifar10", "mnist", "digits"]
+Norm = Literal["batch", "group", "layer", "instance", "none"]
+
+DATASETS: tuple[str, ...] = get_args(Dataset)
+NORMS: tuple[str, ...] = get_args(Norm)
+NORM_LABELS = {
+    "batch": "Batch Norm",
+    "group": "Group Norm",
+    "layer": "Layer Norm",
+    "instance": "Instance Norm",
+    "none": "No norm",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """One training, field by field.
+
+    Raises
+    ------
+    ValueError
+        If a field is outside what it accepts; the message names the field, what was given and what
+        is accepted.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> base = Recipe(norm="batch")
+    >>> replace(base, norm="group").digest != base.digest
+    True
+    """
+
+    data: Dataset = "cifar10"
+    """Data set: 60,000 colour photographs, 70,000 or 1,797 handwritten digits."""
+    norm: Norm = "batch"
+    """Normalization after every convolution."""
+    num_groups: int = 16
+    """Groups of channels that share statistics; read by ``norm="group"`` only."""
+    epochs: int = 20
+    """Passes over the training images."""
+    batch_size: int = 128
+    """Images per step; the last batch of an epoch may be smaller."""
+    lr: float = 0.3
+    """Highest learning rate of the one-cycle schedule."""
+    warmup: float = 0.2
+    """Fraction of all steps in which the learning rate rises, in (0, 1)."""
+    momentum: float = 0.9
+    """Nesterov momentum of SGD, in [0, 1)."""
+    weight_decay: float = 5e-4
+    """L2 strength on convolution and linear weights; adds ``weight_decay * w`` to the gradient."""
+    l1: float = 0.0
+    """L1 strength, lambda: adds ``l1 * sum(|w|)`` to the loss of every batch."""
+    l1_on: Literal["weights", "all"] = "weights"
+    """What the L1 penalty covers: convolution and linear weights, or every parameter."""
+    dropout: float = 0.0
+    """Probability of zeroing a feature before the classifier, in [0, 1)."""
+    crop: int = 4
+    """Pixels of reflected padding from which a random crop is cut."""
+    flip: bool = True
+    """Mirror half of the images, in sets where a mirror image keeps its class."""
+    rotation: float = 0.0
+    """Largest rotation, in degrees either way."""
+    translation: float = 0.0
+    """Largest shift, as a fraction of the image's side."""
+    scaling: float = 0.0
+    """Largest relative change of size, in [0, 1)."""
+    jitter: float = 0.0
+    """Largest relative change of brightness and of contrast, in [0, 1)."""
+    validation: bool = False
+    """Hold out 5,000 training images and score on them instead of on the test images."""
+    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    """Precision of convolutions and norms; parameters and statistics stay in float32."""
+    seed: int = 0
+    """Seed of initial weights, batch order, augmentation and dropout."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot be trained."""
+        choices = {
+            "data": DATASETS,
+            "norm": NORMS,
+            "l1_on": ("weights", "all"),
+            "precision": ("bfloat16", "float32"),
+        }
+        for name, accepted in choices.items():
+            if getattr(self, name) not in accepted:
+                msg = f"{name}={getattr(self, name)!r} is unknown; accepted: {', '.join(accepted)}"
+                raise ValueError(msg)
+        for name, (low, high, closed_low) in _RANGES.items():
+            value = getattr(self, name)
+            inside = (value >= low if closed_low else value > low) and value < high
+            if not inside:  # a NaN is not inside either
+                interval = f"{'[' if closed_low else '('}{low}, {high})"
+                msg = f"{name}={value!r} is out of range; accepted: a number in {interval}"
+                raise ValueError(msg)
+        for name in ("num_groups", "epochs", "batch_size", "crop", "seed"):
+            if not isinstance(getattr(self, name), int):
+                msg = f"{name}={getattr(self, name)!r} is no whole number; give an int"
+                raise ValueError(msg)
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that name this recipe and no other.
+
+        Only fields that differ from their default count, so that a field added later, whose default
+        keeps the old behaviour, renames no run.
+        """
+        changed = {f.name: getattr(self, f.name) for f in fields(self)}
+        changed = {f.name: changed[f.name] for f in fields(self) if changed[f.name] != f.default}
+        return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """File name of the run, readable and unique: ``cifar10-group-seed0-<digest>``."""
+        arm = self.norm + ("-l1" if self.l1 else "")
+        return f"{self.data}-{arm}-seed{self.seed}-{self.digest}"
+
+    @property
+    def label(self) -> str:
+        """Name of the arm as readers see it, for example ``Batch Norm + L1``."""
+        return NORM_LABELS[self.norm] + (" + L1" if self.l1 else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Recipe":
+        """Read a recipe back from :meth:`to_dict`.
+
+        Raises
+        ------
+        ValueError
+            If ``values`` has fields that this version does not know.
+        """
+        unknown = sorted(set(values) - {f.name for f in fields(cls)})
+        if unknown:
+            msg = (
+                f"the recipe has the fields {', '.join(unknown)}, which this version of normstudy "
+                "does not know; it was saved by a newer version: upgrade normstudy to read it"
+            )
+            raise ValueError(msg)
+        return cls(**values)
+
+
+_RANGES: dict[str, tuple[float, float, bool]] = {  # lowest, upper bound, is the lowest accepted
+    "num_groups": (1, float("inf"), True),
+    "epochs": (1, float("inf"), True),
+    "batch_size": (1, float("inf"), True),
+    "lr": (0, float("inf"), False),
+    "warmup": (0, 1, False),
+    "momentum": (0, 1, True),
+    "weight_decay": (0, float("inf"), True),
+    "l1": (0, float("inf"), True),
+    "dropout": (0, 1, True),
+    "crop": (0, 16, True),
+    "rotation": (0, 181, True),
+    "translation": (0, 1, True),
+    "scaling": (0, 1, True),
+    "jitter": (0, 1, True),
+    "seed": (0, 2**31, True),
+}
