@@ -86,9 +86,8 @@ def docs(session: nox.Session) -> None:
             shutil.rmtree(DOCS / made, ignore_errors=True)
     data = options.dataset
     if data is None:
-        data = session.run(
-            "python", "-c", CHOOSE_DATA, silent=True, stderr=None, log=False
-        ).strip()
+        chosen = session.run("python", "-c", CHOOSE_DATA, silent=True, stderr=None, log=False)
+        data = str(chosen).strip()
     retrain = ["--retrain"] if options.retrain else []
     session.run("python", "-m", "normstudy", "study", "--data", data, *retrain)
     output = DOCS / "_build" / options.builder

@@ -89,7 +89,7 @@ python_maximum_signature_line_length = 88
 numpydoc_show_class_members = False
 # Inventories in plain text, one line for each name that the report links to: no download.
 intersphinx_mapping = {
-    name: (url, (None, f"_inv/{name}.txt"))
+    name: (url, f"_inv/{name}.txt")
     for name, url in {
         "matplotlib": "https://matplotlib.org/stable/",
         "numpy": "https://numpy.org/doc/stable/",
@@ -120,6 +120,7 @@ html_css_files = ["normstudy.css"]
 html_logo = html_favicon = "_static/logo.svg"
 html_show_sphinx = False
 html_copy_source = True
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "normstudy", "alt_text": "normstudy, to the start page"},
     "icon_links": [
@@ -135,10 +136,22 @@ html_theme_options = {
     "secondary_sidebar_items": {"**": ["page-toc", "sg_download_links", "sourcelink"]},
     "footer_start": ["copyright"],
     "footer_end": [],
-    "pygments_light_style": "a11y-high-contrast-light",
-    "pygments_dark_style": "a11y-high-contrast-dark",
+    "pygments_light_style": "github-light-high-contrast",
+    "pygments_dark_style": "github-dark-high-contrast",
 }
-html_sidebars = {name: [] for name in ("index", "404", "notation", "changelog", "contributing")}
+# only the report and the API reference have pages below them
+html_sidebars = {
+    name: []
+    for name in (
+        "404",
+        "changelog",
+        "contributing",
+        "index",
+        "notation",
+        "notebooks/three_models",
+        "references",
+    )
+}
 if report_data() == "digits":
     html_theme_options["announcement"] = (
         "This report shows scikit-learn's small digits, not CIFAR-10: "

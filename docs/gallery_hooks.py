@@ -11,7 +11,7 @@ import random
 import shutil
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,6 +30,7 @@ DOCS = Path(__file__).parent
 STAMP = DOCS / "auto_examples" / "fingerprint.txt"
 PIXEL_RATIO = 2  # image pixels to one CSS pixel, so that lines stay sharp on dense screens
 DARK_INK, DARK_PAPER = 0.90, 0.10  # what black and white become in dark mode
+LIFT = 0.25  # how far colours move towards white in dark mode, so that blue stays readable
 
 
 def figure_scraper(_block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
@@ -55,7 +56,7 @@ def figure_scraper(_block: Any, block_vars: dict[str, Any], gallery_conf: dict[s
             )
         light = Path(next(block_vars["image_path_iterator"]))
         dark = light.with_stem(f"{light.stem}_dark")
-        settings = {"dpi": PIXEL_RATIO * 100, "bbox_inches": "tight", "pad_inches": 0.05}
+        settings: dict[str, Any] = {"dpi": PIXEL_RATIO * 100, "bbox_inches": "tight"}
         figure.savefig(light, **settings)
         to_dark(figure)
         figure.savefig(dark, transparent=True, **settings)
@@ -65,7 +66,7 @@ def figure_scraper(_block: Any, block_vars: dict[str, Any], gallery_conf: dict[s
         pieces.append(
             f"\n.. twin-figure:: {source}\n"
             f"   :dark: {source.removesuffix(light.suffix)}_dark{light.suffix}\n"
-            f"   :name: {words['name']}\n"
+            f"   :name: fig-{words['name']}\n"
             f"   :alt: {' '.join(words['alt'].split())}\n"
             f"   :width: {width}px\n\n"
             f"   {' '.join(words['caption'].split())}\n"
@@ -75,14 +76,14 @@ def figure_scraper(_block: Any, block_vars: dict[str, Any], gallery_conf: dict[s
 
 
 def to_dark(figure: Figure) -> None:
-    """Turn the greys of a figure upside down, black to near white; colours and images stay.
+    """Turn the greys of a figure upside down and lift its colours; images stay.
 
     An artist that must stay as it is (black on a coloured cell) carries the gid ``"as-is"``.
     """
     artists: list[Artist] = list(figure.findobj())
-    # findobj does not look into annotations for their arrows
+    # not every matplotlib looks into annotations for their arrows
     artists += [a.arrow_patch for a in artists if isinstance(a, Annotation) and a.arrow_patch]
-    for artist in artists:
+    for artist in dict.fromkeys(artists):
         if artist.get_gid() == "as-is":
             continue
         for part in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
@@ -93,14 +94,14 @@ def to_dark(figure: Figure) -> None:
 
 
 def _dark_colors(colors: Any) -> Any:
-    """Return one colour, or the rows of an array of colours, with the greys inverted."""
+    """Return one colour, or the rows of an array of colours, as dark mode shows them."""
     if isinstance(colors, np.ndarray) and colors.ndim == 2:
         return [_dark_colors(tuple(row)) for row in colors]
     if isinstance(colors, str) and colors in {"auto", "inherit", "none"}:
         return colors
     red, green, blue, alpha = to_rgba(colors)
     if max(red, green, blue) - min(red, green, blue) > 0.02:
-        return colors
+        return (*(part + LIFT * (1 - part) for part in (red, green, blue)), alpha)
     grey = DARK_INK + (DARK_PAPER - DARK_INK) * red
     return (grey, grey, grey, alpha)
 
@@ -108,7 +109,7 @@ def _dark_colors(colors: Any) -> Any:
 class TwinFigure(FigureDirective):
     """A figure whose image has a second version for dark mode, under one caption and number."""
 
-    option_spec = FigureDirective.option_spec | {"dark": directives.uri}
+    option_spec: ClassVar = {**(FigureDirective.option_spec or {}), "dark": directives.uri}
 
     def run(self) -> list[nodes.Node]:
         """Return the figure with the dark image behind the light one."""

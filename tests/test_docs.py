@@ -1,0 +1,256 @@
+"""The documentation's hooks, and what the noxfile decides."""
+
+import pkgutil
+import random
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import gallery_hooks
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.colors import to_hex, to_rgb
+from PIL import Image
+from sphinx.application import Sphinx
+
+import normstudy
+import normstudy.data
+import noxfile
+from normstudy.figures import describe
+
+ROOT = Path(__file__).parents[1]
+CONF = """
+from gallery_hooks import TwinFigure
+numfig = True
+def setup(app):
+    app.add_directive("twin-figure", TwinFigure)
+"""
+
+
+def scrape(folder: Path) -> str:
+    """Call the scraper as Sphinx-Gallery does, for pages in ``folder``."""
+    paths = (str(folder / "images" / f"page_{number:03}.png") for number in range(1, 9))
+    (folder / "images").mkdir(exist_ok=True)
+    block_vars = {"image_path_iterator": paths, "src_file": "plot_210_data.py"}
+    return gallery_hooks.figure_scraper(None, block_vars, {"src_dir": str(folder)})
+
+
+def figure(**words: str):
+    fig, axes = plt.subplots(figsize=(4, 3))
+    axes.plot([0, 1], color="#0072B2", label="line")
+    return describe(
+        fig, **({"name": "curve", "caption": "A *line*.", "alt": 'A "rising" line'} | words)
+    )
+
+
+# -- figures -------------------------------------------------------------------------------------
+
+
+def test_a_figure_is_saved_sharp_in_light_and_dark_and_written_with_its_words(tmp_path):
+    figure()
+    page = scrape(tmp_path)
+    assert plt.get_fignums() == []
+    light, dark = (Image.open(tmp_path / "images" / f"page_001{x}.png") for x in ("", "_dark"))
+    width = int(re.search(r":width: (\d+)px", page)[1])
+    assert light.width == dark.width
+    assert width == light.width // 2
+    assert light.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+    assert dark.getpixel((0, 0))[3] == 0, "the dark twin has no background"
+    assert ".. twin-figure:: /images/page_001.png\n   :dark: /images/page_001_dark.png\n" in page
+    assert ':name: fig-curve\n   :alt: A "rising" line\n' in page
+    assert page.endswith("\n\n   A *line*.\n")
+
+
+def test_a_block_without_figures_writes_nothing(tmp_path):
+    assert scrape(tmp_path) == ""
+
+
+@pytest.mark.parametrize("word", ["name", "caption", "alt"])
+def test_a_figure_without_its_words_stops_the_build(tmp_path, word):
+    figure(**{word: ""})
+    with pytest.raises(ValueError, match=rf"plot_210_data.py: figure 1 has no {word}\. .*describe"):
+        scrape(tmp_path)
+
+
+def test_a_figure_that_nobody_described_stops_the_build(tmp_path):
+    plt.figure()
+    with pytest.raises(ValueError, match="has no name and no caption and no alt"):
+        scrape(tmp_path)
+
+
+def test_dark_figures_have_light_letters_and_lifted_colours():
+    fig = figure()
+    axes = fig.axes[0]
+    note = axes.annotate("here", (0, 0), (1, 1), color="black", arrowprops={"color": "black"})
+    kept = axes.text(0, 0, "on a cell", color="black", gid="as-is")
+    bars = axes.bar([0, 1], [1, 1], color=["white", "#D55E00"])
+    dots = axes.scatter([0, 1], [0, 1], c=["black", "#009E73"])
+    gallery_hooks.to_dark(fig)
+    ink = to_hex((gallery_hooks.DARK_INK,) * 3)
+    assert to_hex(axes.title.get_color()) == to_hex(note.get_color()) == ink
+    assert to_hex(note.arrow_patch.get_facecolor()) == ink
+    assert to_hex(kept.get_color()) == "#000000"
+    assert to_hex(bars[0].get_facecolor()) == "#191919"
+    assert to_hex(dots.get_facecolors()[0]) == ink
+    blue = np.array(to_rgb("#0072B2"))
+    assert np.allclose(to_rgb(axes.lines[0].get_color()), blue + gallery_hooks.LIFT * (1 - blue))
+
+
+def test_the_two_images_of_a_figure_share_one_caption_and_number(tmp_path):
+    figure()
+    page = scrape(tmp_path)
+    (tmp_path / "conf.py").write_text(CONF)
+    (tmp_path / "index.rst").write_text(f"Title\n=====\n\n{page}\nSee :numref:`fig-curve`.\n")
+    out = tmp_path / "out"
+    app = Sphinx(tmp_path, tmp_path, out, out / "trees", "html", status=None, warningiserror=True)
+    app.build()
+    assert app.statuscode == 0
+    html = (out / "index.html").read_text()
+    assert html.count("<figure") == html.count("<figcaption") == 1
+    assert html.count('alt="A &quot;rising&quot; line"') == 2
+    assert 'id="fig-curve"' in html
+    assert '<span class="std std-numref">Fig. 1</span>' in html
+    for image in ("page_001.png", "page_001_dark.png"):
+        assert f'href="_images/{image}"' in html, "a click opens the image at its full size"
+    assert {"only-light", "only-dark"} <= set(re.findall(r"only-\w+", html))
+
+
+# -- caches --------------------------------------------------------------------------------------
+
+
+def test_examples_begin_from_the_same_random_state():
+    def draw():
+        gallery_hooks.reset({}, "plot_210_data.py")
+        leaking = np.random.rand()  # noqa: NPY002 - the global state is what leaks
+        return random.random(), leaking, torch.rand(()).item()
+
+    assert draw() == draw()
+
+
+def test_the_fingerprint_covers_package_runs_and_data_set(tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery_hooks, "DOCS", tmp_path / "docs")
+    monkeypatch.delenv("NORMSTUDY_REPORT", raising=False)
+    files = [tmp_path / "normstudy" / "norms.py", tmp_path / "docs" / "runs" / "one.json"]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.write_text("1")
+    seen = [gallery_hooks.fingerprint()]
+    assert gallery_hooks.fingerprint() == seen[0]
+    for file in files:
+        file.write_text("2")
+        seen.append(gallery_hooks.fingerprint())
+    monkeypatch.setenv("NORMSTUDY_REPORT", "digits")
+    seen.append(gallery_hooks.fingerprint())
+    assert len(set(seen)) == 4
+
+
+def test_pages_are_made_again_until_a_build_succeeds(tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery_hooks, "STAMP", tmp_path / "fingerprint.txt")
+    builder = SimpleNamespace(format="html")
+    env = SimpleNamespace(found_docs={"index", "notation"})
+
+    def build(exception=None):
+        config = SimpleNamespace(sphinx_gallery_conf={"run_stale_examples": False})
+        app = SimpleNamespace(builder=builder, config=config, env=env, outdir=tmp_path / "html")
+        gallery_hooks.forget_stale_pages(app)
+        outdated = gallery_hooks.outdated_pages(app)
+        gallery_hooks.finish(app, exception)
+        return config.sphinx_gallery_conf["run_stale_examples"], outdated
+
+    assert build(RuntimeError("an example failed")) == (True, ["index", "notation"])
+    assert build() == (True, ["index", "notation"])
+    assert build() == (False, ["index"])
+    mathjax = tmp_path / "html" / "_static" / "mathjax"
+    assert (mathjax / "tex-chtml.js").stat().st_size > 100_000
+    assert len(list((mathjax / "output" / "chtml" / "fonts" / "woff-v2").glob("*.woff"))) > 10
+
+
+# -- the noxfile ---------------------------------------------------------------------------------
+
+
+class Session:
+    """Stands in for nox's session: remembers what it was asked to run."""
+
+    def __init__(self, *posargs: str, chosen: str = "cifar10") -> None:
+        self.posargs, self.chosen = list(posargs), chosen
+        self.commands: list[tuple[str, ...]] = []
+        self.environments: list[dict[str, str]] = []
+
+    def install(self, *_packages: str) -> None:
+        pass
+
+    def log(self, _text: str) -> None:
+        pass
+
+    def run(self, *command: str, env=None, **_settings):
+        if command[1] == "-c":
+            return f"{self.chosen}\n"
+        self.commands.append(command)
+        self.environments.append(env or {})
+        return None
+
+
+@pytest.fixture
+def docs_folder(tmp_path, monkeypatch):
+    """Let the noxfile clean up here and not in the real folder."""
+    (tmp_path / "auto_examples").mkdir()
+    monkeypatch.setattr(noxfile, "DOCS", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("chosen", ["cifar10", "digits"])
+def test_the_report_shows_what_can_be_had(docs_folder, chosen):
+    session = Session(chosen=chosen)
+    noxfile.docs(session)
+    train, build = session.commands
+    assert train == ("python", "-m", "normstudy", "study", "--data", chosen)
+    assert build[:4] == ("sphinx-build", "-n", "-W", "--keep-going")
+    assert session.environments[1] == {"NORMSTUDY_REPORT": chosen}
+    assert (docs_folder / "auto_examples").exists()
+
+
+def test_a_data_set_that_is_asked_for_is_taken(docs_folder):
+    session = Session("--dataset", "digits", "--fresh", chosen="cifar10")
+    noxfile.docs(session)
+    assert session.environments[1] == {"NORMSTUDY_REPORT": "digits"}
+    assert not (docs_folder / "auto_examples").exists()
+
+
+def test_retraining_also_makes_the_pages_again(docs_folder):
+    session = Session("--retrain")
+    noxfile.docs(session)
+    assert session.commands[0][-1] == "--retrain"
+    assert not (docs_folder / "auto_examples").exists()
+
+
+def test_an_unknown_argument_is_refused(docs_folder, capsys):
+    with pytest.raises(SystemExit):
+        noxfile.docs(Session("--datset", "digits"))
+    assert "unrecognized arguments: --datset" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_digits_stand_in_for_cifar10_only_where_it_cannot_be_had(monkeypatch, capsys, there):
+    def load(name):
+        assert name == "cifar10"
+        if not there:
+            raise normstudy.data.DataError("CIFAR-10 is not there.")
+
+    monkeypatch.setattr(normstudy.data, "load", load)
+    exec(noxfile.CHOOSE_DATA, {})  # the noxfile runs it in the session's environment
+    printed = capsys.readouterr()
+    assert printed.out == ("cifar10\n" if there else "digits\n")
+    assert ("not there" in printed.err) is not there
+
+
+# -- the pages -----------------------------------------------------------------------------------
+
+
+def test_the_api_reference_lists_every_public_module():
+    modules = {f"normstudy.{m.name}" for m in pkgutil.iter_modules(normstudy.__path__)}
+    page = (ROOT / "docs" / "api" / "index.rst").read_text()
+    listed = re.findall(r"^   (normstudy\.\w+)$", page, re.MULTILINE)
+    assert set(listed) == {name for name in modules if "._" not in name}
+    assert len(listed) == len(set(listed))
