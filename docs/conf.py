@@ -46,6 +46,7 @@ exclude_patterns = [
 ]
 templates_path = ["_templates"]
 nitpicky = True
+nitpick_ignore_regex = [("py:class", r"numpy\._typing\..*")]  # what ArrayLike unfolds to
 numfig = True
 default_role = "py:obj"
 highlight_language = "python"
