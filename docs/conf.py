@@ -48,7 +48,7 @@ templates_path = ["_templates"]
 nitpicky = True
 nitpick_ignore_regex = [("py:class", r"numpy\._typing\..*")]  # what ArrayLike unfolds to
 numfig = True
-default_role = "py:obj"
+default_role = "code"
 highlight_language = "python"
 
 # -- the pages of the report: examples/ ----------------------------------------------------------

@@ -75,15 +75,14 @@ class Summary:
 
     def __str__(self) -> str:
         """Write mean ± sd, or the single value and that it is single."""
-        mean = self.measure.text(self.mean)
-        return f"{mean} ± {self.measure.text(self.sd)}" if self.n > 1 else f"{mean} (n = 1)"
+        spread = f"± {self.measure.text(self.sd)}" if self.n > 1 else "(n = 1)"
+        return f"{self.measure.text(self.mean)} {spread}"
 
     @property
     def interval(self) -> str:
         """The 95 % interval as text."""
-        if self.n == 1:
-            return "none (n = 1)"
-        return f"{self.measure.text(self.low)} to {self.measure.text(self.high)}"
+        ends = f"{self.measure.text(self.low)} to {self.measure.text(self.high)}"
+        return ends if self.n > 1 else "none (n = 1)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -370,7 +369,7 @@ def difference_table(found: Sequence[Difference]) -> Table:
         text = d.measure.text
         pair = f"{d.first} \N{MINUS SIGN} {d.second}"
         ends = f"{text(d.low)} to {text(d.high)}" if d.n > 1 else "none"
-        p_values = (_p_text(p).removeprefix("p = ") for p in (d.p, d.p_holm))
+        p_values = (f"{p:.2g}" if d.n > 1 else "none" for p in (d.p, d.p_holm))
         decided = "yes" if d.decided else "no"
         rows.append((pair, str(d.n), text(d.mean, sign=True), ends, *p_values, decided))
     return Table(header, tuple(rows))
@@ -446,6 +445,4 @@ def _setting(run: Run, name: str) -> str:
 
 
 def _p_text(p: float) -> str:
-    if np.isnan(p):
-        return "none"
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

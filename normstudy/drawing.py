@@ -87,9 +87,10 @@ def panel(
     left: float = 0.6,
     right: float = 2.0,
     bottom: float = 0.6,
-    top: float = 1.1,
+    top: float = 0.9,
 ) -> tuple[Figure, Axes]:
-    """Open a figure with one plot; sizes in inches."""
+    """Open a figure with one plot; sizes in inches, ``top`` for a subtitle of one line."""
+    top += 0.19 * subtitle.count("\n")
     fig = plt.figure(figsize=(WIDTH, height))
     wide, tall = WIDTH - left - right, height - top - bottom
     ax = fig.add_axes((left / WIDTH, bottom / height, wide / WIDTH, tall / height))
@@ -116,8 +117,10 @@ def finish(ax: Axes, curves: Sequence[Curve], x_title: str, y_title: str) -> Non
     if x_title == "epoch":
         step = max(1, 5 * round(last / 20))
         ax.set_xticks(sorted({1, *np.arange(step, last + 1, step).tolist()}))
-        ax.set_xlim(0.6, last + 0.1)
-    elif ax.get_xscale() == "linear":
+        ax.set_xlim(0.6, last + (0.1 if last > 1 else 0.4))
+    elif ax.get_xscale() == "log":
+        ax.set_xlim(min(float(curve.x[0]) for curve in curves) / 1.15, last * 1.05)
+    else:
         ax.set_xlim(0, last)
     ax.set_xlabel(x_title, fontsize=10.5)
     # above its end, where it reads without tilting the head
@@ -163,18 +166,18 @@ def limit(ax: Axes, shown: Sequence[float]) -> None:
 
 
 def mark_chance(ax: Axes, chance: float, text: str) -> None:
-    """Draw the chance level, or say where it is when it would squeeze everything else."""
+    """Draw the chance level, or say in which direction it lies when it would squeeze the rest."""
     low, high = ax.get_ylim()
     words: dict[str, Any] = {"ha": "right", "fontsize": 9.5, "color": QUIET}
     if low <= chance <= high:
         ax.axhline(chance, color=QUIET, linewidth=1)
         ax.text(0.99, chance, text, transform=ax.get_yaxis_transform(), va="bottom", **words)
     elif chance > high:
-        text = f"\N{UPWARDS ARROW} {text}, above this axis"
-        ax.text(0.99, 0.98, text, transform=ax.transAxes, va="top", **words)
+        text = f"\N{UPWARDS ARROW} {text}"
+        ax.text(1, 1.02, text, transform=ax.transAxes, va="bottom", **words)
     else:
-        text = f"\N{DOWNWARDS ARROW} {text}, below this axis"
-        ax.text(0.99, 0.02, text, transform=ax.transAxes, va="bottom", **words)
+        text, below = f"\N{DOWNWARDS ARROW} {text}", -19 / _points(ax)
+        ax.text(1, below, text, transform=ax.transAxes, va="top", **words)
 
 
 def mark_published(ax: Axes, published: dict[str, float]) -> None:
@@ -201,7 +204,7 @@ def forest(rows: Sequence[Row], title: str, subtitle: str, axis: str) -> Figure:
     left = 0.35 + 0.078 * max(len(row.name) for row in rows)
     right = 0.35 + 0.078 * max(len(row.text) for row in rows)
     height = 1.65 + 0.36 * len(rows)
-    fig, ax = panel(title, subtitle, height=height, left=left, right=right, top=0.95)
+    fig, ax = panel(title, subtitle, height=height, left=left, right=right, top=0.76)
     for place, row in enumerate(rows):
         color, _, marker = style(row.arm, [other.arm for other in rows])
         ax.plot([row.low, row.high], [place, place], color=color, linewidth=2)

@@ -213,9 +213,9 @@ def search(arms: Arms) -> Figure:
     lowest = min(float(curve.values.max()) for curve in curves) - 10  # points; worse has diverged
     scored, hidden = _scored(arms), int((every < lowest).sum())
     title = "Search for the learning rate"
-    how = f"{len(every)} runs, a dot each; lines: best of the other settings"
-    how += f"; not drawn: {hidden} runs below {lowest:.0f} %." if hidden else "."
-    fig, ax = panel(title, f"{_data(arms)}. {how}\nLabels: best of each arm.")
+    how = f"{len(every)} runs, a dot each; lines: best of the other settings."
+    cut = f" Not drawn: {hidden} runs below {lowest:.0f} %." if hidden else ""
+    fig, ax = panel(title, f"{_data(arms)}. {how}\nLabels: best of each arm.{cut}")
     ax.set_xscale("log")
     limit(ax, every[every >= lowest].tolist())
     x_title = "highest learning rate of the schedule (log scale)"
@@ -227,7 +227,7 @@ def search(arms: Arms) -> Figure:
     ticks = sorted({float(x) for curve in curves for x in curve.x})
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
-    caption = f"{title}: {scored} accuracy, {how} Best of each arm: {_list(curves)}."
+    caption = f"{title}: {scored} accuracy, {how}{cut} Best of each arm: {_list(curves)}."
     alt = f"{scored.capitalize()} accuracy over the learning rate. Best: {_list(curves)}."
     return describe(fig, name="search", caption=caption, alt=alt)
 
@@ -240,7 +240,8 @@ def accuracy_intervals(arms: Arms) -> Figure:
         seeds, s = [100 * run.accuracy for run in runs], summarize(runs)
         rows.append(Row(label, label, seeds, s.mean, s.low, s.high, f"{s} %"))
     axis = f"{_scored(arms)} accuracy, %"
-    return _intervals(rows, "Accuracy after the last epoch", axis, arms, name="accuracy-intervals")
+    title = f"{_scored(arms).capitalize()} accuracy after the last epoch"
+    return _intervals(rows, title, axis, arms, name="accuracy-intervals")
 
 
 def difference_intervals(arms: Arms, pairs: Sequence[tuple[str, str]] | None = None) -> Figure:
@@ -305,7 +306,7 @@ def mistake_grid(run: Run, images: ImageSet, *, order: Order = "most confident")
     score = f"{100 * run.accuracy:.2f} % of {len(run.predictions):,} test images right"
     score = f"{_TITLES[images.name]}, after the last epoch: {score}."
     fig, ax = panel(
-        title, f"{score}\n{chosen}", height=7.3, left=0.1, right=0.1, bottom=0.1, top=0.95
+        title, f"{score}\n{chosen}", height=7.3, left=0.1, right=0.1, bottom=0.1, top=0.76
     )
     size = images.size
     step, wide = size + max(1, size // 8), 3 * size
@@ -368,7 +369,7 @@ def _history(arms: Arms, column: str, title: str) -> Figure:
         best = "; ".join(f"{label} {value:.2f} %" for label, value in published.items())
         caption += f" Dotted: best published, one seed, best epoch picked on test images: {best}."
     moves = "; ".join(f"{c.label} from {c.mean[0]:.2f} to {c.mean[-1]:.2f}" for c in curves)
-    alt = f"Line chart of {axis}, over {max(len(c.x) for c in curves)} epochs: {moves}."
+    alt = f"Line chart of {axis}, from epoch 1 to {max(len(c.x) for c in curves)}: {moves}."
     return describe(fig, name=column.replace("_", "-"), caption=caption, alt=alt)
 
 
@@ -381,8 +382,8 @@ def _intervals(
         how = "One seed (n = 1), so no interval."
     fig = forest(rows, title, f"{_data(arms)}. {how}\n{note}".strip(), axis)
     found = "; ".join(f"{row.name} {row.text}" for row in rows)
-    caption = f"{title}, {axis}: {found}. {_data(arms)}. {how} {note}"
-    return describe(fig, name=name, caption=caption.strip(), alt=f"Interval plot. {axis}: {found}.")
+    caption = f"{title}: {found}. {_data(arms)}. {how} {note}".strip()
+    return describe(fig, name=name, caption=caption, alt=f"Intervals of {axis}: {found}.")
 
 
 def _column(runs: Sequence[Run], name: str) -> npt.NDArray[np.float64]:

@@ -252,7 +252,7 @@ def train(
 def _start(recipe: Recipe, image_set: ImageSet, steps: int, device: torch.device) -> _Progress:
     """Everything as it is before the first step."""
     net = build(recipe, image_set)
-    net.to(device, memory_format=_memory_format(recipe, device))  # type: ignore[call-overload]
+    net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     weights = [p for p in net.parameters() if is_weight(p)]
     others = [p for p in net.parameters() if not is_weight(p)]
     optimizer = torch.optim.SGD(
@@ -366,9 +366,3 @@ def _outcome(
         weight_quantiles=np.quantile(weights.abs().cpu().numpy(), QUANTILES).astype(np.float32),
     )
 
-
-def _memory_format(recipe: Recipe, device: torch.device) -> torch.memory_format:
-    """Channels-last, but for group norm on the CPU, where its kernel is several times slower."""
-    if device.type == "cpu" and recipe.norm == "group":
-        return torch.contiguous_format
-    return torch.channels_last
