@@ -339,9 +339,9 @@ def _history(arms: Arms, column: str, title: str) -> Figure:
         curves.append(Curve(label, _epochs(runs), values, number, float(values[:, -1].mean())))
     title, labels = title.format(_scored(arms).capitalize()), "Labels: last epoch"
     if any(len(runs) > 1 for runs in arms.values()):
-        labels += ", mean ± standard deviation over the seeds"
+        labels += ", mean ± standard deviation"
     if column.startswith("train"):
-        labels += "; measured during the epoch, with augmentation"
+        labels += ". Measured while learning, with augmentation"
     fig, ax = panel(title, f"{_setting(arms)}\n{labels}.")
     means = np.concatenate([curve.mean for curve in curves])
     recipe, published = next(iter(arms.values()))[0].recipe, {}
@@ -357,7 +357,7 @@ def _history(arms: Arms, column: str, title: str) -> Figure:
     mark_published(ax, published)
     axis = "mean cross-entropy, nats" if is_loss else "accuracy, %"
     finish(ax, curves, "epoch", axis)
-    caption = f"{title}. {_setting(arms)} {labels}: {_list(curves)}. {chance_text.capitalize()}."
+    caption = f"{title}. {_setting(arms)} {labels}. {_list(curves)}. {chance_text.capitalize()}."
     low, high = ax.get_ylim()
     cut = [(c.x[i], y) for c in curves for i, y in enumerate(c.mean) if not low <= y <= high]
     if cut:
