@@ -7,8 +7,9 @@ run, so two recipes that differ in any field never share a result.
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 Dataset = Literal["cifar10", "mnist", "digits"]
 Norm = Literal["batch", "group", "layer", "instance", "none"]
@@ -171,3 +172,67 @@ _RANGES: dict[str, tuple[float, float, bool]] = {  # lowest, upper bound, is the
     "jitter": (0, 1, True),
     "seed": (0, 2**31, True),
 }
+
+
+CHOSEN: tuple[dict[str, Any], ...] = (
+    {"norm": "batch", "lr": 0.3},
+    {"norm": "batch", "lr": 0.3, "l1": 1e-5},
+    {"norm": "group", "lr": 0.2, "num_groups": 16},
+    {"norm": "layer", "lr": 0.1},
+    {"norm": "none", "lr": 0.1},
+)
+"""Settings of each arm: the best of :data:`TRIED` on the validation split; a test compares them."""
+
+TRIED: tuple[dict[str, Any], ...] = (
+    {"norm": "batch", "lr": 0.15},
+    {"norm": "batch", "lr": 0.3},
+)
+"""Settings that the search tried, arm by arm."""
+
+
+def report_data() -> Dataset:
+    """Data set that the report shows: ``NORMSTUDY_REPORT``, or else CIFAR-10.
+
+    Raises
+    ------
+    ValueError
+        If the variable names an unknown data set.
+    """
+    given = os.environ.get("NORMSTUDY_REPORT", "cifar10")
+    if given not in DATASETS:
+        msg = f"NORMSTUDY_REPORT={given!r} is unknown; accepted: {', '.join(DATASETS)}"
+        raise ValueError(msg)
+    return cast("Dataset", given)
+
+
+def base(data: Dataset = "cifar10") -> Recipe:
+    """Return the recipe that all arms on a data set vary.
+
+    Smaller images get a smaller crop.
+    """
+    crop = {"cifar10": 4, "mnist": 2, "digits": 1}[data]
+    batch_size = 32 if data == "digits" else 128
+    return Recipe(data=data, crop=crop, batch_size=batch_size)
+
+
+def study(data: Dataset = "cifar10", seeds: Sequence[int] = (0, 1, 2)) -> dict[str, list[Recipe]]:
+    """Recipes of the study: for each arm, by its label, one recipe per seed.
+
+    The arms differ in the norm, in the penalty, and in the settings that :func:`search` chose for
+    each on the validation split.
+    """
+    arms = [replace(base(data), **settings) for settings in CHOSEN]
+    return {arm.label: [replace(arm, seed=seed) for seed in seeds] for arm in arms}
+
+
+def search() -> dict[str, list[Recipe]]:
+    """Recipes of the search on CIFAR-10's validation split: for each arm, by its label, what was tried.
+
+    One seed and five epochs each: first the learning rate, then at the best one the number of
+    groups, the weight decay or lambda.
+    """
+    tried: dict[str, list[Recipe]] = {}
+    for settings in TRIED:
+        recipe = replace(base(), epochs=5, validation=True, **settings)
+        tried.setdefault(recipe.label, []).append(recipe)
+    return tried
