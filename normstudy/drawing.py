@@ -71,6 +71,12 @@ class Row:
     text: str
 
 
+def describe(fig: Figure, *, name: str, caption: str, alt: str) -> Figure:
+    """Attach a reference name, a caption and an alternative text, for whoever shows the figure."""
+    fig.normstudy = {"name": name, "caption": caption, "alt": alt}  # type: ignore[attr-defined]
+    return fig
+
+
 def style(label: str, labels: Sequence[str]) -> tuple[str, tuple[float, ...], str]:
     """Choose color, dashes and marker; labels that have none of their own take spare colours."""
     if label in COLORS:
