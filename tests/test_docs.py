@@ -1,5 +1,6 @@
 """The documentation's hooks, and what the noxfile decides."""
 
+import ast
 import pkgutil
 import random
 import re
@@ -245,12 +246,41 @@ def test_digits_stand_in_for_cifar10_only_where_it_cannot_be_had(monkeypatch, ca
     assert ("not there" in printed.err) is not there
 
 
-# -- the pages -----------------------------------------------------------------------------------
+# -- the layout that the contributor's page describes --------------------------------------------
 
 
-def test_the_api_reference_lists_every_public_module():
-    modules = {f"normstudy.{m.name}" for m in pkgutil.iter_modules(normstudy.__path__)}
+def wings() -> list[list[str]]:
+    """Return the modules of each table of the contributor's page, in its order."""
+    page = (ROOT / "docs" / "contributing.rst").read_text()
+    tables = page.split(".. list-table:: ")[1:]
+    return [re.findall(r"^   \* - ``(\w+)``$", table, re.MULTILINE) for table in tables]
+
+
+def imports(path: Path) -> set[str]:
+    """Return the modules of the package, and the top-level packages, that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    ours = {name.split(".")[1] for name in found if name.startswith("normstudy.")}
+    return ours | {name.split(".")[0] for name in found}
+
+
+def test_every_module_stands_in_the_layout_and_in_the_api_reference():
+    modules = {module.name for module in pkgutil.iter_modules(normstudy.__path__)}
+    assert {name for wing in wings() for name in wing} == modules
     page = (ROOT / "docs" / "api" / "index.rst").read_text()
-    listed = re.findall(r"^   (normstudy\.\w+)$", page, re.MULTILINE)
-    assert set(listed) == {name for name in modules if "._" not in name}
-    assert len(listed) == len(set(listed))
+    listed = re.findall(r"^   normstudy\.(\w+)$", page, re.MULTILINE)
+    assert sorted(listed) == sorted(modules - {"__main__"})
+
+
+def test_imports_run_upwards_and_never_between_the_wings():
+    modules = {name for wing in wings() for name in wing}
+    for wing in wings():
+        for position, name in enumerate(wing):
+            used = imports(ROOT / "normstudy" / f"{name}.py")
+            allowed = modules if name == "__main__" else set(wing[:position])
+            assert used & modules <= allowed, f"{name} imports {used & modules - allowed}"
+            assert not used & {"conf", "docs", "examples", "gallery_hooks"}, name
