@@ -37,7 +37,7 @@ def figure_scraper(_block: Any, block_vars: dict[str, Any], gallery_conf: dict[s
     """Save every open figure twice, light and dark, and write the directive that shows it.
 
     Sphinx-Gallery calls it after each block of an example. A figure brings its name, caption and
-    alternative text along in ``figure.normstudy`` (see ``normstudy.figures.describe``).
+    alternative text along in ``figure.normstudy`` (see ``normstudy.drawing.describe``).
 
     Raises
     ------
@@ -51,7 +51,7 @@ def figure_scraper(_block: Any, block_vars: dict[str, Any], gallery_conf: dict[s
         if missing := [key for key in ("name", "caption", "alt") if not words.get(key)]:
             raise ValueError(
                 f"{block_vars['src_file']}: figure {number} has no {' and no '.join(missing)}. "
-                "Give every figure all three with normstudy.figures.describe(figure, name=..., "
+                "Give every figure all three with normstudy.drawing.describe(figure, name=..., "
                 "caption=..., alt=...)."
             )
         light = Path(next(block_vars["image_path_iterator"]))
