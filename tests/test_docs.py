@@ -285,3 +285,20 @@ def test_imports_run_upwards_and_never_between_the_wings():
             allowed = modules if name == "__main__" else {*shared, *wing[:position]} - {name}
             assert used & modules <= allowed, f"{name} imports {used & modules - allowed}"
             assert not used & {"conf", "docs", "examples", "gallery_hooks"}, name
+
+
+def test_pages_keep_to_the_rules_for_pages():
+    for path in (ROOT / "examples").glob("*.py"):
+        text = path.read_text()
+        tree, lines = ast.parse(text), [line for line in text.splitlines() if line.strip()]
+        title, *introduction = ast.get_docstring(tree).splitlines()
+        prose = len(introduction) + sum(line.startswith("#") for line in lines)
+        used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert re.fullmatch(r"plot_[1-9]\d\d_[a-z0-9_]+", path.stem), path
+        assert len(title.split()) <= 8, path
+        assert 80 <= len(text.splitlines()) <= 250, path
+        assert prose >= 0.4 * len(lines), f"{path}: {prose} of {len(lines)} lines are prose"
+        assert not any(isinstance(node, ast.ClassDef) for node in ast.walk(tree)), path
+        assert not imports(path) & {"os", "pathlib"}, f"{path}: paths belong in the package"
+        assert not {name for name in used if re.match("_[^_]", name)}, f"{path}: private names"
+        assert re.search(r"^# What this does not show$", text, re.MULTILINE), path
