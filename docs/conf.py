@@ -72,7 +72,6 @@ sphinx_gallery_conf = {
     "doc_module": ("normstudy",),
     "backreferences_dir": "api/generated/backreferences",
     "inspect_global_variables": True,
-    "reference_url": {"normstudy": None},
 }
 nbsphinx_execute = "always"  # from published runs that takes seconds, and no output goes stale
 nbsphinx_requirejs_path = ""
