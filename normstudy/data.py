@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +22,12 @@ from normstudy.recipes import DATASETS, Recipe
 
 NUM_HELD_OUT = 5_000
 """Images of the validation split, at most a fifth of the training set."""
+
+CHECKSUMS = {
+    "cifar10": "7997768f35e6e382292fd27177cedce6",
+    "mnist": "3a8942afaa4d4472e73e631e8d5025b7",
+}
+"""MD5 of all images and labels: torchvision does not check MNIST's files once they are unpacked."""
 
 
 class DataError(RuntimeError):
@@ -53,8 +58,8 @@ class ImageSet:
     """One data set: two splits, class names, and the constants that normalize it.
 
     ``mean`` and ``std`` have shape (C,) and are those of the training images on the scale 0 to 255.
-    ``mirror`` says whether a mirror image keeps its class. ``md5`` is the checksum of all images and
-    labels as they are trained on.
+    ``mirror`` says whether a mirror image keeps its class. ``md5`` is the checksum of all images
+    and labels as they are trained on.
     """
 
     name: str
@@ -100,9 +105,7 @@ class ImageSet:
             Split(s.images.to(device), s.labels.to(device)) for s in (self.train, self.test)
         )
         mean, std = self.mean.to(device), self.std.to(device)
-        return ImageSet(
-            self.name, train, test, self.classes, mean, std, self.mirror, self.md5
-        )
+        return ImageSet(self.name, train, test, self.classes, mean, std, self.mirror, self.md5)
 
 
 def data_root() -> Path:
@@ -144,8 +147,12 @@ def load(name: str) -> ImageSet:
     for split in (train, test):
         digest.update(split.images.numpy().tobytes())
         digest.update(split.labels.numpy().tobytes())
+    md5 = digest.hexdigest()
+    if md5 != CHECKSUMS.get(name, md5):
+        reason = f"is damaged there (MD5 {md5}, not {CHECKSUMS[name]}); delete it"
+        raise _data_error(name, data_root(), reason)
     mirror = name == "cifar10"
-    return ImageSet(name, train, test, classes, mean, std, mirror, digest.hexdigest())
+    return ImageSet(name, train, test, classes, mean, std, mirror, md5)
 
 
 def _read_digits() -> tuple[Split, Split, tuple[str, ...]]:
@@ -164,17 +171,18 @@ def _read_torchvision(name: str) -> tuple[Split, Split, tuple[str, ...]]:
     from torchvision import datasets  # noqa: PLC0415 - slow to import
 
     kind = {"cifar10": datasets.CIFAR10, "mnist": datasets.MNIST}[name]
-    root, own_folder = data_root(), "NORMSTUDY_DATA" in os.environ
+    root = data_root()
     try:
         train, test = (kind(str(root), train=part) for part in (True, False))
-    except (RuntimeError, OSError, EOFError, ValueError) as on_disk:
-        if own_folder:
-            raise _data_error(name, root, f"is missing or damaged there ({on_disk})") from on_disk
+    except Exception as on_disk:  # a damaged file raises almost anything
+        reason = f"is missing or damaged there ({on_disk})"
+        if os.environ.get("NORMSTUDY_DATA"):
+            raise _data_error(name, root, reason) from on_disk
         try:
             root.mkdir(parents=True, exist_ok=True)
             train, test = (kind(str(root), train=part, download=True) for part in (True, False))
-        except (RuntimeError, OSError, EOFError, ValueError, URLError) as download:
-            reason = f"is not there, and the download failed ({download})"
+        except Exception as download:  # and so does a broken connection
+            reason += f", and the download failed ({download})"
             raise _data_error(name, root, reason) from download
     splits = [_as_split(part) for part in (train, test)]
     return splits[0], splits[1], tuple(label.split(" - ")[0] for label in train.classes)
@@ -189,9 +197,10 @@ def _as_split(part: Any) -> Split:
 def _data_error(name: str, root: Path, reason: str) -> DataError:
     return DataError(
         f"{name} was looked for in {root} and {reason}. Three ways out: connect to the internet "
-        "and try again, so that torchvision downloads it; set the environment variable "
-        f"NORMSTUDY_DATA to a folder that holds the files as torchvision unpacks them; or use the "
-        'embedded set that needs no download, data="digits" (--data digits on the command line)'
+        "and try again without NORMSTUDY_DATA, so that torchvision downloads it; set the "
+        "environment variable NORMSTUDY_DATA to a folder that holds the files as torchvision "
+        'unpacks them; or use the embedded set that needs no download, data="digits" (on the '
+        "command line: --data digits)"
     )
 
 
@@ -219,8 +228,16 @@ def draw_batch(
     -------
     Tensor
         Shape (B, C, H, W), float32, channels-last.
+
+    Raises
+    ------
+    ValueError
+        If the crop's padding is not smaller than the image, which leaves nothing to reflect.
     """
     num, size, device = len(index), image_set.size, split.images.device
+    if recipe.crop >= size:
+        msg = f"crop={recipe.crop} is too large for {size}x{size} images; accepted: 0 to {size - 1}"
+        raise ValueError(msg)
     steps = torch.arange(size) - recipe.crop
     shifts = torch.randint(0, 2 * recipe.crop + 1, (2, num, 1), generator=generator)
     rows, columns = (_reflect(shift + steps, size) for shift in shifts)
@@ -269,6 +286,6 @@ def _jitter(batch: Tensor, most: float, generator: torch.Generator) -> Tensor:
 
 
 def to_display(images: Tensor) -> npt.NDArray[np.float64]:
-    """Turn uint8 images (N, H, W, C) into colours (N, H, W, 3) between 0 and 1; grey is repeated."""
+    """Turn uint8 images (N, H, W, C) into colours (N, H, W, 3) in [0, 1]; grey is repeated."""
     colours = images.cpu().numpy().astype(np.float64) / 255
     return colours if colours.shape[-1] == 3 else np.repeat(colours, 3, axis=-1)

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 NORMS = ("batch", "group", "layer", "instance", "none")
 STAGES = {1: ((32, 2), (48, 1)), 3: ((64, 3), (96, 2))}
-"""Image channels: (width, separable blocks) of each stage; the stem is half as wide as the first."""
+"""Image channels: (width, separable blocks) of each stage; the stem has half the first width."""
 
 
 class Float32GroupNorm(nn.GroupNorm):
     """Group norm that computes in float32 and returns the precision it was given.
 
-    PyTorch's CPU kernel for bfloat16 is several times slower when a group has few channels; on a GPU
-    autocast does the same as this class.
+    PyTorch's CPU kernel for bfloat16 is several times slower when a group has few channels; on a
+    GPU autocast does the same as this class.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -30,8 +30,8 @@ class Float32GroupNorm(nn.GroupNorm):
 def make_norm(norm: str, channels: int, num_groups: int) -> nn.Module:
     """Build the norm for feature maps of shape (N, C, H, W).
 
-    Each has one weight and one bias per channel. Layer norm is ``GroupNorm(1, C)``, whose statistics
-    run over C, H and W of one image; instance norm is ``GroupNorm(C, C)``.
+    Each has one weight and one bias per channel. Layer norm is ``GroupNorm(1, C)``, whose
+    statistics run over C, H and W of one image; instance norm is ``GroupNorm(C, C)``.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ def make_norm(norm: str, channels: int, num_groups: int) -> nn.Module:
 class SeparableBlock(nn.Module):
     """Residual block ``x + pointwise(silu(norm(depthwise(x))))``; it keeps the shape (N, C, H, W).
 
-    A 3x3 convolution of each channel alone, then a 1x1 convolution across channels: 9 C + C^2 weights
-    instead of 9 C^2.
+    A 3x3 convolution of each channel alone, then a 1x1 convolution across channels: 9 C + C^2
+    weights instead of 9 C^2.
 
     References
     ----------
@@ -90,7 +90,8 @@ class SeparableBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
-        return x + self.pointwise(self.act(self.norm(self.depthwise(x))))
+        change: Tensor = self.pointwise(self.act(self.norm(self.depthwise(x))))
+        return x + change
 
 
 class Net(nn.Sequential):
@@ -175,14 +176,17 @@ class Net(nn.Sequential):
             If batch norm gets one value per channel in training: one image with maps of 1x1.
         """
         try:
-            return super().forward(x)
-        except ValueError as error:  # torch's own message names neither norm nor remedy
-            msg = (
-                f"images of shape {tuple(x.shape)} leave one value per channel, of which batch norm "
-                "can take no variance in training; give at least two images, or call net.eval(), or "
-                'use norm="group" or norm="layer"'
+            scores: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            msg = (  # torch's own message names neither norm nor remedy
+                f"images of shape {tuple(x.shape)} leave one value per channel, of which batch "
+                "norm can take no variance in training; give at least two images, or call "
+                'net.eval(), or use norm="group" or norm="layer"'
             )
             raise ValueError(msg) from error
+        return scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +224,8 @@ def layer_table(net: Net, size: int = 32) -> list[LayerRow]:
     https://doi.org/10.23915/distill.00021
     """
     device = next(net.parameters()).device
-    in_channels = net.stem.in_channels
-    x = torch.zeros(1, int(in_channels), size, size, device=device)
+    in_channels = next(m for m in net.modules() if isinstance(m, nn.Conv2d)).in_channels
+    x = torch.zeros(1, in_channels, size, size, device=device)
     rows, field, jump, was_training = [], 1, 1, net.training
     net.eval()
     with torch.no_grad():
@@ -240,6 +244,6 @@ def layer_table(net: Net, size: int = 32) -> list[LayerRow]:
     return rows
 
 
-def _side(size: object) -> int:
+def _side(size: int | tuple[int, ...]) -> int:
     """Kernel and stride are an int or a pair of equal ints."""
-    return int(size[0] if isinstance(size, tuple) else size)  # type: ignore[call-overload]
+    return size[0] if isinstance(size, tuple) else size

@@ -1,7 +1,7 @@
 """Recipes: everything that decides the result of a training, in one flat dataclass.
 
-A variant of a recipe is ``dataclasses.replace(base, norm="group")``. The digest of a recipe names its
-run, so two recipes that differ in any field never share a result.
+A variant of a recipe is ``dataclasses.replace(base, norm="group")``. The digest of a recipe names
+its run, so two recipes that differ in any field never share a result.
 """
 
 import hashlib
@@ -226,7 +226,7 @@ def study(data: Dataset = "cifar10", seeds: Sequence[int] = (0, 1, 2)) -> dict[s
 
 
 def search() -> dict[str, list[Recipe]]:
-    """Recipes of the search on CIFAR-10's validation split: for each arm, by its label, what was tried.
+    """Recipes of the search on CIFAR-10's validation split: by arm's label, what was tried.
 
     One seed and five epochs each: first the learning rate, then at the best one the number of
     groups, the weight decay or lambda.

@@ -1,8 +1,8 @@
 """Runs: what a recipe yielded, and where runs are kept.
 
 A run is two small files named by its recipe: ``<name>.json`` (recipe, environment, history) and
-``<name>.npz`` (last-epoch predictions). Reading trusts nothing: checksums are compared and nothing is
-unpickled. Writing is atomic. No pixels are kept; images come from the data set by index.
+``<name>.npz`` (last-epoch predictions). Reading trusts nothing: checksums are compared and nothing
+is unpickled. Writing is atomic. No pixels are kept; images come from the data set by index.
 """
 
 import hashlib
@@ -154,18 +154,18 @@ def load(path: Path) -> Run:
         if record["arrays_sha256"] != hashlib.sha256(packed).hexdigest():
             msg = f"the arrays of the run {path} are not those it was saved with; delete it"
             raise RunError(msg)
-        recipe = Recipe.from_dict(record["recipe"])
         with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
             values = {name: arrays[name] for name in _ARRAYS}
-        return Run(
-            recipe=recipe,
-            history=record["history"],
-            clean_train=record["clean_train"],
-            environment=record["environment"],
-            **values,
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        rest = {name: record[name] for name in ("history", "clean_train", "environment")}
+    except RunError:
+        raise
+    except Exception as error:  # a damaged file raises almost anything
         msg = f"the run {path} cannot be read ({error}); delete it and train it again"
+        raise RunError(msg) from error
+    try:
+        return Run(recipe=Recipe.from_dict(record["recipe"]), **rest, **values)
+    except (ValueError, TypeError) as error:
+        msg = f"the run {path} cannot be used: {error}"
         raise RunError(msg) from error
 
 
@@ -184,8 +184,10 @@ def find(recipe: Recipe, store: Path | None = None) -> Run | None:
         except RunError as error:
             warnings.warn(str(error), RuntimeWarning, stacklevel=2)
             continue
-        same_numbers = found.environment.get("numbers_version") == NUMBERS_VERSION
-        if found.recipe == recipe and same_numbers:
+        if found.recipe != recipe:
+            msg = f"the run {path} holds another recipe than its name says; delete it"
+            warnings.warn(msg, RuntimeWarning, stacklevel=2)
+        elif found.environment.get("numbers_version") == NUMBERS_VERSION:
             return found
     return None
 
@@ -238,6 +240,8 @@ def run(
         (folder / "unfinished").mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except OSError as error:
+        if not retrain and (found := find(recipe, folder)):
+            return found  # published, and the store is not needed
         msg = (
             f"the store {folder} cannot be written ({error}); make it writable or name another "
             "folder in the environment variable NORMSTUDY_STORE"
@@ -257,8 +261,8 @@ def _train_and_keep(recipe: Recipe, folder: Path, device: str, progress: bool) -
     made = _as_run(recipe, outcome, device, time.perf_counter() - began)
     try:
         save(made, folder)
-    except OSError as error:
-        msg = f"the run was trained but {folder} cannot be written ({error}). It was:\n{made.table()}"
+    except (OSError, ValueError) as error:  # the latter: JSON has no infinity
+        msg = f"the run was trained, but {folder} cannot be written ({error}):\n{made.table()}"
         raise RunError(msg) from error
     checkpoint.unlink(missing_ok=True)
     return made
@@ -331,11 +335,14 @@ def run_all(
 
 def _worker(recipe: Recipe, store: Path | None, device: str, retrain: bool) -> str:
     """Make one run in a process of its own; an error comes back as text and stops no other run."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         run(recipe, store=store, device=device, progress=False, retrain=retrain)
     except Exception as error:  # noqa: BLE001 - whatever stops one training is told with the others
         return f"{recipe.name}: {error}"
+    finally:
+        torch.set_num_threads(threads)  # a single job works in the caller's own process
     return ""
 
 

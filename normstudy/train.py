@@ -4,9 +4,10 @@ import math
 import os
 import time
 import warnings
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -105,7 +106,7 @@ def l1_penalty(net: nn.Module, recipe: Recipe) -> Tensor:
 
 
 def build(recipe: Recipe, image_set: ImageSet) -> Net:
-    """Build the network of a recipe for a data set, with the initial weights of the recipe's seed."""
+    """Build the network of a recipe for a data set, with initial weights from the recipe's seed."""
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         return Net(
@@ -128,7 +129,7 @@ def evaluate(net: nn.Module, image_set: ImageSet, split: Split, precision: str) 
 
 
 def loss_and_accuracy(scores: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Mean cross-entropy in nats and fraction of hits, each summed over all images, divided once."""
+    """Mean cross-entropy in nats and fraction of hits, each a sum over all images divided once."""
     loss = F.cross_entropy(scores, labels, reduction="sum").item() / len(labels)
     return loss, int((scores.argmax(1) == labels).sum()) / len(labels)
 
@@ -174,6 +175,9 @@ class _Progress:
         if not path.exists():
             return
         try:
+            with zipfile.ZipFile(path) as archive:  # torch.load does not look at checksums
+                if damaged := archive.testzip():
+                    raise OSError(damaged)
             device = next(self.net.parameters()).device
             state = torch.load(path, map_location=device, weights_only=True)
             version, values = state["numbers_version"], state["recipe"]
@@ -323,6 +327,8 @@ def _one_epoch(
     loss_sum, hits_sum, penalty_sum, seen = sums.tolist()
     scores = evaluate(state.net, image_set, score_split, recipe.precision)
     test_loss, test_accuracy = loss_and_accuracy(scores, score_split.labels)
+    finite[-1] = math.isfinite(test_loss)  # scores show what the last step broke
+    _require_finite(finite, epoch, recipe)
     values = (
         epoch,
         lr,
@@ -365,4 +371,3 @@ def _outcome(
         clean_train={"loss": loss, "accuracy": accuracy},
         weight_quantiles=np.quantile(weights.abs().cpu().numpy(), QUANTILES).astype(np.float32),
     )
-
