@@ -17,19 +17,6 @@ nox.options.reuse_venv = "yes"  # a second call installs nothing
 PROJECT = nox.project.load_toml("pyproject.toml")
 DOCS = Path("docs")
 
-# Prints the data set of a report that names none. It runs in the session's environment, since
-# only the package knows where data sets lie; its errors and progress go to the terminal.
-CHOOSE_DATA = """
-import sys
-from normstudy.data import DataError, load
-try:
-    load("cifar10")
-    print("cifar10")
-except DataError as error:
-    print(error, "The report is built on the embedded digits instead.", sep="\\n", file=sys.stderr)
-    print("digits")
-"""
-
 
 def install(session: nox.Session, group: str) -> None:
     """Install the package, editable, and one dependency group of pyproject.toml."""
@@ -84,12 +71,11 @@ def docs(session: nox.Session) -> None:
     if options.fresh or options.retrain:
         for made in ("_build", "api/generated", "auto_examples"):
             shutil.rmtree(DOCS / made, ignore_errors=True)
-    data = options.dataset
-    if data is None:
-        chosen = session.run("python", "-c", CHOOSE_DATA, silent=True, stderr=None, log=False)
-        data = str(chosen).strip()
-    retrain = ["--retrain"] if options.retrain else []
-    session.run("python", "-m", "normstudy", "study", "--data", data, *retrain)
+    prepare = ["--dataset", options.dataset] if options.dataset else []
+    prepare += ["--retrain"] if options.retrain else []
+    # only the last word of what it prints is the answer; its progress goes to the terminal
+    printed = session.run("python", "docs/prepare.py", *prepare, silent=True, stderr=None)
+    data = str(printed).split()[-1]
     output = DOCS / "_build" / options.builder
     session.run(
         *("sphinx-build", "-n", "-W", "--keep-going", "-b", options.builder),

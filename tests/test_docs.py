@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import gallery_hooks
 import matplotlib.pyplot as plt
 import numpy as np
+import prepare
 import pytest
 import torch
 from matplotlib.colors import to_hex, to_rgb
@@ -177,7 +178,7 @@ class Session:
     def __init__(self, *posargs: str, chosen: str = "cifar10") -> None:
         self.posargs, self.chosen = list(posargs), chosen
         self.commands: list[tuple[str, ...]] = []
-        self.environments: list[dict[str, str]] = []
+        self.environment: dict[str, str] = {}
 
     def install(self, *_packages: str) -> None:
         pass
@@ -185,12 +186,10 @@ class Session:
     def log(self, _text: str) -> None:
         pass
 
-    def run(self, *command: str, env=None, **_settings):
-        if command[1] == "-c":
-            return f"{self.chosen}\n"
+    def run(self, *command: str, env=None, silent=False, **_settings):
         self.commands.append(command)
-        self.environments.append(env or {})
-        return None
+        self.environment |= env or {}
+        return f"Extracting\n{self.chosen}\n" if silent else None
 
 
 @pytest.fixture
@@ -205,24 +204,22 @@ def docs_folder(tmp_path, monkeypatch):
 def test_the_report_shows_what_can_be_had(docs_folder, chosen):
     session = Session(chosen=chosen)
     noxfile.docs(session)
-    train, build = session.commands
-    assert train == ("python", "-m", "normstudy", "study", "--data", chosen)
+    prepare, build = session.commands
+    assert prepare == ("python", "docs/prepare.py")
     assert build[:4] == ("sphinx-build", "-n", "-W", "--keep-going")
-    assert session.environments[1] == {"NORMSTUDY_REPORT": chosen}
+    assert session.environment == {"NORMSTUDY_REPORT": chosen}
     assert (docs_folder / "auto_examples").exists()
 
 
-def test_a_data_set_that_is_asked_for_is_taken(docs_folder):
-    session = Session("--dataset", "digits", "--fresh", chosen="cifar10")
+def test_arguments_reach_the_training(docs_folder):
+    session = Session("--dataset", "digits", "--retrain")
     noxfile.docs(session)
-    assert session.environments[1] == {"NORMSTUDY_REPORT": "digits"}
-    assert not (docs_folder / "auto_examples").exists()
+    assert session.commands[0][2:] == ("--dataset", "digits", "--retrain")
 
 
-def test_retraining_also_makes_the_pages_again(docs_folder):
-    session = Session("--retrain")
-    noxfile.docs(session)
-    assert session.commands[0][-1] == "--retrain"
+@pytest.mark.parametrize("argument", ["--retrain", "--fresh", "-E"])
+def test_a_build_from_nothing_forgets_the_pages(docs_folder, argument):
+    noxfile.docs(Session(argument))
     assert not (docs_folder / "auto_examples").exists()
 
 
@@ -232,18 +229,35 @@ def test_an_unknown_argument_is_refused(docs_folder, capsys):
     assert "unrecognized arguments: --datset" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_digits_stand_in_for_cifar10_only_where_it_cannot_be_had(monkeypatch, capsys, there):
-    def load(name):
-        assert name == "cifar10"
-        if not there:
-            raise normstudy.data.DataError("CIFAR-10 is not there.")
+def unreachable(name):
+    raise normstudy.data.DataError(f"{name} is not there.")
 
-    monkeypatch.setattr(normstudy.data, "load", load)
-    exec(noxfile.CHOOSE_DATA, {})  # the noxfile runs it in the session's environment
-    printed = capsys.readouterr()
-    assert printed.out == ("cifar10\n" if there else "digits\n")
-    assert ("not there" in printed.err) is not there
+
+def test_digits_stand_in_for_cifar10_where_it_cannot_be_had(monkeypatch, capsys):
+    monkeypatch.setattr(prepare, "load", unreachable)
+    assert prepare.choose_data(None) == "digits"
+    assert "cifar10 is not there.\nThe report shows the embedded" in capsys.readouterr().err
+
+
+def test_a_set_that_was_asked_for_is_never_replaced(monkeypatch):
+    assert prepare.choose_data("digits") == "digits"
+    monkeypatch.setattr(prepare, "load", unreachable)
+    with pytest.raises(normstudy.data.DataError, match="cifar10 is not there"):
+        prepare.choose_data("cifar10")
+
+
+def test_runs_of_the_report_are_made_before_its_pages(monkeypatch, capsys):
+    made = []
+    monkeypatch.setattr(
+        prepare, "run_all", lambda recipes, retrain: made.append((recipes, retrain))
+    )
+    monkeypatch.setattr("sys.argv", ["prepare.py", "--dataset", "digits", "--retrain"])
+    prepare.main()
+    [(recipes, settings)] = made
+    assert settings == {"retrain": True}
+    assert {recipe.norm for recipe in recipes} == {"batch", "group", "layer", "none"}
+    assert {recipe.data for recipe in recipes} == {"digits"}
+    assert capsys.readouterr().out == "digits\n"
 
 
 # -- the layout that the contributor's page describes --------------------------------------------

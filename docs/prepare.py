@@ -1,0 +1,43 @@
+"""Choose the data set of the report, train the runs that are missing, and print the set's name.
+
+All in one process: where nothing is to be trained, importing torch is what takes the time.
+"""
+
+import argparse
+import sys
+
+from normstudy.data import DataError, load
+from normstudy.recipes import study
+from normstudy.runs import run_all
+
+
+def choose_data(asked: str | None) -> str:
+    """Return the set that was asked for, or CIFAR-10, or digits where CIFAR-10 cannot be had.
+
+    Raises
+    ------
+    DataError
+        If a set was asked for and cannot be had: only a report that names none falls back.
+    """
+    try:
+        return load(asked or "cifar10").name
+    except DataError as error:
+        if asked:
+            raise
+        print(error, "The report shows the embedded digits instead.", sep="\n", file=sys.stderr)
+        return "digits"
+
+
+def main() -> None:
+    """Read the arguments that the noxfile hands on."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset")
+    parser.add_argument("--retrain", action="store_true")
+    options = parser.parse_args()
+    data = choose_data(options.dataset)
+    run_all([r for arm in study(data).values() for r in arm], retrain=options.retrain)
+    print(data)
+
+
+if __name__ == "__main__":
+    main()
