@@ -151,10 +151,12 @@ def forget_stale_pages(app: Sphinx) -> None:
     """Have every example executed again when the package or the runs have changed.
 
     Sphinx-Gallery itself compares an example with its last version only, so that a page would
-    keep the numbers of yesterday's package.
+    keep the numbers of yesterday's package. In the same way the reference would keep the pages of
+    objects that are no longer there.
     """
-    stale = not STAMP.exists() or STAMP.read_text() != fingerprint()
-    app.config.sphinx_gallery_conf["run_stale_examples"] |= stale
+    if not STAMP.exists() or STAMP.read_text() != fingerprint():
+        app.config.sphinx_gallery_conf["run_stale_examples"] = True
+        shutil.rmtree(DOCS / "api" / "generated", ignore_errors=True)
 
 
 def outdated_pages(app: Sphinx, *_: Any) -> list[str]:
