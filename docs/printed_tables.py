@@ -1,0 +1,90 @@
+"""Tables that a page prints as text become real ones in the report.
+
+A Sphinx extension. A page prints ``normstudy.compare.Table``, which reads well in a terminal; in
+the report a real table wraps on narrow screens and can be read aloud cell by cell.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
+
+RULE = re.compile(r"-+(  -+)+")  # the line below the header: dashes as wide as the columns
+Cells = list[str]
+
+
+class PrintedTables(SphinxTransform):
+    """Replace the text tables in what the examples print."""
+
+    default_priority = 500
+
+    def apply(self) -> None:
+        """Go through the blocks that Sphinx-Gallery marks as printed."""
+        for block in list(self.document.findall(nodes.literal_block)):
+            if "sphx-glr-script-out" in block["classes"]:
+                block.replace_self(list(_parts(block)))
+
+
+def _parts(block: nodes.literal_block) -> Iterator[nodes.Node]:
+    """Yield the tables of a block, and the text around them as blocks like it."""
+    lines, text = block.astext().splitlines(), list[str]()
+    while lines:
+        if len(lines) > 1 and RULE.fullmatch(lines[1]):
+            columns = [match.span() for match in re.finditer("-+", lines[1])]
+            rows = [_cells(lines.pop(0), columns)]
+            del lines[0]
+            while lines and _fits(lines[0], columns):
+                rows.append(_cells(lines.pop(0), columns))
+            yield from _text(block, text)
+            text = []
+            yield _table(rows)
+        else:
+            text.append(lines.pop(0))
+    yield from _text(block, text)
+
+
+def _fits(line: str, columns: Sequence[tuple[int, int]]) -> bool:
+    """Tell a row of the table from other text: it is blank between the columns."""
+    gaps = (line[left[1] : right[0]] for left, right in pairwise(columns))
+    return bool(line.strip()) and not any(gap.strip() for gap in gaps)
+
+
+def _cells(line: str, columns: Sequence[tuple[int, int]]) -> Cells:
+    return [line[begin:end].strip() for begin, end in columns]
+
+
+def _text(block: nodes.literal_block, lines: list[str]) -> Iterator[nodes.Node]:
+    text = "\n".join(lines).strip("\n")
+    if text:
+        rest = block.copy()
+        rest += nodes.Text(text)
+        rest.rawsource = text
+        yield rest
+
+
+def _table(rows: list[Cells]) -> nodes.table:
+    """Build a table: names to the left, numbers to the right."""
+    group = nodes.tgroup(cols=len(rows[0]))
+    group += [nodes.colspec(colwidth=1) for _ in rows[0]]
+    head, body = nodes.thead(), nodes.tbody()
+    head += _row(rows[0])
+    body += [_row(row) for row in rows[1:]]
+    group += [head, body]
+    return nodes.table("", group, classes=["printed-table"])
+
+
+def _row(cells: Cells) -> nodes.row:
+    row = nodes.row()
+    for number, cell in enumerate(cells):
+        text = nodes.paragraph("", cell)
+        row += nodes.entry("", text, classes=["text-end"] if number else [])
+    return row
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the transform with Sphinx."""
+    app.add_transform(PrintedTables)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,45 @@
+"""Text tables in what a page prints become real tables."""
+
+import pytest
+from docutils import nodes
+from sphinx.testing.util import SphinxTestApp
+
+from normstudy.compare import Table
+
+TABLE = Table(("arm", "accuracy, %"), (("Batch Norm", "88.10 ± 0.20"), ("", "7")))
+
+
+@pytest.fixture
+def convert(tmp_path):
+    """Return a function that shows text as a page's output and gives the nodes it became."""
+
+    def convert(text: str) -> nodes.document:
+        (tmp_path / "conf.py").write_text('extensions = ["printed_tables"]\n')
+        shown = "\n".join(f"    {line}" for line in text.splitlines())
+        page = f"Page\n====\n\n.. rst-class:: {{}}\n\n.. code-block:: none\n\n{shown}\n\n"
+        (tmp_path / "index.rst").write_text(page.format("sphx-glr-script-out"))
+        app = SphinxTestApp("html", srcdir=tmp_path, warningiserror=True)
+        app.build()
+        document = app.env.get_doctree("index")
+        app.cleanup()
+        return document
+
+    return convert
+
+
+def test_a_table_keeps_its_cells_and_the_text_around_it(convert):
+    document = convert(f"Before.\n\n{TABLE}\nA sentence right below the table.\n\n{TABLE}")
+    tables = list(document.findall(nodes.table))
+    assert len(tables) == 2
+    for table in tables:
+        cells = [entry.astext() for entry in table.findall(nodes.entry)]
+        assert cells == ["arm", "accuracy, %", "Batch Norm", "88.10 ± 0.20", "", "7"]
+        assert len(list(table.findall(nodes.thead))) == 1
+    blocks = [block.astext() for block in document.findall(nodes.literal_block)]
+    assert blocks == ["Before.", "A sentence right below the table."]
+
+
+def test_other_output_stays_as_it_is(convert):
+    document = convert("a - b\n-----\n1  2")
+    assert not list(document.findall(nodes.table))
+    assert document.next_node(nodes.literal_block).astext() == "a - b\n-----\n1  2"
