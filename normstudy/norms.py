@@ -54,9 +54,8 @@ INDEX_SETS = MappingProxyType(
 class Normalized:
     """What `forward` computed: the output, and what `backward` and `update_running` need.
 
-    The statistics hold one value per index set: shape (C,) for batch, (N, C) for instance, (N, G)
-    for group, (N,) for layer norm, (N, ...) for the channels-last norms. In evaluation mode they are
-    the running statistics.
+    The statistics have one value per index set: shape (C,) for batch, (N, C) for instance, (N, G)
+    for group, (N,) for layer norm, (N, ...) for the channels-last norms.
     """
 
     y: Tensor  #: gamma xhat + beta, of the shape of x
