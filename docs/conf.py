@@ -10,7 +10,7 @@ import pypandoc
 from normstudy.recipes import report_data
 
 DOCS = Path(__file__).parent
-sys.path.insert(0, str(DOCS))  # for gallery_hooks
+sys.path.insert(0, str(DOCS))  # for our own extensions
 # nbsphinx looks for pandoc on the PATH, where its wheel does not put it
 os.environ["PATH"] = f"{Path(pypandoc.get_pandoc_path()).parent}{os.pathsep}{os.environ['PATH']}"
 
@@ -35,6 +35,7 @@ extensions = [
     "sphinxcontrib.bibtex",
     "sphinxext.opengraph",
     "gallery_hooks",
+    "printed_tables",
 ]
 # without these the gallery's generated notebooks would replace its executed pages
 exclude_patterns = [
@@ -140,7 +141,7 @@ html_theme_options = {
     "pygments_dark_style": "github-dark-high-contrast",
 }
 # only the report and the API reference have pages below them
-html_sidebars = {
+html_sidebars: dict[str, list[str]] = {
     name: []
     for name in (
         "404",

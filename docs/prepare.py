@@ -7,11 +7,11 @@ import argparse
 import sys
 
 from normstudy.data import DataError, load
-from normstudy.recipes import study
+from normstudy.recipes import Dataset, study
 from normstudy.runs import run_all
 
 
-def choose_data(asked: str | None) -> str:
+def choose_data(asked: Dataset | None) -> Dataset:
     """Return the set that was asked for, or CIFAR-10, or digits where CIFAR-10 cannot be had.
 
     Raises
@@ -19,13 +19,15 @@ def choose_data(asked: str | None) -> str:
     DataError
         If a set was asked for and cannot be had: only a report that names none falls back.
     """
+    wanted = asked or "cifar10"
     try:
-        return load(asked or "cifar10").name
+        load(wanted)
     except DataError as error:
         if asked:
             raise
         print(error, "The report shows the embedded digits instead.", sep="\n", file=sys.stderr)
         return "digits"
+    return wanted
 
 
 def main() -> None:

@@ -258,8 +258,8 @@ def test_runs_of_the_report_are_made_before_its_pages(monkeypatch, capsys):
     )
     monkeypatch.setattr("sys.argv", ["prepare.py", "--dataset", "digits", "--retrain"])
     prepare.main()
-    [(recipes, settings)] = made
-    assert settings == {"retrain": True}
+    [(recipes, retrain)] = made
+    assert retrain
     assert {recipe.norm for recipe in recipes} == {"batch", "group", "layer", "none"}
     assert {recipe.data for recipe in recipes} == {"digits"}
     assert capsys.readouterr().out == "digits\n"
