@@ -152,11 +152,14 @@ def forget_stale_pages(app: Sphinx) -> None:
 
     Sphinx-Gallery itself compares an example with its last version only, so that a page would
     keep the numbers of yesterday's package. In the same way the reference would keep the pages of
-    objects that are no longer there.
+    objects that are no longer there, and the gallery those of examples.
     """
     if not STAMP.exists() or STAMP.read_text() != fingerprint():
         app.config.sphinx_gallery_conf["run_stale_examples"] = True
         shutil.rmtree(DOCS / "api" / "generated", ignore_errors=True)
+    for page in (DOCS / "auto_examples").glob("plot_*.rst"):
+        if not (DOCS.parent / "examples" / f"{page.stem}.py").exists():
+            page.unlink()
 
 
 def outdated_pages(app: Sphinx, *_: Any) -> list[str]:
