@@ -204,7 +204,6 @@ TRIED: tuple[dict[str, Any], ...] = (
     {"norm": "none", "lr": 0.03},
     {"norm": "none", "lr": 0.1},
     {"norm": "none", "lr": 0.3},
-    {"norm": "none", "lr": 0.6},
     {"norm": "none", "lr": 0.3, "weight_decay": 2e-4},
 )
 """Settings that the search tried, arm by arm."""
