@@ -25,7 +25,8 @@ class PrintedTables(SphinxTransform):
         """Go through the blocks that Sphinx-Gallery marks as printed."""
         for block in list(self.document.findall(nodes.literal_block)):
             if "sphx-glr-script-out" in block["classes"]:
-                block.replace_self(list(_parts(block)))
+                place = block.parent.index(block)
+                block.parent[place : place + 1] = list(_parts(block))
 
 
 def _parts(block: nodes.literal_block) -> Iterator[nodes.Node]:

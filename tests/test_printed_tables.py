@@ -35,6 +35,7 @@ def test_a_table_keeps_its_cells_and_the_text_around_it(convert):
         cells = [entry.astext() for entry in table.findall(nodes.entry)]
         assert cells == ["arm", "accuracy, %", "Batch Norm", "88.10 ± 0.20", "", "7"]
         assert len(list(table.findall(nodes.thead))) == 1
+        assert table["classes"] == ["printed-table"], "it does not look like printed text"
     blocks = [block.astext() for block in document.findall(nodes.literal_block)]
     assert blocks == ["Before.", "A sentence right below the table."]
 
