@@ -268,11 +268,13 @@ def _start(recipe: Recipe, image_set: ImageSet, steps: int, device: torch.device
         momentum=recipe.momentum,
         nesterov=recipe.momentum > 0,
     )
+    total_steps = recipe.epochs * steps
+    one_step = recipe.warmup * total_steps == 1  # by whose length, 0, OneCycleLR would divide
     schedule = OneCycleLR(
         optimizer,
         recipe.lr,
-        total_steps=recipe.epochs * steps,
-        pct_start=recipe.warmup,
+        total_steps=total_steps,
+        pct_start=recipe.warmup + 1e-9 * one_step,
         anneal_strategy="linear",
         cycle_momentum=False,
         div_factor=10,
