@@ -64,6 +64,20 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def worksheet(session: nox.Session) -> None:
+    """Recalculate the worksheet in LibreOffice, which must be installed, and compare with torch."""
+    install(session, "test")
+    session.run("pytest", "-m", "libreoffice", "tests/test_worksheet.py", *session.posargs)
+
+
+@nox.session(default=False)
+def screenshot(session: nox.Session) -> None:
+    """Make the picture of the worksheet again, with LibreOffice, which must be installed."""
+    session.install("--editable", ".", "pypdfium2>=4.30")
+    session.run("python", "docs/screenshot.py")
+
+
+@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """Build the report into docs/_build/html, after training the runs that are missing."""
     options = docs_options(session.posargs)

@@ -36,6 +36,7 @@ extensions = [
     "sphinxext.opengraph",
     "gallery_hooks",
     "printed_tables",
+    "worksheet_download",
 ]
 # without these the gallery's generated notebooks would replace its executed pages
 exclude_patterns = [

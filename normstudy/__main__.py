@@ -19,6 +19,7 @@ from normstudy.data import DataError
 from normstudy.recipes import Dataset, Recipe
 from normstudy.runs import PUBLISHED, Run, RunError, run, run_all, store_folder, stored
 from normstudy.train import DivergedError
+from normstudy.worksheet import write as write_worksheet
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -168,11 +169,21 @@ def _reproduce(old: Run, published: list[Run], device: Device) -> bool:
     return reproduced
 
 
+@app.command
+def worksheet(file: tyro.conf.Positional[Path]) -> None:
+    """Write the worked examples as a spreadsheet with live formulas.
+
+    Args:
+        file: Where to; its name ends in .xlsx.
+    """
+    print(write_worksheet(file))
+
+
 def main() -> None:
     """Run the command line; what goes wrong is told in a line and ends with exit status 1."""
     try:
         app.cli(prog="python -m normstudy", config=(tyro.conf.FlagCreatePairsOff,))
-    except (ValueError, DataError, RunError, DivergedError) as error:
+    except (OSError, ValueError, DataError, RunError, DivergedError) as error:
         sys.exit(f"normstudy: {error}")
 
 
