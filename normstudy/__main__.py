@@ -67,7 +67,7 @@ def _write_figures(made: Run, folder: Path) -> None:
 def study(
     *,
     data: Dataset = "cifar10",
-    seeds: int = 3,
+    seeds: int = len(recipes.SEEDS),
     jobs: int | None = None,
     device: Device = "auto",
     store: Path | None = None,

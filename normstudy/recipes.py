@@ -208,6 +208,9 @@ TRIED: tuple[dict[str, Any], ...] = (
 )
 """Settings that the search tried, arm by arm."""
 
+SEEDS = (0, 1, 2)
+"""Seeds of the study."""
+
 
 def report_data() -> Dataset:
     """Data set that the report shows: ``NORMSTUDY_REPORT``, or else CIFAR-10.
@@ -234,7 +237,7 @@ def base(data: Dataset = "cifar10") -> Recipe:
     return Recipe(data=data, crop=crop, batch_size=batch_size)
 
 
-def study(data: Dataset = "cifar10", seeds: Sequence[int] = (0, 1, 2)) -> dict[str, list[Recipe]]:
+def study(data: Dataset = "cifar10", seeds: Sequence[int] = SEEDS) -> dict[str, list[Recipe]]:
     """Recipes of the study: for each arm, by its label, one recipe per seed.
 
     The arms differ in the norm, in the penalty, and in the settings that :func:`search` chose for
