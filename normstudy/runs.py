@@ -25,7 +25,7 @@ import numpy.typing as npt
 import platformdirs
 import torch
 from filelock import FileLock
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from normstudy import data
 from normstudy.recipes import Recipe

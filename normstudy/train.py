@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from normstudy import data
 from normstudy.data import ImageSet, Split
@@ -51,7 +51,7 @@ class Outcome:
     Attributes
     ----------
     history
-        One list per name in :data:`COLUMNS`, one value an epoch. Losses are mean cross-entropies in
+        One list per name in ``COLUMNS``, one value an epoch. Losses are mean cross-entropies in
         nats without the penalty; accuracies are fractions. The ``train`` columns are gathered while
         the weights move, on augmented images with dropout; ``penalty`` is the mean of lambda times
         the L1 norm over the steps; ``images_per_second`` counts the training part of the epoch.
@@ -61,7 +61,7 @@ class Outcome:
         Loss and accuracy over all training images after the last epoch, as the scored images are
         treated: no augmentation, evaluation mode.
     weight_quantiles
-        The :data:`QUANTILES` of |w| over convolution and linear weights after the last epoch.
+        The ``QUANTILES`` of ``|w|`` over convolution and linear weights after the last epoch.
     """
 
     history: dict[str, list[float]]
@@ -97,7 +97,7 @@ def is_weight(parameter: Tensor) -> bool:
 
 
 def l1_penalty(net: nn.Module, recipe: Recipe) -> Tensor:
-    """Lambda times the sum of |w| over the parameters that the recipe names, a scalar.
+    """Lambda times the sum of ``|w|`` over the parameters that the recipe names, a scalar.
 
     The sum, not the mean: the mean would divide lambda by the number of weights.
     """
