@@ -101,6 +101,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def readme(session: nox.Session) -> None:
+    """Write README.md's numbers, tables and pictures from the published runs."""
+    session.install("--editable", ".")
+    session.run("python", "docs/readme.py")
+
+
+@nox.session(default=False)
 def reproduce(session: nox.Session) -> None:
     """Train a published run again in an empty store, and compare (``-- --all``: all of them)."""
     session.install("--editable", ".")
