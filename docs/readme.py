@@ -1,0 +1,210 @@
+"""Write the numbers, the tables and the pictures of README.md from the published runs.
+
+The prose is edited in README.md itself. What stands there between ``<!-- begin: name -->`` and
+``<!-- end: name -->`` is written here, and so are the pictures in docs/readme. Another version of
+matplotlib draws other pixels, so a picture counts as current by what it was drawn from: the runs and
+the code, whose digest is kept beside the pictures together with a digest of each.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from normstudy import byhand, compare, figures
+from normstudy.blueprint import network
+from normstudy.compare import Table
+from normstudy.data import load
+from normstudy.diagrams import NAMES, shared_cells
+from normstudy.model import Net, layer_table
+from normstudy.norms import index_sets
+from normstudy.recipes import Dataset, study
+from normstudy.runs import PUBLISHED, Run
+from normstudy.runs import load as load_run
+
+DATA: Dataset = "cifar10"
+DOCS = Path(__file__).parent
+README, PICTURES = DOCS.parent / "README.md", DOCS / "readme"
+SHOWN = ("Batch Norm + L1", "Group Norm", "Layer Norm")  # the arms whose mistakes are shown
+DRAWN_BY = ("blueprint", "compare", "diagrams", "drawing", "figures", "mistakes", "norms", "model")
+
+Arms = dict[str, list[Run]]
+
+
+def published_arms() -> Arms:
+    """Read the published runs of the study.
+
+    Raises
+    ------
+    RunError
+        If a run is not published, or its record is damaged.
+    """
+    return {
+        label: [load_run(PUBLISHED / f"{recipe.name}.json") for recipe in recipes]
+        for label, recipes in study(DATA).items()
+    }
+
+
+def source_digest(arms: Arms) -> str:
+    """Compute a digest of what decides how the pictures look: the runs and the code."""
+    digest = hashlib.sha256()
+    for run in (run for runs in arms.values() for run in runs):
+        parts = (run.recipe.name, json.dumps(run.history), json.dumps(run.clean_train))
+        digest.update("".join(parts).encode())
+        for array in (run.predictions, run.confidences, run.weight_quantiles):
+            digest.update(array.tobytes())
+    for name in DRAWN_BY:
+        digest.update((DOCS.parent / "normstudy" / f"{name}.py").read_bytes())
+    return digest.hexdigest()
+
+
+def draw(arms: Arms) -> dict[str, Figure]:
+    """Draw every picture of the README, by the name of its file."""
+    images = load(DATA)
+    drawn = {
+        "graph-1-test-loss": figures.test_loss(arms),
+        "graph-2-test-accuracy": figures.test_accuracy(arms),
+        "network": network(layer_table(Net(in_channels=images.in_channels), images.size)),
+        "shared-cells": shared_cells(byhand.SHAPE, num_groups=byhand.NUM_GROUPS),
+    }
+    for label in SHOWN:
+        name = label.lower().replace(" + ", "-").replace(" ", "-")
+        drawn[f"mistakes-{name}"] = figures.mistake_grid(arms[label][0], images)
+    return drawn
+
+
+def save(drawn: Mapping[str, Figure], sources: str) -> dict[str, Any]:
+    """Write the pictures, and the record that says what they show and were drawn from."""
+    PICTURES.mkdir(exist_ok=True)
+    for old in PICTURES.glob("*.png"):
+        old.unlink()
+    record: dict[str, Any] = {"sources": sources, "pictures": {}}
+    for name, figure in drawn.items():
+        path = PICTURES / f"{name}.png"
+        figure.savefig(path, dpi=150)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        words = figure.normstudy  # type: ignore[attr-defined]
+        record["pictures"][name] = {"alt": words["alt"], "sha256": sha256}
+    (PICTURES / "pictures.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    return record
+
+
+def blocks(arms: Arms, record: dict[str, Any]) -> dict[str, str]:
+    """Compose everything that is written into the README, by the name of its place."""
+    shown = {name: _picture(name, words["alt"]) for name, words in record["pictures"].items()}
+    mistakes = [text for name, text in shown.items() if name.startswith("mistakes")]
+    pairs = compare.differences(arms)
+    return {
+        "headline": _headline(arms),
+        "counts": _counts(),
+        "shared-cells": shown["shared-cells"],
+        "by-hand": _by_hand(),
+        "graph-1": shown["graph-1-test-loss"],
+        "graph-2": shown["graph-2-test-accuracy"],
+        "findings": compare.findings(arms).markdown(),
+        "differences": "\n".join(f"- {pair}" for pair in pairs),
+        "mistakes": "\n\n".join(mistakes),
+        "network": shown["network"],
+        "hyperparameters": _hyperparameters(arms).markdown(),
+    }
+
+
+def fill(text: str, written: Mapping[str, str]) -> str:
+    """Put each block between its two marks.
+
+    Raises
+    ------
+    ValueError
+        If the marks in the text are not those of the blocks.
+    """
+    marks = re.findall(r"<!-- begin: (\S+) -->", text)
+    if sorted(marks) != sorted(written):
+        msg = f"README.md has marks for {sorted(marks)} and there is {sorted(written)} to write"
+        raise ValueError(msg)
+    for name, block in written.items():
+        begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
+        before, rest = text.split(begin)
+        text = f"{before}{begin}\n\n{block}\n\n{end}{rest.split(end)[1]}"
+    return text
+
+
+def _picture(name: str, alt: str) -> str:
+    alt = alt.replace("[", "(").replace("]", ")")
+    return f"![{alt}](docs/readme/{name}.png)"
+
+
+def _headline(arms: Arms) -> str:
+    """Say in one line an arm how accurate it is."""
+    num_images = len(next(iter(arms.values()))[0].predictions)
+    lines = [f"- **{label}**: {_score(runs)}" for label, runs in arms.items()]
+    return "\n".join([*lines, "", f"A guess gets 10 %; {num_images:,} test images."])
+
+
+def _score(runs: Sequence[Run]) -> str:
+    accuracy = compare.summarize(runs)
+    return f"{accuracy} % of the test images right ({accuracy.n} seeds)"
+
+
+def _counts() -> str:
+    """Count the means that 32 channels of one image have under each norm."""
+    shape = (1, 32, 8, 8)
+    counts = {n: len(index_sets(shape, n, num_groups=8).unique()) for n in NAMES}
+    rows = [(NAMES[n], str(count), str(32 * 8 * 8 // count)) for n, count in counts.items()]
+    header = ("one image, 32 channels of 8×8, 8 groups", "means", "cells in each")
+    return Table(header, tuple(rows)).markdown()
+
+
+def _by_hand() -> str:
+    """Normalize one cell of the worked example under each norm."""
+    place = (0, 3, 0, 0)
+    rows = []
+    for norm in ("batch", "layer", "group"):
+        example = byhand.by_hand(norm)
+        means = ", ".join(f"{mean:g}" for mean in example["mean"].tensor.flatten().tolist())
+        x, deviation, xhat = (
+            example[step].tensor[place].item() for step in ("x", "deviation", "xhat")
+        )
+        worked = f"({x:g} − {x - deviation:g}) / {deviation / xhat:g} = {xhat:.3g}"
+        rows.append((NAMES[norm], means, worked.replace("-", "−")))
+    lines = [
+        f"image {n}: {' · '.join(str(list(channel)) for channel in image)}"
+        for n, image in enumerate(byhand.X, 1)
+    ]
+    text = "```text\n" + "\n".join(lines) + "\n```\n\n"
+    last = "first cell of image 1, channel 4"
+    return text + Table(("norm", "all means", last), tuple(rows)).markdown()
+
+
+def _hyperparameters(arms: Arms) -> Table:
+    """Tabulate the recipes of the arms, one setting a row."""
+    recipes = [runs[0].recipe for runs in arms.values()]
+    names = (
+        *("epochs", "batch_size", "lr", "warmup", "momentum", "weight_decay", "l1"),
+        *("num_groups", "dropout", "crop", "flip", "precision"),
+    )
+    rows = []
+    for name in names:
+        values = [getattr(recipe, name) for recipe in recipes]
+        cells = [f"{v:g}" if isinstance(v, float) else str(v) for v in values]
+        if name == "num_groups":
+            cells = [c if r.norm == "group" else "–" for c, r in zip(cells, recipes, strict=True)]
+        rows.append((f"`{name}`", *cells))
+    seeds = [", ".join(str(run.recipe.seed) for run in runs) for runs in arms.values()]
+    return Table(("setting", *arms), (*rows, ("`seed`", *seeds)))
+
+
+def main() -> None:
+    """Draw and write everything."""
+    mpl.use("Agg")
+    arms = published_arms()
+    record = save(draw(arms), source_digest(arms))
+    README.write_text(fill(README.read_text(), blocks(arms, record)))
+
+
+if __name__ == "__main__":
+    main()
