@@ -210,15 +210,17 @@ class _Sheet:
         sheet.write(0, 0, title, self.format(bold=True, font_size=14))
         sheet.write(1, 0, f"{about} Change the numbers in blue frames.")
         sheet.set_column(0, 0, 9)
-        sheet.set_column(1, 1, 50)
+        sheet.set_column(1, 1, 46)
         sheet.set_column(2, 2, 28 if wide else 52)
         sheet.set_column(FIRST, FIRST + 20, 8)
         sheet.write(3, 2, "formula of the first cell", quiet)
         if wide:
             images, channels = SHAPE[:2]
             for n in range(images):
-                sheet.set_column(self.column((n, 0, 0, 0)) - 1, self.column((n, 0, 0, 0)) - 1, 2)
-                sheet.write(2, self.column((n, 0, 0, 0)), f"image n = {n}", self.format(bold=True))
+                left = self.column((n, 0, 0, 0))
+                if n:
+                    sheet.set_column(left - 1, left - 1, 2)  # parts it from the image before
+                sheet.write(2, left, f"image n = {n}", self.format(bold=True))
                 for c in range(channels):
                     sheet.write(3, self.column((n, c, 0, 0)), f"c = {c}", quiet)
         else:
