@@ -2,14 +2,14 @@
 
 The prose is edited in README.md itself. What stands there between ``<!-- begin: name -->`` and
 ``<!-- end: name -->`` is written here, and so are the pictures in docs/readme. Another version of
-matplotlib draws other pixels, so a picture counts as current by what it was drawn from: the runs and
-the code, whose digest is kept beside the pictures together with a digest of each.
+matplotlib draws other pixels, so a picture counts as current by what it was drawn from: the runs
+and the code, whose digest is kept beside the pictures together with a digest of each.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -139,15 +139,17 @@ def _picture(name: str, alt: str) -> str:
 
 
 def _headline(arms: Arms) -> str:
-    """Say in one line an arm how accurate it is."""
+    """Set the accuracy of each arm beside the best published one."""
     num_images = len(next(iter(arms.values()))[0].predictions)
-    lines = [f"- **{label}**: {_score(runs)}" for label, runs in arms.items()]
-    return "\n".join([*lines, "", f"A guess gets 10 %; {num_images:,} test images."])
-
-
-def _score(runs: Sequence[Run]) -> str:
-    accuracy = compare.summarize(runs)
-    return f"{accuracy} % of the test images right ({accuracy.n} seeds)"
+    published = figures.BEST_PUBLISHED.get(DATA, {})
+    rows = []
+    for label, runs in arms.items():
+        accuracy = compare.summarize(runs)
+        best = f"{published[label]:.2f}" if label in published else "–"
+        rows.append((label, f"**{accuracy}**", str(accuracy.n), best))
+    header = ("", "test accuracy, %", "seeds", "best published, %")
+    guess = f"{num_images:,} test images; a guess gets 10 % of them right."
+    return Table(header, tuple(rows)).markdown() + f"\n\n{guess}"
 
 
 def _counts() -> str:

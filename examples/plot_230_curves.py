@@ -15,9 +15,10 @@ chance level and spread, and what picking the best epoch would have added.
 # The runs
 # --------
 #
-# Each version was trained with several seeds, for the same number of epochs, on all training
-# images. A seed decides the initial weights, the order of the images and their augmentation. Runs
-# that are there already are read; what is missing is trained now.
+# Each version of the network, an *arm* of the study, was trained with several seeds, for the same
+# number of epochs, on all training images. A seed decides the initial weights, the order of the
+# images and their augmentation. Runs that are there already are read; what is missing is trained
+# now.
 
 from normstudy import compare, figures
 from normstudy.recipes import report_data, study

@@ -41,7 +41,8 @@ print(f"{sum(map(len, arms.values()))} trainings of {len(arms)} versions")
 learning_rates = figures.search(arms)
 
 # %%
-# A line that rises to a peak and falls again has its best learning rate inside the range that was
+# A training whose loss stopped being a number leaves no run, so it has no dot either. A line that
+# rises to a peak and falls again has its best learning rate inside the range that was
 # tried. A line that is still rising at its end might do better beyond it. A flat line says that the
 # version does not care much, and a steep one that it does: a reader who takes over a learning rate
 # from another network runs a risk there. The version without a norm ends at 0.3 because a training
@@ -83,10 +84,9 @@ for label, runs in arms.items():
 for settings in CHOSEN:
     runs = [run for runs in arms.values() for run in runs if run.recipe.norm == settings["norm"]]
     runs = [run for run in runs if (run.recipe.l1 > 0) == ("l1" in settings)]
-    if runs:
-        best = max(runs, key=lambda run: run.accuracy).recipe
-        assert all(getattr(best, name) == value for name, value in settings.items()), settings
-        print(f"{best.label}: {', '.join(f'{k} {v}' for k, v in settings.items() if k != 'norm')}")
+    best = max(runs, key=lambda run: run.accuracy).recipe
+    assert all(getattr(best, name) == value for name, value in settings.items()), settings
+    print(f"{best.label}: {', '.join(f'{k} {v}' for k, v in settings.items() if k != 'norm')}")
 
 # %%
 # What this does not show

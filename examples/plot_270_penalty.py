@@ -35,7 +35,7 @@ assert penalty.item() == torch.tensor(0.1 * (0.5 + 1.0 + 0.0 + 2.0)).item()
 # difference from the L2 penalty, whose push shrinks with the weight and so never finishes.
 
 penalty.backward()
-print(f"gradient: {w.grad.tolist()}")
+print(f"gradient: {w.grad}")
 assert torch.equal(w.grad, strength * torch.tensor([1.0, -1.0, 0.0, 1.0]))
 
 # %%

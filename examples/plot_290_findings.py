@@ -15,9 +15,9 @@ sentence for each pair, and the settings behind the numbers.
 # The results
 # -----------
 #
-# Every version, the same network and the same number of epochs, all training images, the last
-# epoch. Behind ± stands the standard deviation over the seeds, and the interval is the 95% interval
-# of the mean, from Student's t distribution.
+# Every version of the network, in the table called an *arm* of the study: the same number of
+# epochs, all training images, the last epoch. Behind ± stands the standard deviation over the
+# seeds, and the interval is the 95% interval of the mean, from Student's t distribution.
 
 from normstudy import compare, figures
 from normstudy.recipes import report_data, study
@@ -72,7 +72,7 @@ print(f"Decided: {decided} of {len(pairs)} pairs, with {pairs[0].n} seeds each."
 # %%
 # "The data do not decide" does not mean that two versions are equally good. It means that these
 # runs cannot tell. How many seeds would it take? With a standard deviation :math:`s` of the paired
-# differences, an interval of half-width :math:`h` takes roughly :math:`(2 s / h)^2` seeds.
+# differences, an interval of half-width :math:`h` takes roughly :math:`2 + (2 s / h)^2` seeds.
 
 import math
 
@@ -82,7 +82,7 @@ for pair in pairs:
     if pair.n > 1 and not pair.decided:
         half = (pair.high - pair.low) / 2
         s = half * math.sqrt(pair.n) / stats.t.ppf(0.975, pair.n - 1)
-        seeds = math.ceil((2 * s / 0.5) ** 2)
+        seeds = math.ceil(2 + (2 * s / 0.5) ** 2)
         print(f"{pair.first} and {pair.second}: about {seeds} seeds for ± 0.5 points")
 
 # %%
@@ -118,10 +118,10 @@ else:
 
 recipes = [runs[0].recipe.to_dict() for runs in arms.values()]
 shared = {k: v for k, v in recipes[0].items() if all(recipe[k] == v for recipe in recipes)}
-rows = [
-    (key, *(f"{recipe[key]:g}" for recipe in recipes))
-    for key in ("lr", "num_groups", "weight_decay", "l1")
-]
+shared.pop("num_groups", None)  # group norm alone reads it
+rows = [(key, *(f"{recipe[key]:g}" for recipe in recipes)) for key in ("lr", "weight_decay", "l1")]
+groups = (str(r["num_groups"]) if r["norm"] == "group" else "–" for r in recipes)
+rows.append(("num_groups", *groups))
 print(compare.Table(("setting", *arms), tuple(rows)))
 print(f"shared: {', '.join(f'{key} {value}' for key, value in shared.items())}")
 print(f"trained on: {', '.join(sorted({run.environment['device'] for run in arms['Batch Norm']}))}")
@@ -131,10 +131,9 @@ print(f"trained on: {', '.join(sorted({run.environment['device'] for run in arms
 # -----------------------
 #
 # One network, one data set, one batch size. Batch norm is known to suffer when there are few images
-# per batch, and group norm was proposed for that case (Wu & He 2018); with 128 images it does not
-# occur. The learning rates come from a short search. With few seeds, small differences stay
-# undecided, and a decided one says that there is a difference, not that it matters to anybody. The
-# number of groups is read by group norm only, whatever the table of settings shows elsewhere.
+# per batch, and group norm was proposed for that case (Wu & He 2018); here every batch is
+# large. The learning rates come from a short search. With few seeds, small differences stay
+# undecided, and a decided one says that there is a difference, not that it matters to anybody.
 #
 # Exercises
 # ---------
