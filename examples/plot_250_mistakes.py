@@ -98,8 +98,9 @@ print(f"Of {len(images.test):,} test images, first seed of each version; a guess
 # To know what to expect from versions that do not differ at all, the first row compares two
 # seeds of batch norm.
 
-twin = run(study(report_data())["Batch Norm"][1])
-pairs = {"Batch Norm, seed 0 and seed 1": overlap({"0": models["Batch Norm"], "1": twin}, images)}
+twin = run(study(report_data())["Batch Norm"][-1])
+name = f"Batch Norm, seed 0 and seed {twin.recipe.seed}"
+pairs = {name: overlap({"0": models["Batch Norm"], "1": twin}, images)}
 pairs |= {
     f"Batch Norm and {label}": overlap({"0": models["Batch Norm"], "1": model}, images)
     for label, model in models.items()
