@@ -1,0 +1,216 @@
+"""
+The backward pass by hand
+=========================
+
+The gradient through a norm: one formula, every intermediate number, checked in two ways.
+
+**The question.** How does a change of one cell reach the loss, if that cell also takes part in the
+mean and in the variance?
+
+**You will see** the gradients of shift and scale, the closed form for the gradient of the input
+with all of its parts, its agreement with autograd and with finite differences, and what goes wrong
+when mean and variance are taken for constants.
+"""
+
+# %%
+# Three ways to the loss
+# ----------------------
+#
+# Suppose the rest of the network has told us :math:`G = \partial L / \partial y`, the gradient of
+# the loss with respect to each output. A cell :math:`x_i` influences the loss in three ways:
+# directly through its own output, through the mean of its set, and through the variance of its set.
+# With :math:`g = \gamma \, G`, the three are the three terms of
+#
+# .. math::
+#
+#    \frac{\partial L}{\partial x_i} = \frac{1}{s} \left( g_i - \overline{g} - \hat x_i \,
+#    \overline{g \hat x} \right), \qquad s = \sqrt{\sigma^2 + \varepsilon}
+#
+# where a bar is the mean over the index set. Ioffe and Szegedy (2015) write the chain rule in six
+# lines; put into each other, they give this one. It holds for every norm: only the sets change.
+# On these pages :math:`\nabla x` is short for :math:`\partial L / \partial x`.
+#
+# The numbers on the way back
+# ---------------------------
+#
+# We take batch norm on the batch of the earlier pages, and choose an upstream gradient :math:`G` of
+# small whole numbers.
+
+from normstudy.byhand import by_hand
+from normstudy.diagrams import worked_cells
+
+example = by_hand("batch")
+given = worked_cells(example, ["xhat", "grad_y"], title="What is known", name="backward-input")
+
+# %%
+# The upper block comes from the forward pass, the lower block from the layers behind. Colours mark
+# the sets, here the channels.
+#
+# Shift and scale first
+# ---------------------
+#
+# :math:`\beta_c` is added to each output of its channel, so its gradient is the sum of :math:`G`
+# over the channel:
+
+from normstudy.typeset import working
+
+working(example["grad_beta"], (0,), (1,))
+
+# %%
+# :math:`\gamma_c` multiplies :math:`\hat x`, so its gradient is the sum of :math:`G \hat x`:
+
+working(example["grad_gamma"], (0,), (1,))
+
+# %%
+# The input, in four steps
+# ------------------------
+#
+# First each :math:`G` is multiplied by the :math:`\gamma` of its channel. For channel 1, where
+# :math:`\gamma` is 2, in image 0:
+
+working(example["g"], (0, 1, 0, 0), (0, 1, 0, 1), (0, 1, 1, 0), (0, 1, 1, 1))
+
+# %%
+# Second, the mean of :math:`g` over each set. It is what reaches the loss through the mean
+# :math:`\mu`:
+
+working(example["mean_g"])
+
+# %%
+# Third, the mean of :math:`g \hat x`, which is what reaches it through the variance:
+
+working(example["mean_g_xhat"])
+
+# %%
+# Fourth, put together. The divisor is the :math:`s` of the forward pass; for the four channels it
+# was 1, 3, 5 and 3. One cell of each channel:
+
+working(example["grad_x"], (0, 0, 0, 0), (0, 1, 1, 0), (1, 2, 1, 1), (1, 3, 0, 1))
+
+# %%
+# And all cells:
+
+result = worked_cells(example, ["g", "grad_x"], title="The gradient", name="backward-result")
+
+# %%
+# Compare the blocks. In channel 0, where :math:`s = 1`, a :math:`g` of 2 has become 0 in several
+# cells: what these cells would gain directly, they lose again by moving the mean and the variance.
+# Where :math:`s` is large the gradient is small, since a wide distribution reacts little to a
+# shift of one of its cells.
+#
+# Two sums that vanish
+# --------------------
+#
+# Adding one number to all cells of a set changes no output, and so the gradient must sum to 0 over
+# the set. Stretching the set about its mean changes none either, and so the gradient has no part
+# along :math:`\hat x`. Both follow from the formula, and hold for every norm.
+
+for norm in ("batch", "layer", "group", "instance"):
+    steps = by_hand(norm)
+    grad, direction = steps["grad_x"].tensor, steps["xhat"].tensor
+    for cells in steps["mean"].cells:
+        place = tuple(zip(*cells, strict=True))
+        assert abs(grad[place].sum()) < 1e-12
+        assert abs((grad * direction)[place].sum()) < 1e-12
+print("Both sums are 0 over each set of each norm.")
+
+# %%
+# Check 1: autograd
+# -----------------
+#
+# PyTorch differentiates its own layer, and all three gradients must be ours.
+
+import torch
+from torch import nn
+
+from normstudy.byhand import NO_EPS
+
+layer = nn.BatchNorm2d(4, eps=NO_EPS, dtype=torch.float64)
+layer.weight.data, layer.bias.data = example["gamma"].tensor, example["beta"].tensor
+x, grad_y = example["x"].tensor.requires_grad_(), example["grad_y"].tensor
+layer(x).backward(grad_y)
+for name, theirs in (
+    ("grad_x", x.grad),
+    ("grad_gamma", layer.weight.grad),
+    ("grad_beta", layer.bias.grad),
+):
+    assert torch.allclose(example[name].tensor, theirs, atol=1e-12, rtol=0)
+print("All three gradients are those of autograd.")
+
+# %%
+# Check 2: finite differences
+# ---------------------------
+#
+# Autograd and a formula could share a mistake. The last word has the definition: move one cell a
+# little up and a little down, and see how much the loss :math:`L = \sum G y` changes.
+
+h, slopes = 1e-4, []
+with torch.no_grad():
+    for i in range(x.numel()):
+        step = torch.zeros(x.numel(), dtype=x.dtype)
+        step[i] = h
+        step = step.view_as(x)
+        change = (layer(x + step) * grad_y).sum() - (layer(x - step) * grad_y).sum()
+        slopes.append(change / (2 * h))
+slopes = torch.stack(slopes).view_as(x)
+print(f"largest difference: {(slopes - example['grad_x'].tensor).abs().max().item():.1e}")
+assert torch.allclose(slopes, example["grad_x"].tensor, atol=1e-6, rtol=0)
+
+# %%
+# The other norms
+# ---------------
+#
+# The same lines with other sets. The table compares the worked example and the closed form of this
+# package with autograd, for each norm.
+
+from normstudy.byhand import differences
+from normstudy.compare import Table
+
+rows = []
+for row in differences():
+    if row.quantity == "grad_x" and row.example.endswith("eps = 0"):
+        assert max(row.by_hand, row.norms) < 1e-12
+        rows.append((row.example, row.torch, f"{row.by_hand:.0e}", f"{row.norms:.0e}"))
+header = ("example", "torch's layer", "by hand, off by", "normstudy.norms, off by")
+print(Table(header, tuple(rows)))
+
+# %%
+# A common mistake
+# ----------------
+#
+# Whoever takes mean and variance for constants gets :math:`g / s`, the first of the three terms.
+# That is the right gradient in evaluation mode, and a wrong one in training:
+
+wrong = example["g"].tensor / example["std"].tensor[:, None, None]
+right = example["grad_x"].tensor
+for words, values in (("statistics as constants", wrong), ("right", right)):
+    numbers = ", ".join(f"{value:.3f}" for value in values[0, 1].flatten().tolist())
+    print(f"channel 1 of image 0, {words}: {numbers}")
+assert (wrong - right).abs().max() > 1
+
+# %%
+# What this does not show
+# -----------------------
+#
+# The gradient of a single norm says little about a whole network. That its parts along the mean and
+# along :math:`\hat x` are removed is one explanation for why norms allow larger learning rates, but
+# it is an explanation and no proof. The numbers here are for batch norm; the other norms have
+# theirs, in ``by_hand("group")`` and so on.
+#
+# Exercises
+# ---------
+#
+# 1. Compute :math:`\nabla \beta_3` and :math:`\nabla \gamma_3` from the first figure.
+# 2. Show ``working(by_hand("group")["grad_x"], (0, 0, 0, 0))``. Which numbers enter it?
+# 3. Let :math:`G` be 1 everywhere. Why is :math:`\nabla x` then 0 everywhere, if :math:`\gamma` is
+#    constant on each set?
+#
+# Where to go next
+# ----------------
+#
+# :ref:`sphx_glr_auto_examples_plot_170_train_and_evaluation.py` asks what batch norm does when
+# there is no batch.
+
+import matplotlib.pyplot as plt
+
+plt.show()

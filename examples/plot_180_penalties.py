@@ -1,0 +1,194 @@
+"""
+L1 and L2 by hand
+=================
+
+Two penalties on four weights: the loss they add, the step they cause, and which makes zeros.
+
+**The question.** Both penalties pull weights towards zero. Why does only one of them switch weights
+off, and why does it need a special step to do so?
+
+**You will see** penalty and gradient of both on four weights, one step of gradient descent with
+each of them, the step that makes exact zeros, and why the sum must not be replaced by a mean.
+"""
+
+# %%
+# Four weights
+# ------------
+#
+# A loss :math:`L` has a gradient :math:`\nabla` with respect to four weights. The learning rate is
+# :math:`\eta`. All letters are explained in :doc:`/notation`.
+
+from normstudy.byhand import penalties_by_hand
+from normstudy.typeset import working
+
+example = penalties_by_hand()
+working(example["w"])
+
+# %%
+# The gradient of the loss, without any penalty:
+
+working(example["grad"])
+
+# %%
+# With the learning rate
+
+working(example["lr"])
+
+# %%
+# a step without a penalty gives
+
+working(example["plain_step"])
+
+# %%
+# L1: the sum of the magnitudes
+# -----------------------------
+#
+# The L1 penalty adds :math:`P = \lambda \sum_i |w_i|` to the loss. With a large
+# :math:`\lambda`, so that its effect is easy to see:
+
+working(example["penalty"])
+
+# %%
+# Its slope is :math:`\lambda` on the right of zero and :math:`-\lambda` on the left. At zero there
+# is a kink without a slope; every number between the two is a *subgradient* there, and by
+# convention 0 is taken.
+
+working(example["subgradient"])
+
+# %%
+# All weights but the last are pushed by the same amount, whatever their size. One step of gradient
+# descent:
+
+working(example["step"])
+
+# %%
+# The third weight was 1 and is −1 now: the push was larger than the way to zero, and it jumped to
+# the other side. In the next step it will be pushed back. So the subgradient step keeps small
+# weights hopping around zero and never puts them there.
+#
+# The proximal step
+# -----------------
+#
+# The remedy is to take the step without a penalty first, and to shrink the result :math:`u` by
+# :math:`\eta \lambda` afterwards, but never beyond zero:
+
+working(example["proximal"])
+
+# %%
+# Now two weights are exactly zero. This is called soft thresholding, and it is the point that
+# minimizes :math:`\frac{1}{2} (w - u)^2 + \eta \lambda |w|`, the distance to :math:`u` and the
+# penalty together.
+#
+# L2: half the sum of the squares
+# -------------------------------
+#
+# The L2 penalty is :math:`Q = \frac{\lambda_2}{2} \sum_i w_i^2`. The half is there to make its
+# gradient simply :math:`\lambda_2 w`, which is what PyTorch's ``weight_decay`` adds:
+
+working(example["l2_penalty"])
+
+# %%
+# The gradient is large for large weights and fades out near zero:
+
+working(example["l2_gradient"])
+
+# %%
+# So the step shrinks large weights most:
+
+working(example["l2_step"])
+
+# %%
+# All steps in one picture
+# ------------------------
+
+from normstudy.diagrams import penalty_steps
+
+picture = penalty_steps(example)
+
+# %%
+# Follow the green dot, the weight with number 2. Without a penalty it stays at 1. The subgradient
+# of L1 throws it to the other side, the proximal step puts it on the line of zero, and L2 halves
+# it. Only the proximal row has dots on that line.
+
+zeros = {
+    name: example[name].values.count(0) for name in ("plain_step", "step", "proximal", "l2_step")
+}
+print(zeros)
+assert zeros == {"plain_step": 0, "step": 0, "proximal": 2, "l2_step": 0}
+
+# %%
+# Does PyTorch agree?
+# -------------------
+#
+# Gradient descent by PyTorch's optimizer, once with the L1 penalty in the loss, once with
+# ``weight_decay``; and soft thresholding, which PyTorch calls ``softshrink``.
+
+import torch
+
+w, grad = example["w"].tensor, example["grad"].tensor
+lr, l1, l2 = (example[name].values[0] for name in ("lr", "l1", "l2"))
+
+for name, strength, decay in (("step", l1, 0), ("plain_step", 0, 0), ("l2_step", 0, l2)):
+    weight = w.clone().requires_grad_()
+    optimizer = torch.optim.SGD([weight], lr=float(lr), weight_decay=float(decay))
+    loss = (weight * grad).sum() + float(strength) * weight.abs().sum()
+    loss.backward()
+    optimizer.step()
+    assert torch.equal(example[name].tensor, weight.detach()), name
+
+plain = example["plain_step"].tensor
+shrunk = torch.nn.functional.softshrink(plain, float(lr * l1))
+assert torch.equal(example["proximal"].tensor, shrunk)
+print("All four steps are those of torch.")
+
+# %%
+# A sum and not a mean
+# --------------------
+#
+# Some programs write ``w.abs().mean()``. On four weights that divides the penalty by four:
+
+working(example["mean_penalty"])
+
+# %%
+# and with it every push:
+
+working(example["mean_subgradient"])
+
+# %%
+# In a network, where a layer has thousands of weights, the penalty all but vanishes, and in large
+# layers more than in small ones. The sum treats every weight alike, so this study takes the sum.
+
+mean_grad = torch.autograd.grad(float(l1) * weight.abs().mean(), weight)[0]
+sum_grad = torch.autograd.grad(float(l1) * weight.abs().sum(), weight)[0]
+assert torch.equal(sum_grad, 4 * mean_grad)
+many = torch.ones(2304, requires_grad=True)  # a 3 x 3 convolution from 16 to 16 channels
+many.abs().mean().backward()
+print(f"push on each of {len(many):,} weights: {many.grad[0].item():.6f} times lambda, not 1")
+assert torch.allclose(many.grad, torch.full_like(many, 1 / len(many)))
+
+# %%
+# What this does not show
+# -----------------------
+#
+# The step of this page is plain gradient descent. Momentum carries the push of a penalty over into
+# later steps, and an optimizer such as Adam rescales it, so there ``weight_decay`` and an L2
+# penalty are no longer the same. The training of this study uses the subgradient, with momentum,
+# and so makes weights small but hardly ever exactly zero.
+#
+# Exercises
+# ---------
+#
+# 1. How large may :math:`\lambda` be until the third weight no longer jumps over zero?
+# 2. Take a second subgradient step with the same gradient. Where is the third weight then?
+# 3. At which :math:`\lambda` does the proximal step set all four weights to zero?
+#
+# Where to go next
+# ----------------
+#
+# :ref:`sphx_glr_auto_examples_plot_185_mistakes_in_norms.py` collects what goes wrong in programs.
+# What the penalty does to a trained network is measured in
+# :ref:`sphx_glr_auto_examples_plot_270_penalty.py`.
+
+import matplotlib.pyplot as plt
+
+plt.show()

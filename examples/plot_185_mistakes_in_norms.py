@@ -1,0 +1,220 @@
+"""
+Mistakes people make
+====================
+
+Eleven ways to get a norm or a penalty wrong, each with the wrong number beside the right one.
+
+**The question.** Which mistakes are so common that they stand in published code and worksheets, and
+how would you notice them in your own?
+
+**You will see** each mistake in a few lines, the wrong and the right number side by side, and an
+assert that tells the two apart.
+"""
+
+# %%
+# The batch of the worked examples
+# --------------------------------
+#
+# Most mistakes show on channel 2 of the small batch of these pages, whose mean is 7, variance 25
+# and standard deviation 5.
+
+import torch
+from torch import nn
+
+from normstudy import norms
+from normstudy.byhand import by_hand
+
+example = by_hand("batch")
+x = example["x"].tensor
+channel, mean, var = x[:, 2].flatten(), example["mean"].tensor[2], example["variance"].tensor[2]
+right = example["xhat"].tensor[:, 2].flatten()
+print("channel 2:", channel.tolist(), "mean", mean.item(), "variance", var.item())
+assert (mean, var) == (channel.mean(), 25)
+
+
+def show(mistake, wrong, right):
+    """Print both numbers, and insist that they differ."""
+    print(f"{mistake}: wrong {wrong:.7g}, right {right:.7g}")
+    assert wrong != right
+
+
+# %%
+# 1 · Dividing by the variance
+# ----------------------------
+#
+# The divisor is the *standard deviation*, the root of the variance. Without the root the result is
+# too small by a factor of 5 here, and no longer has variance 1.
+
+wrong = (channel - mean) / var
+show("first cell", wrong[0], right[0])
+show("variance of the result", wrong.var(correction=0), right.var(correction=0))
+
+# %%
+# 2 · The sample variance in place of the population variance
+# -----------------------------------------------------------
+#
+# ``x.var()`` in PyTorch divides by :math:`m - 1`. A norm divides by :math:`m`: the cells are all
+# there is, not a sample of something larger. A spreadsheet has both as well, ``VAR.S`` and
+# ``VAR.P``.
+
+show("variance", channel.var(), channel.var(correction=0))
+show("first cell", ((channel - mean) / channel.var().sqrt())[0], right[0])
+
+# %%
+# 3 · eps outside the root
+# ------------------------
+#
+# With :math:`\epsilon` = 0.00001 and an ordinary variance one does not notice. With a variance that
+# is itself small one does: here the channel is scaled down by a thousand.
+
+small, eps = channel / 1000, 1e-5
+deviation, std = small - small.mean(), small.std(correction=0)
+inside = deviation / (std**2 + eps).sqrt()
+show("first cell", (deviation / (std + eps))[0], inside[0])
+layer = nn.BatchNorm1d(1, eps, dtype=torch.float64)
+assert torch.allclose(inside, layer(small[:, None])[:, 0].detach(), atol=1e-12, rtol=0)
+
+# %%
+# 4 · The variance in one pass
+# ----------------------------
+#
+# :math:`\E[x^2] - \E[x]^2` is the variance, on paper. In float32 both terms are rounded to seven
+# digits; if the mean is large the difference consists of rounding errors and may even be negative.
+
+far = torch.tensor([9999.0, 10001.0] * 50)  # mean 10,000 and variance 1, exactly
+noisy = far + torch.linspace(-0.01, 0.01, 100)
+one_pass = (noisy.square().mean() - noisy.mean().square()).item()
+two_passes = (noisy - noisy.mean()).square().mean().item()
+show("variance", one_pass, two_passes)
+truth = noisy.double().var(correction=0).item()
+assert abs(two_passes - truth) < 1e-3 < abs(one_pass - truth)
+
+# %%
+# 5 · The biased variance in the running statistics
+# -------------------------------------------------
+#
+# The batch is normalized with the biased variance, but ``running_var`` takes the unbiased one. With
+# ``momentum=1`` it is that of the last batch:
+
+layer = nn.BatchNorm2d(4, momentum=1.0, dtype=torch.float64)
+layer(x)
+show("running_var of channel 2", var, layer.running_var[2].item())
+assert torch.allclose(layer.running_var[2], var * 8 / 7, atol=1e-12, rtol=0)
+
+# %%
+# 6 · Momentum the wrong way round
+# --------------------------------
+#
+# In PyTorch ``momentum=0.1`` is the weight of the *new* batch. Other libraries give the weight of
+# the old value, 0.9 or 0.99. Whoever copies that number gets a memory of about one batch.
+
+copied, meant = (nn.BatchNorm2d(4, momentum=a, dtype=torch.float64) for a in (0.9, 0.1))
+copied(x), meant(x)
+show("running_mean of channel 2", copied.running_mean[2].item(), meant.running_mean[2].item())
+assert torch.allclose(meant.running_mean[2], 0.9 * torch.zeros(()) + 0.1 * mean)
+
+# %%
+# 7 · Two values in a group
+# -------------------------
+#
+# ``GroupNorm(8, 16)`` after global pooling, on maps of 1 × 1 cells, has two values in each group.
+# Whatever two different numbers are, standardized they are −1 and +1. All that is left of the input
+# is which one was larger.
+
+features = torch.randn(3, 16, 1, 1, generator=torch.Generator().manual_seed(0)).double()
+pairs = nn.GroupNorm(8, 16, eps=0).double()(features)
+print("distinct outputs:", sorted({round(value, 9) for value in pairs.flatten().tolist()}))
+assert torch.allclose(pairs.abs(), torch.ones_like(pairs))
+four = nn.GroupNorm(4, 16, eps=0).double()(features)
+show("distinct outputs", len(pairs.round(decimals=9).unique()), len(four.unique()))
+
+# %%
+# 8 · One value in a group
+# ------------------------
+#
+# One step further, ``GroupNorm(C, C)`` on such maps has a single value in each group. Its deviation
+# is 0, so the layer returns :math:`\beta` for any input, and says nothing. ``InstanceNorm2d``, the
+# same norm under another name, raises an error, and so does this package.
+
+silent = nn.GroupNorm(16, 16).double()
+nn.init.constant_(silent.bias, 0.25)
+assert torch.allclose(silent(features), torch.full_like(features, 0.25), atol=1e-12, rtol=0)
+try:
+    norms.forward(features, "group", num_groups=16)
+except ValueError as error:
+    print(error)
+
+# %%
+# 9 · "A bias before a norm is useless"
+# -------------------------------------
+#
+# Batch norm subtracts the mean of each channel, so a constant added to a channel is gone, and the
+# bias of the convolution in front of it can be left out. Group and layer norm subtract the mean of
+# *several* channels. There a bias per channel survives, but for the part that the channels of a
+# group have in common.
+
+bias = torch.tensor([1.0, -2.0, 3.0, 0.0], dtype=torch.float64).view(1, 4, 1, 1)
+for norm in ("batch", "group", "layer"):
+    plain, shifted = (norms.forward(t, norm, num_groups=2).y for t in (x, x + bias))
+    change = (shifted - plain).abs().max().item()
+    print(f"{norm} norm: the bias changes the output by up to {change:.3g}")
+    assert (change < 1e-12) == (norm == "batch")
+
+# %%
+# 10 · The mean of the L1 penalty
+# -------------------------------
+#
+# The penalty is :math:`\lambda` times the *sum* of the magnitudes. Its mean divides
+# :math:`\lambda` by the number of weights, which for this small convolution is 2,304.
+
+weight = nn.Conv2d(16, 16, 3).weight.detach()
+show("penalty, lambda = 1", weight.abs().mean().item(), weight.abs().sum().item())
+assert weight.numel() == 2304
+
+# %%
+# 11 · A last batch of one image
+# ------------------------------
+#
+# 50,001 images in batches of 100 leave a last batch of one. If the maps are 1 × 1 by then, batch
+# norm has a single value per channel and refuses, at the end of an epoch that went well.
+# ``drop_last=True`` in the loader avoids it in training; evaluation mode needs no batch at all.
+
+layer = nn.BatchNorm1d(16)
+try:
+    layer(torch.randn(1, 16))
+except ValueError as error:
+    print(error)
+assert layer.eval()(torch.ones(1, 16)).shape == (1, 16)
+
+# %%
+# How to notice
+# -------------
+#
+# One test finds almost all of these: compare with ``torch.nn`` in float64, with a random scale and
+# shift, on a batch whose mean is *not* 0 and whose variance is *not* 1, in training and in
+# evaluation mode, and compare the buffers too. On standard normal numbers mistakes 1 and 3 are
+# invisible.
+#
+# What this does not show
+# -----------------------
+#
+# How much each mistake costs in accuracy. Some cost nothing: networks were trained well with the
+# sample variance. They are mistakes all the same, because the numbers cannot be compared with
+# anybody else's, and because evaluation then differs from training.
+#
+# Exercises
+# ---------
+#
+# 1. At which mean does the variance in one pass become useless in float64?
+# 2. Give mistake 9 a bias of (1, 1, 3, 3). For which norms does it matter now?
+# 3. Find out which of the eleven would show in a plot of the training loss.
+#
+# Where to go next
+# ----------------
+#
+# :ref:`sphx_glr_auto_examples_plot_188_invariances.py` turns the question round: which changes
+# of the input does a norm not see?
+
+import matplotlib.pyplot as plt
+
+plt.show()
