@@ -27,7 +27,8 @@ batch = worked_cells(example, ["x"], title="The batch, by group", name="group-no
 
 # %%
 # These are the numbers of the page on batch norm, in other colours. A colour now covers two maps
-# that lie side by side, and ends where the image ends. Index :math:`n` counts the images and
+# that lie side by side, and ends where the image ends. The letters are those of :doc:`/notation`.
+# Index :math:`n` counts the images and
 # :math:`g` the groups, both from 0, so :math:`\mu_{1,0}` is the mean of the second image's first
 # group.
 #

@@ -17,7 +17,8 @@ they agree and where they do not, and how many parameters each of them has.
 #
 # Ba, Kiros and Hinton (2016) normalize the vector of one example: mean and variance over all of its
 # features. A feature map has channels *and* positions, and so the idea can be carried over in three
-# ways. With indices :math:`n, c, h, w` for image, channel, row and column:
+# ways. With indices :math:`n, c, h, w` for image, channel, row and column, and the letters of
+# :doc:`/notation`:
 #
 # .. math::
 #

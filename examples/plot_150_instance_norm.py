@@ -16,7 +16,8 @@ from one group to as many groups as channels, and which information does not sur
 # ------------------------
 #
 # Instance norm (Ulyanov, Vedaldi & Lempitsky 2016) averages over the positions of one channel of
-# one image. There are N · C = 8 means in our batch, each of :math:`m = H \cdot W = 4` cells.
+# one image. There are N · C = 8 means in our batch, each of :math:`m = H \cdot W = 4` cells. The
+# letters are those of :doc:`/notation`.
 
 from normstudy.byhand import by_hand
 from normstudy.diagrams import worked_cells

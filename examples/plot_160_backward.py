@@ -28,7 +28,8 @@ when mean and variance are taken for constants.
 #
 # where a bar is the mean over the index set. Ioffe and Szegedy (2015) write the chain rule in six
 # lines; put into each other, they give this one. It holds for every norm: only the sets change.
-# On these pages :math:`\nabla x` is short for :math:`\partial L / \partial x`.
+# On these pages :math:`\nabla x` is short for :math:`\partial L / \partial x`, and :math:`G` is
+# not the number of groups. All other letters are those of :doc:`/notation`.
 #
 # The numbers on the way back
 # ---------------------------

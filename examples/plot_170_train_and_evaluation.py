@@ -25,10 +25,10 @@ variances that must not be mixed up, two choices of momentum, and evaluation mod
 #    \qquad u_t^2 = \frac{m}{m - 1} \, \sigma_t^2 .
 #
 # In evaluation mode these two replace :math:`\mu` and :math:`\sigma^2`. The weight :math:`a` of the
-# *new* batch is what PyTorch calls ``momentum``, 0.1 by default; elsewhere the name is used for
-# :math:`1 - a`. And note the two variances: the batch is normalized with the biased
-# :math:`\sigma_t^2`, which divides by :math:`m`, but the unbiased :math:`u_t^2` is remembered,
-# which divides by :math:`m - 1`.
+# *new* batch is what PyTorch calls ``momentum``, 0.1 by default, and :doc:`/notation` calls
+# :math:`\alpha`; elsewhere the name is used for :math:`1 - a`. And note the two variances: the
+# batch is normalized with the biased :math:`\sigma_t^2`, which divides by :math:`m`, but the
+# unbiased :math:`u_t^2` is remembered, which divides by :math:`m - 1`.
 #
 # The first batch
 # ---------------

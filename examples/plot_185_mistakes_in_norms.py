@@ -16,7 +16,7 @@ assert that tells the two apart.
 # --------------------------------
 #
 # Most mistakes show on channel 2 of the small batch of these pages, whose mean is 7, variance 25
-# and standard deviation 5.
+# and standard deviation 5. The letters are those of :doc:`/notation`.
 
 import torch
 from torch import nn
