@@ -25,7 +25,7 @@ the learning rate matters to each version, and a check that the study uses what 
 # on CIFAR-10, since its results are used for the other data sets as well.
 
 from normstudy import compare, figures
-from normstudy.recipes import CHOSEN, search
+from normstudy.recipes import CHOSEN, UNSTABLE, search
 from normstudy.runs import run_all
 
 arms = {label: run_all(recipes) for label, recipes in search().items()}
@@ -79,10 +79,17 @@ for label, runs in arms.items():
 # -----------------------------------------
 #
 # The settings of the study are written down in the package. Here they are compared with the best
-# training of each version; a mistake in copying them would stop this page.
+# training of each version; a mistake in copying them would stop this page. One exception was made.
+# Without a norm, the learning rate of 0.3 scored best in five epochs, and then diverged in the
+# study's 20, whose warm-up keeps the rate high for longer. The package lists such rates as
+# ``UNSTABLE``, and the next best takes their place.
 
+stable = [
+    run for runs in arms.values() for run in runs
+    if {"norm": run.recipe.norm, "lr": run.recipe.lr} not in UNSTABLE
+]  # fmt: skip
 for settings in CHOSEN:
-    runs = [run for runs in arms.values() for run in runs if run.recipe.norm == settings["norm"]]
+    runs = [run for run in stable if run.recipe.norm == settings["norm"]]
     runs = [run for run in runs if (run.recipe.l1 > 0) == ("l1" in settings)]
     best = max(runs, key=lambda run: run.accuracy).recipe
     assert all(getattr(best, name) == value for name, value in settings.items()), settings

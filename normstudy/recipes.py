@@ -179,9 +179,14 @@ CHOSEN: tuple[dict[str, Any], ...] = (
     {"norm": "batch", "lr": 0.3, "l1": 3e-5},
     {"norm": "group", "lr": 0.2, "num_groups": 32},
     {"norm": "layer", "lr": 0.1, "weight_decay": 2e-4},
-    {"norm": "none", "lr": 0.3},
+    {"norm": "none", "lr": 0.1},
 )
-"""Settings of each arm: the best of :data:`TRIED` on the validation split; a test compares them."""
+"""Settings of each arm: the best of :data:`TRIED` on the validation split, but for
+:data:`UNSTABLE`; a test compares them."""
+
+UNSTABLE: tuple[dict[str, Any], ...] = ({"norm": "none", "lr": 0.3},)
+"""Learning rates that survive the five epochs of the search and diverge in the study's 20, where
+the highest rates last longer."""
 
 TRIED: tuple[dict[str, Any], ...] = (
     {"norm": "batch", "lr": 0.15},
@@ -244,12 +249,8 @@ def study(data: Dataset = "cifar10", seeds: Sequence[int] = SEEDS) -> dict[str, 
     each on the validation split.
     """
     arms = [replace(base(data), **settings) for settings in CHOSEN]
-    if data != "cifar10":  # half as wide a network, which without a norm diverges at a rate of 0.3
-        rates = [min(arm.lr, 0.1) if arm.norm == "none" else arm.lr for arm in arms]
-        arms = [
-            replace(arm, num_groups=arm.num_groups // 2, lr=lr)
-            for arm, lr in zip(arms, rates, strict=True)
-        ]
+    if data != "cifar10":  # the network for grey images is half as wide
+        arms = [replace(arm, num_groups=arm.num_groups // 2) for arm in arms]
     return {arm.label: [replace(arm, seed=seed) for seed in seeds] for arm in arms}
 
 
