@@ -46,17 +46,18 @@ def test_a_network_holds_the_norm_it_claims_and_no_other(norm, num_groups, in_ch
         assert module.num_groups == groups
 
 
-def test_every_arm_of_the_study_is_normalized_as_its_label_says():
+@pytest.mark.parametrize(("name", "in_channels"), [("cifar10", 3), ("mnist", 1), ("digits", 1)])
+def test_every_arm_of_the_study_is_normalized_as_its_label_says(name, in_channels):
     kinds = {"Batch Norm": nn.BatchNorm2d, "Group Norm": nn.GroupNorm, "Layer Norm": nn.GroupNorm}
-    for label, (recipe, *_) in study().items():
-        held = norms_of(Net(recipe.norm, recipe.num_groups))
+    for label, (recipe, *_) in study(name).items():
+        held = norms_of(Net(recipe.norm, recipe.num_groups, in_channels=in_channels))
         kind = kinds.get(label.removesuffix(" + L1"))
         assert bool(held) == (kind is not None)
         assert all(isinstance(module, kind) for module in held)
         groups = {"Group Norm": recipe.num_groups, "Layer Norm": 1}.get(label)
         assert all(module.num_groups == groups for module in held if groups)
         if label == "Group Norm":
-            assert 1 < groups < min(module.num_channels for module in held)
+            assert 1 < groups < max(module.num_channels for module in held)
 
 
 @pytest.mark.parametrize(("in_channels", "limit"), [(1, 10_000), (3, 50_000)])
@@ -194,7 +195,8 @@ def test_receptive_fields_are_those_that_gradients_show():
     for pool in ("pool1", "pool2"):  # the gradient of a maximum shows one of its four cells alone
         setattr(net, pool, nn.AvgPool2d(2))
     for depth in range(1, convolutional + 1):
-        assert seen(nn.Sequential(*list(net)[:depth]), size) == rows[depth - 1].receptive_field, rows[depth - 1].name
+        field = seen(nn.Sequential(*list(net)[:depth]), size)
+        assert field == rows[depth - 1].receptive_field, rows[depth - 1].name
     assert rows[convolutional].receptive_field == size
     fields = [row.receptive_field for row in rows]
     assert fields == sorted(fields)
