@@ -168,11 +168,10 @@ def outdated_pages(app: Sphinx, *_: Any) -> list[str]:
     return sorted(app.env.found_docs) if stale else ["index"]
 
 
-def finish(app: Sphinx, exception: Exception | None) -> None:
-    """Remember what the pages were made of, and put MathJax beside them."""
-    if exception is not None or app.builder.format != "html":
+def copy_mathjax(app: Sphinx, _exception: Exception | None) -> None:
+    """Put MathJax beside the pages, so that they need no network."""
+    if app.builder.format != "html":
         return
-    STAMP.write_text(fingerprint())
     package = metadata.distribution("sphinx-mathjax-offline")
     mathjax = Path(str(package.locate_file("sphinx-mathjax-offline/static/mathjax")))
     target = Path(app.outdir) / "_static" / "mathjax"
@@ -181,10 +180,18 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
     shutil.copy(mathjax / "tex-chtml.js", target)
 
 
+def remember(app: Sphinx, exception: Exception | None) -> None:
+    """Keep the fingerprint of what the pages were made of."""
+    if exception is None and app.builder.format == "html":
+        STAMP.write_text(fingerprint())
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directive and the hooks with Sphinx."""
     app.add_directive("twin-figure", TwinFigure)
     app.connect("builder-inited", forget_stale_pages, priority=100)  # before the gallery is made
     app.connect("env-get-outdated", outdated_pages)
-    app.connect("build-finished", finish, priority=900)  # after the gallery reported failures
+    # Sphinx-Gallery reports failed examples at 500, and ends the build there
+    app.connect("build-finished", copy_mathjax, priority=100)
+    app.connect("build-finished", remember, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

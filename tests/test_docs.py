@@ -166,14 +166,19 @@ def test_pages_are_made_again_until_a_build_succeeds(tmp_path, monkeypatch):
         app = SimpleNamespace(builder=builder, config=config, env=env, outdir=tmp_path / "html")
         gallery_hooks.forget_stale_pages(app)
         outdated = gallery_hooks.outdated_pages(app)
-        gallery_hooks.finish(app, exception)
+        gallery_hooks.remember(app, exception)
         return config.sphinx_gallery_conf["run_stale_examples"], outdated
 
     assert build(RuntimeError("an example failed")) == (True, ["index", "notation"])
     assert build() == (True, ["index", "notation"])
     assert build() == (False, ["index"])
     assert not any(page.exists() for page in of_yesterday)
-    mathjax = tmp_path / "html" / "_static" / "mathjax"
+
+
+def test_mathjax_lies_beside_the_pages(tmp_path):
+    app = SimpleNamespace(builder=SimpleNamespace(format="html"), outdir=tmp_path)
+    gallery_hooks.copy_mathjax(app, None)
+    mathjax = tmp_path / "_static" / "mathjax"
     assert (mathjax / "tex-chtml.js").stat().st_size > 100_000
     assert len(list((mathjax / "output" / "chtml" / "fonts" / "woff-v2").glob("*.woff"))) > 10
 
