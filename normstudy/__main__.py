@@ -135,9 +135,9 @@ def reproduce(
 ) -> None:
     """Train a published run again, in an empty store, and compare it with the published one.
 
-    The same processor and PyTorch give the same numbers to the bit. Elsewhere rounding differs, and a
-    run counts as reproduced if its accuracy lies within four standard deviations of the published
-    runs of its arm, or within two points where fewer than three are published.
+    The same processor and PyTorch give the same numbers to the bit. Elsewhere rounding differs,
+    and a run counts as reproduced if its accuracy lies within four standard deviations of the
+    published runs of its arm, or within two points where fewer than three are published.
 
     Args:
         every: Train all published runs again, not the cheapest alone.
