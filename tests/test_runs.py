@@ -342,11 +342,11 @@ def test_two_processes_that_ask_at_once_share_one_training(made, store):
     context = multiprocessing.get_context("spawn")
     begin, answers, trained = context.Barrier(2), context.Queue(), context.Queue()
     arguments = (store, begin, answers, trained)
-    processes = [context.Process(target=ask, args=arguments) for _ in range(2)]
+    processes = [context.Process(target=ask, args=arguments, daemon=True) for _ in range(2)]
     for process in processes:
         process.start()
     (history, predictions), (other_history, other_predictions) = (
-        answers.get(timeout=300) for _ in processes
+        answers.get(timeout=900) for _ in processes
     )
     for process in processes:
         process.join()
