@@ -118,7 +118,8 @@ else:
 
 recipes = [runs[0].recipe.to_dict() for runs in arms.values()]
 shared = {k: v for k, v in recipes[0].items() if all(recipe[k] == v for recipe in recipes)}
-shared.pop("num_groups", None)  # group norm alone reads it
+for key in ("num_groups", "seed"):  # group norm alone reads the groups; every run has its seed
+    shared.pop(key, None)
 rows = [(key, *(f"{recipe[key]:g}" for recipe in recipes)) for key in ("lr", "weight_decay", "l1")]
 groups = (str(r["num_groups"]) if r["norm"] == "group" else "–" for r in recipes)
 rows.append(("num_groups", *groups))
