@@ -18,6 +18,7 @@ from normstudy.norms import (
     backward,
     forward,
     index_sets,
+    standardize,
     update_running,
 )
 
@@ -185,6 +186,16 @@ def test_parameters_default_to_one_and_zero(norm: str) -> None:
     assert torch.equal(out.y, out.xhat)
     assert_equal(forward(x, norm, bias=weight).y, out.xhat + 2)
     assert_equal(forward(x, norm, weight).y, out.xhat * 2)
+
+
+def test_defaults_are_those_of_torch() -> None:
+    x = torch.randn(8, 4, 3, 3).double() / 100  # so that eps matters
+    layer = torch.nn.BatchNorm2d(4, dtype=torch.double)
+    running = RunningStatistics(torch.zeros(4).double(), torch.ones(4).double())
+    out = forward(x, "batch")
+    assert_equal(out.y, layer(x).detach())
+    assert_equal(update_running(running, out).mean, layer.running_mean)
+    assert torch.equal(standardize(x, (0, 2, 3), 1e-5)[0], out.xhat)
 
 
 @each_norm
