@@ -41,7 +41,7 @@ intervals = figures.accuracy_intervals(arms)
 
 # %%
 # The large mark is the mean, the bar its 95% interval, and the small dots are the seeds. With few
-# seeds the interval is wide, wider than the dots suggest: three dots cannot say how far a fourth
+# seeds the interval is wide, wider than the dots suggest: a few dots cannot say how far the next
 # would fall. Do not judge two versions by whether their bars overlap. The seeds are shared by all
 # versions, so the next figure, which pairs them, is sharper.
 
@@ -139,7 +139,7 @@ print(f"trained on: {', '.join(sorted({run.environment['device'] for run in arms
 # Exercises
 # ---------
 #
-# 1. Train two more seeds with ``study(seeds=range(5))``. Which pairs change their verdict?
+# 1. Train more seeds with ``study(seeds=range(5))``. Which pairs change their verdict?
 # 2. Set ``batch_size=8`` and a smaller ``lr`` for batch norm and group norm. Who is ahead now?
 # 3. Set ``norm="instance"``. Where in the table would you expect it, and where does it land?
 #
