@@ -121,6 +121,16 @@ def test_buffers_and_evaluation_are_those_of_torch(
         assert_equal(ours, theirs)
 
 
+def test_momentum_is_the_weight_of_the_new_batch() -> None:
+    out = forward(torch.randn(8, 4).double(), "batch")
+    running = RunningStatistics(torch.zeros(4).double(), torch.ones(4).double())
+    kept, replaced = (update_running(running, out, momentum=a) for a in (0, 1))
+    assert_equal(kept.mean, running.mean)
+    assert_equal(kept.var, running.var)
+    assert_equal(replaced.mean, out.mean)
+    assert_equal(replaced.var, out.var * 8 / 7)
+
+
 def test_buffers_of_instance_norm_average_all_batches_without_momentum() -> None:
     x = torch.randn(3, 2, 5, 4, 4).double()
     running = RunningStatistics(torch.zeros(5).double(), torch.ones(5).double())
