@@ -91,6 +91,17 @@ def test_forward_and_gradients_are_those_of_torch(case: Case) -> None:
         assert_equal(ours, theirs)
 
 
+@each_norm
+def test_each_norm_is_that_of_torch_on_one_shape(norm: str) -> None:
+    case = Case(norm, (2, 4, 3, 3), num_groups=2, eps=1e-5, seed=0)
+    test_forward_and_gradients_are_those_of_torch.hypothesis.inner_test(case)
+
+
+def test_sets_are_numbered_in_the_order_of_the_statistics() -> None:
+    assert index_sets((2, 3), "layer").tolist() == [[0, 0, 0], [1, 1, 1]]
+    assert index_sets((2, 3), "batch").tolist() == [[0, 1, 2], [0, 1, 2]]
+
+
 @given(cases(("batch", "instance")), st.none() | st.floats(0, 1), st.integers(1, 4))
 def test_buffers_and_evaluation_are_those_of_torch(
     case: Case, momentum: float | None, num_batches: int
