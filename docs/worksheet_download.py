@@ -1,4 +1,4 @@
-"""The worksheet that a page offers for download, written at every build.
+"""The worksheet that a page offers for download.
 
 A Sphinx extension.
 """
@@ -11,10 +11,11 @@ from normstudy.worksheet import write
 
 
 def write_download(app: Sphinx) -> None:
-    """Write the worksheet where the page's link expects it."""
-    folder = Path(app.srcdir) / "downloads"
-    folder.mkdir(exist_ok=True)
-    write(folder / "normalization-by-hand.xlsx")
+    """Write the worksheet where the page's link expects it, again when the package has changed."""
+    target = Path(app.srcdir) / "downloads" / "normalization-by-hand.xlsx"
+    if app.config.sphinx_gallery_conf["run_stale_examples"] or not target.exists():
+        target.parent.mkdir(exist_ok=True)
+        write(target)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
