@@ -86,11 +86,14 @@ def to_dark(figure: Figure) -> None:
     for artist in dict.fromkeys(artists):
         if artist.get_gid() == "as-is":
             continue
+        changes = []  # all are read before one is made: a marker may take its line's colour
         for part in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
             getter, setter = (getattr(artist, f"{verb}_{part}", None) for verb in ("get", "set"))
             if getter is None or setter is None or (part == "color" and hasattr(artist, "set_fc")):
                 continue  # a patch's set_color would overwrite its face with its edge
-            setter(_dark_colors(getter()))
+            changes.append((setter, _dark_colors(getter())))
+        for setter, colors in changes:
+            setter(colors)
 
 
 def _dark_colors(colors: Any) -> Any:

@@ -89,6 +89,7 @@ def test_dark_figures_have_light_letters_and_lifted_colours():
     kept = axes.text(0, 0, "on a cell", color="black", gid="as-is")
     bars = axes.bar([0, 1], [1, 1], color=["white", "#D55E00"])
     dots = axes.scatter([0, 1], [0, 1], c=["black", "#009E73"])
+    (point,) = axes.plot(0.5, 0.5, "o", color="black")
     gallery_hooks.to_dark(fig)
     ink = to_hex((gallery_hooks.DARK_INK,) * 3)
     assert to_hex(axes.title.get_color()) == to_hex(note.get_color()) == ink
@@ -96,6 +97,7 @@ def test_dark_figures_have_light_letters_and_lifted_colours():
     assert to_hex(kept.get_color()) == "#000000"
     assert to_hex(bars[0].get_facecolor()) == "#191919"
     assert to_hex(dots.get_facecolors()[0]) == ink
+    assert to_hex(point.get_markerfacecolor()) == to_hex(point.get_markeredgecolor()) == ink
     blue = np.array(to_rgb("#0072B2"))
     assert np.allclose(to_rgb(axes.lines[0].get_color()), blue + gallery_hooks.LIFT * (1 - blue))
 
