@@ -109,6 +109,9 @@ class Recipe:
             if not isinstance(getattr(self, name), int):
                 msg = f"{name}={getattr(self, name)!r} is no whole number; give an int"
                 raise ValueError(msg)
+        for field in fields(self):  # lr=1 and lr=1.0 are one recipe, so they get one digest
+            if isinstance(field.default, float):
+                object.__setattr__(self, field.name, float(getattr(self, field.name)))
 
     @property
     def digest(self) -> str:

@@ -172,7 +172,7 @@ def load(path: Path) -> Run:
 def find(recipe: Recipe, store: Path | None = None) -> Run | None:
     """Look for the run of a recipe in this machine's store, then among the published runs.
 
-    A damaged record is reported as a warning and not used; neither is one whose numbers are of
+    A damaged record is reported as a warning and not used, and so is one whose numbers are of
     another version of the trainer.
     """
     for folder in (store or store_folder(), PUBLISHED):
@@ -187,7 +187,13 @@ def find(recipe: Recipe, store: Path | None = None) -> Run | None:
         if found.recipe != recipe:
             msg = f"the run {path} holds another recipe than its name says; delete it"
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
-        elif found.environment.get("numbers_version") == NUMBERS_VERSION:
+        elif (made_by := found.environment.get("numbers_version")) != NUMBERS_VERSION:
+            msg = (
+                f"the run {path} has numbers of version {made_by} of the trainer, and this is "
+                f"version {NUMBERS_VERSION}; it is not used"
+            )
+            warnings.warn(msg, RuntimeWarning, stacklevel=2)
+        else:
             return found
     return None
 

@@ -86,6 +86,11 @@ def test_digests_are_equal_exactly_for_equal_recipes(one, other):
     assert (one.digest == other.digest) == (one == other)
 
 
+def test_a_whole_number_is_as_good_as_the_same_float():
+    assert Recipe(lr=1, l1=0).digest == Recipe(lr=1.0, l1=0.0).digest
+    assert json.dumps(Recipe(lr=1).to_dict()) == json.dumps(Recipe(lr=1.0).to_dict())
+
+
 def test_the_digest_looks_at_what_differs_from_the_defaults_only():
     def first_digits(text):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
