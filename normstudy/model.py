@@ -101,6 +101,10 @@ class Net(nn.Sequential):
     transition to its width. Colour images get fewer than 50,000 parameters, grey ones fewer than
     10,000.
 
+    With ``norm="instance"`` all images get the same scores: the last norm stands before the average
+    pool, and the mean of an instance-normalized map is its bias, whatever the image. It can be
+    built, counted and timed, and it cannot learn.
+
     Parameters
     ----------
     norm, num_groups

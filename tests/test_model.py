@@ -87,9 +87,10 @@ def test_norms_average_over_the_cells_they_are_named_after(norm):
 
 def test_group_norm_computes_in_float32_and_keeps_the_precision():
     x = (torch.randn(2, 8, 4, 4) * 5 + 100).bfloat16()
-    found = Float32GroupNorm(4, 8)(x)
+    norm = Float32GroupNorm(4, 8)
+    found = norm(x)
     assert found.dtype == torch.bfloat16
-    assert torch.equal(found, F.group_norm(x.float(), 4).bfloat16())
+    assert torch.equal(found, F.group_norm(x.float(), 4, norm.weight, norm.bias).bfloat16())
 
 
 @pytest.mark.parametrize("norm", NORMS)
@@ -200,3 +201,10 @@ def test_receptive_fields_are_those_that_gradients_show():
     assert rows[convolutional].receptive_field == size
     fields = [row.receptive_field for row in rows]
     assert fields == sorted(fields)
+
+
+def test_instance_norm_before_the_average_pool_leaves_nothing_of_the_image():
+    torch.manual_seed(0)
+    images = torch.rand(3, 3, 32, 32)
+    spread = {norm: Net(norm)(images).std(0).max().item() for norm in ("instance", "layer")}
+    assert spread["instance"] < 1e-5 < 1e-2 < spread["layer"]
