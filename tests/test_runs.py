@@ -245,7 +245,7 @@ def test_a_record_under_another_name_is_reported_and_not_used(made, store):
 def test_numbers_of_another_version_are_not_used(made, store):
     environment = made.environment | {"numbers_version": train.NUMBERS_VERSION + 1}
     save(replace(made, environment=environment), store)
-    with pytest.warns(RuntimeWarning, match=r"has numbers of version \d+ of the trainer.* it is not used"):
+    with pytest.warns(RuntimeWarning, match=r"numbers of version \d+ of the trainer.*is not used"):
         assert find(TINY, store) is None
 
 
