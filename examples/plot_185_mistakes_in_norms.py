@@ -7,8 +7,8 @@ Eleven ways to get a norm or a penalty wrong, each with the wrong number beside 
 **The question.** Which mistakes are so common that they stand in published code and worksheets, and
 how would you notice them in your own?
 
-**You will see** each mistake in a few lines, the wrong and the right number side by side, and an
-assert that tells the two apart.
+**You will see** one channel normalized rightly and wrongly, then each mistake in a few lines, the
+wrong and the right number side by side, and an assert that tells the two apart.
 """
 
 # %%
@@ -20,6 +20,7 @@ assert that tells the two apart.
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from normstudy import norms
 from normstudy.byhand import by_hand
@@ -37,6 +38,35 @@ def show(mistake, wrong, right):
     print(f"{mistake}: wrong {wrong:.7g}, right {right:.7g}")
     assert wrong != right
 
+
+# %%
+# Four of them at a glance
+# ------------------------
+#
+# Four of the mistakes can be made on these eight cells. For two of them we take the cells for what
+# a network has after global pooling: 2 images with 4 channels of a single cell each.
+
+from normstudy.diagrams import strips
+
+pooled = channel.view(2, 4, 1, 1)
+rows = {
+    "the cells": (channel, 8),
+    "right": (right, 8),
+    "1 · no root": ((channel - mean) / var, 8),
+    "2 · sample variance": ((channel - mean) / channel.std(), 8),
+    "7 · two in a group": (F.group_norm(pooled, 2, eps=0).flatten(), 2),
+    "8 · one in a group": (F.group_norm(pooled, 4).flatten(), 1),
+}
+picture = strips(rows, title="One channel, rightly and wrongly", name="mistakes-in-norms")
+
+# %%
+# Compare each row with the second. Row 1 is the right one at a fifth of its size. Row 2 could pass
+# for it: its variance is 7/8, and the more cells there are the closer to 1 it comes. Row 7 has
+# variance 1, as it should, and is useless all the same: of the two cells with a 2, one has become 1
+# and the other −1. In row 8 nothing is left.
+
+for (values, _), variance in zip(rows.values(), (25, 1, 1 / 25, 7 / 8, 1, 0), strict=True):
+    assert abs(values.var(correction=0) - variance) < 1e-12
 
 # %%
 # 1 · Dividing by the variance

@@ -5,6 +5,8 @@ cells of equal colour and number are averaged together.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from torch import Tensor
 
 from normstudy.byhand import SHAPE, by_hand
 from normstudy.drawing import COLORS, GRID, QUIET, WIDTH, describe, panel
-from normstudy.norms import index_sets
+from normstudy.norms import forward, index_sets
 from normstudy.steps import Example, Number, Step
 
 CELL_COLORS = (
@@ -33,6 +35,7 @@ NAMES = {
 _GAP = 0.5  # between the maps of two channels, in cells
 _DEPTH = (0.5, 0.35)  # of a cube's cells, to the right and upwards
 _CELL = (0.5, 0.32)  # width and height, in inches, of a cell that holds a number
+_MAP = (0.28, 0.24)  # of a box that stands for a map
 
 
 def shared_cells(shape: Sequence[int] = (2, 4, 2, 2), *, num_groups: int = 2) -> Figure:
@@ -54,7 +57,6 @@ def shared_cells(shape: Sequence[int] = (2, 4, 2, 2), *, num_groups: int = 2) ->
     wide, tall = channels * (width + _GAP) - _GAP, num * (height + _GAP) - _GAP
     left, between, head = 2.4, 1.6, 2.0  # in cells
     across, down = 2 * (left + wide) + between, 2 * (head + tall) + between
-    top, size = 0.72, (WIDTH - 0.2) / across
     sets = {norm: index_sets(shape, norm, num_groups=num_groups) for norm in NAMES}
     words = {norm: _count(cells) for norm, cells in sets.items()}
     title = "Which cells share a mean and a variance"
@@ -62,9 +64,7 @@ def shared_cells(shape: Sequence[int] = (2, 4, 2, 2), *, num_groups: int = 2) ->
         f"{num} images downwards, {channels} channels to the right, {height} × {width} cells "
         f"each; {num_groups} groups"
     )
-    high = top + 0.1 + size * down
-    fig, ax = panel(title, f"{about}.", height=high, left=0.1, right=0.1, bottom=0.1, top=top)
-    ax.set(xlim=(0, across), ylim=(down, 0), xticks=[], yticks=[])
+    fig, ax = _sheet(title, f"{about}.", across, down)
     for place, (norm, cells) in enumerate(sets.items()):
         x = left + place % 2 * (left + wide + between)
         y = head + place // 2 * (head + tall + between)
@@ -75,6 +75,15 @@ def shared_cells(shape: Sequence[int] = (2, 4, 2, 2), *, num_groups: int = 2) ->
     caption = f"{title}: cells of one number and colour do. {about}. {found}."
     alt = f"Four grids of coloured, numbered cells. {found}."
     return describe(fig, name="shared-cells", caption=caption, alt=alt)
+
+
+def _sheet(title: str, subtitle: str, across: float, down: float) -> tuple[Figure, Axes]:
+    """Open a figure as wide as `across` squares and as high as `down` of them."""
+    size, top = (WIDTH - 0.2) / across, 0.72
+    high = top + 0.1 + size * down
+    fig, ax = panel(title, subtitle, height=high, left=0.1, right=0.1, bottom=0.1, top=top)
+    ax.set(xlim=(0, across), ylim=(down, 0), xticks=[], yticks=[])
+    return fig, ax
 
 
 def _count(cells: Tensor) -> str:
@@ -118,13 +127,10 @@ def cubes(shape: Sequence[int] = (4, 6, 5), *, num_groups: int = 2) -> Figure:
     left, between = 1.1, 1.7
     across = left + 4 * wide + 3 * between
     down = tall + 5.1
-    size, top = (WIDTH - 0.2) / across, 0.72
     title = "One set of cells under each norm"
     about = f"{num} images (N), {channels} channels (C), {positions} positions (H, W)"
     subtitle = f"{about}. The coloured cells share one mean and one variance."
-    high = top + 0.1 + size * down
-    fig, ax = panel(title, subtitle, height=high, left=0.1, right=0.1, bottom=0.1, top=top)
-    ax.set(xlim=(0, across), ylim=(down, 0), xticks=[], yticks=[])
+    fig, ax = _sheet(title, subtitle, across, down)
     words = {}
     for place, norm in enumerate(("batch", "layer", "group", "instance")):
         x, y = left + place * (wide + between), 3.8 + num * _DEPTH[1]
@@ -241,14 +247,11 @@ def layer_meanings() -> Figure:
     }
     num, channels, height, width = SHAPE
     wide, tall = channels * (width + _GAP) - _GAP, num * (height + _GAP) - _GAP
-    left, between, head, top = 2.4, 1.6, 2.1, 0.72
+    left, between, head = 2.4, 1.6, 2.1
     across, down = 2 * (left + wide) + between, len(rows) * (head + tall + 0.8)
-    size = (WIDTH - 0.2) / across
     title = "Three layer norms"
     subtitle = "Left: cells of one number share a mean and a variance. Right: they share γ and β."
-    high = top + 0.1 + size * down
-    fig, ax = panel(title, subtitle, height=high, left=0.1, right=0.1, bottom=0.1, top=top)
-    ax.set(xlim=(0, across), ylim=(down, 0), xticks=[], yticks=[])
+    fig, ax = _sheet(title, subtitle, across, down)
     found = []
     for place, (norm, words) in enumerate(rows.items()):
         y = head + place * (head + tall + 0.8)
@@ -286,14 +289,8 @@ def running(examples: Mapping[str, Example]) -> Figure:
     for t in range(1, last + 1):
         values = [float(value) for value in first[f"x_{t}"].values]
         ax.plot([t] * len(values), values, "o", color=QUIET, alpha=0.6, markersize=5)
-        ax.plot(
-            t,
-            float(first[f"mean_{t}"].values[0]),
-            "x",
-            color=QUIET,
-            markersize=11,
-            markeredgewidth=2,
-        )
+        mean = float(first[f"mean_{t}"].values[0])
+        ax.plot(t, mean, "x", color=QUIET, markersize=11, markeredgewidth=2)
     ends = []
     colors = (COLORS["Batch Norm"], COLORS["Group Norm"], COLORS["Layer Norm"])
     for (label, example), color in zip(examples.items(), colors, strict=False):
@@ -350,6 +347,87 @@ def penalty_steps(example: Example) -> Figure:
     )
     alt = f"Four numbered dots on each of five number lines. {'; '.join(found)}."
     return describe(fig, name="penalty-steps", caption=caption, alt=alt)
+
+
+def blind_spots(
+    maps: Tensor, changes: Mapping[str, Tensor | float], *, num_groups: int = 2
+) -> Figure:
+    """Draw what is added to each map of a batch, and which of four norms do not see it.
+
+    Whether the output stays the same is found by normalizing both batches, with eps = 0.
+
+    Parameters
+    ----------
+    maps
+        Shape (N, C, H, W), in float64; N times C is at most 8, the number of colours.
+    changes
+        By name: what is added, of a shape that broadcasts to (N, C, 1, 1).
+    num_groups
+        Groups of group norm, a divisor of C.
+    """
+    num, channels = maps.shape[:2]
+    left, head, gap, (wide, tall) = 0.98, 0.3, 0.07, _MAP  # in inches
+    step, block = channels * (wide + gap) + 0.08, num * (tall + gap) + 0.36
+    title, rule = "What a norm does not see", "boxes that touch share a mean"
+    subtitle = f"A box is a map, with the number added to all of its cells; {rule}."
+    fig, ax = _sheet(title, subtitle, WIDTH - 0.2, head + len(changes) * block)
+    blind: dict[str, list[str]] = {words: [] for words in changes}
+    for (row, words), (column, norm) in product(enumerate(changes), enumerate(NAMES)):
+        x, y = left + column * step, head + row * block
+        if column == 0:
+            ax.text(0, y + num * tall / 2, words, va="center", fontsize=10.5)
+        if row == 0:
+            ax.text(x, 0.1, NAMES[norm], va="center", weight="bold", fontsize=10.5)
+        added = torch.as_tensor(changes[words]).to(maps).expand(num, channels, 1, 1)
+        sets = index_sets((num, channels), norm, num_groups=num_groups)
+        for n, c in np.ndindex(num, channels):
+            right, down = (len(line.unique()) - 1 for line in (sets[n, : c + 1], sets[: n + 1, c]))
+            corner = x + c * wide + right * gap, y + n * tall + down * gap
+            _box(ax, corner, _MAP, CELL_COLORS[sets[n, c]], f"{added[n, c].item():g}")
+        first, then = (forward(t, norm, num_groups=num_groups, eps=0) for t in (maps, maps + added))
+        same = torch.allclose(first.y, then.y, atol=1e-9, rtol=0)
+        blind[words] += [NAMES[norm]] * same
+        answer, weight = ("= same", "normal") if same else ("\N{NOT EQUAL TO} moves", "bold")
+        ax.text(x, y + num * (tall + gap) + 0.08, answer, va="center", weight=weight, fontsize=10)
+    told = (f"{words}: {', '.join(norms) or 'none'}" for words, norms in blind.items())
+    found = f"Added without effect on the output, {'; '.join(told)}"
+    about = f"{num} images downwards, {channels} channels across, {num_groups} groups"
+    caption = f"{title}. Each box is a map of a batch with {about}. It shows the number that is "
+    caption += f"added to the map; {rule}, as do boxes of one colour. {found}."
+    alt = f"A table of small batches, a row for each change, a column for each norm. {found}."
+    return describe(fig, name="blind-spots", caption=caption, alt=alt)
+
+
+def strips(rows: Mapping[str, tuple[Tensor, int]], *, title: str, name: str) -> Figure:
+    """Draw the same cells in strips, each strip normalized in another way.
+
+    Parameters
+    ----------
+    rows
+        By what was done: values of shape (M,), and how many neighbours share a mean and a variance.
+    title, name
+        Of the figure: its headline, and what references call it.
+    """
+    (wide, tall), left, gap = _CELL, 1.5, 0.06  # in inches
+    rule = "cells that touch share a mean and a variance"
+    subtitle = f"{rule.capitalize()}. At the end: the variance of the row."
+    fig, ax = _sheet(title, subtitle, WIDTH - 0.2, len(rows) * (tall + 0.14))
+    style: dict[str, Any] = {"va": "center", "fontsize": 10}
+    found, minus = [], "\N{MINUS SIGN}"
+    for row, (words, (values, size)) in enumerate(rows.items()):
+        y = row * (tall + 0.14)
+        ax.text(0, y + tall / 2, words, **style)
+        numbers = [f"{round(v, 2) + 0.0:g}".replace("-", minus) for v in values.tolist()]
+        for i, number in enumerate(numbers):
+            color = CELL_COLORS[i // size % len(CELL_COLORS)]
+            _box(ax, (left + i * wide + i // size * gap, y), _CELL, color, number)
+        variance = f"{values.var(correction=0).item():.3g}"
+        ax.text(WIDTH - 0.2, y + tall / 2, rf"$\sigma^2$ = {variance}", ha="right", **style)
+        found.append(f"{words}: {', '.join(numbers)}, variance {variance}")
+    caption = f"{title}: {rule}, as do cells of one colour. At the end of a row stands the "
+    caption += "variance of its cells."
+    alt = f"Rows of coloured cells with a number in each. {'; '.join(found)}."
+    return describe(fig, name=name, caption=caption, alt=alt)
 
 
 def _colors(step: Step) -> dict[tuple[int, ...], str]:

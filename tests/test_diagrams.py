@@ -2,9 +2,11 @@
 
 import re
 from fractions import Fraction
+from itertools import combinations
 
 import pytest
 import torch
+from matplotlib.colors import to_hex
 from torch import nn
 
 from normstudy.byhand import (
@@ -19,11 +21,13 @@ from normstudy.byhand import (
 from normstudy.diagrams import (
     CELL_COLORS,
     NAMES,
+    blind_spots,
     cubes,
     layer_meanings,
     penalty_steps,
     running,
     shared_cells,
+    strips,
     worked_cells,
 )
 
@@ -94,6 +98,55 @@ def test_layer_meanings_count_means_and_scales():
         ("2", "16"),
         ("8", "4"),
     ]
+
+
+def test_blind_spots_are_the_changes_that_are_constant_on_every_colour():
+    maps = torch.randn(2, 4, 3, 3, dtype=torch.float64)
+    changes = {
+        "everywhere": 3.0,
+        "per image": torch.tensor([[1.0], [2]])[..., None, None],
+        "per channel": torch.arange(4.0).reshape(1, 4, 1, 1),
+        "per map": torch.arange(8.0).reshape(2, 4, 1, 1),
+    }
+    fig = blind_spots(maps, changes)
+    layers = (nn.BatchNorm2d(4), nn.GroupNorm(1, 4), nn.GroupNorm(2, 4), nn.InstanceNorm2d(4))
+    boxes = [patch for patch in fig.axes[0].patches if patch.get_gid() == "as-is"]
+    numbers = [text.get_text() for text in fig.axes[0].texts if text.get_gid() == "as-is"]
+    answers = [
+        text.get_text().split()[-1] for text in fig.axes[0].texts if text.get_text()[0] in "=\u2260"
+    ]
+    assert len(boxes) == len(numbers) == 8 * len(answers) == 8 * 4 * 4
+    for k, answer in enumerate(answers):
+        layer, change = layers[k % 4].double(), list(changes.values())[k // 4]
+        moved = (layer(maps + change) - layer(maps)).abs().max().item()
+        assert answer == ("moves" if moved > 1e-2 else "same")
+        ours = slice(8 * k, 8 * k + 8)
+        drawn = [(b.get_facecolor(), n) for b, n in zip(boxes[ours], numbers[ours], strict=True)]
+        one_number_for_a_colour = len(set(drawn)) == len({color for color, _ in drawn})
+        assert one_number_for_a_colour == (answer == "same")
+    assert "per map: Instance norm." in fig.normstudy["caption"]
+
+
+def test_maps_touch_where_they_share_a_mean():
+    maps = torch.randn(2, 4, 3, 3, dtype=torch.float64)
+    boxes = blind_spots(maps, {"everywhere": 1.0}).axes[0].patches
+    for first, second in combinations(boxes, 2):
+        over, down = (abs(second.get_x() - first.get_x()), abs(second.get_y() - first.get_y()))
+        neighbours = over + down < 0.4 and min(over, down) < 1e-9
+        touch = neighbours and max(over / first.get_width(), down / first.get_height()) < 1.01
+        assert not neighbours or touch == (first.get_facecolor() == second.get_facecolor())
+
+
+def test_strips_show_the_values_and_who_shares_a_mean():
+    values = torch.tensor([2.0, -0.936, 0.0, 1e-17])
+    fig = strips({"all": (values, 4), "pairs": (values, 2)}, title="Strips", name="strips")
+    boxes = fig.axes[0].patches
+    texts = [text.get_text() for text in fig.axes[0].texts]
+    assert texts[1:6] == ["2", "\u22120.94", "0", "0", "$\\sigma^2$ = 1.15"]
+    assert values.var(correction=0).item() == pytest.approx(1.15, abs=0.005)
+    colors = [CELL_COLORS.index(to_hex(box.get_facecolor()).upper()) for box in boxes]
+    assert colors == [0, 0, 0, 0, 0, 0, 1, 1]
+    assert "pairs: 2, \u22120.94, 0, 0, variance 1.15" in fig.normstudy["alt"]
 
 
 def test_running_means_end_where_torch_ends():
