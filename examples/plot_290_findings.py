@@ -31,8 +31,7 @@ print(f"Chance level: accuracy 10 %, loss 2.303 nats. Test images: {num_images:,
 # %%
 # First read down the column of test accuracies, then compare the steps in it with the numbers
 # behind ±. The training accuracy and the gap say whether a version that is behind fits worse or
-# generalizes worse. The training time depends on the machine, on what else ran there, and on how
-# well PyTorch's kernel for each norm is made, so it says little about the norm itself.
+# generalizes worse.
 #
 # In pictures
 # -----------

@@ -51,7 +51,6 @@ MEASURES = {
         "lower",
         lambda run: 100 * (run.clean_train["accuracy"] - run.accuracy),
     ),
-    "seconds": Measure("training time", "s", 0, "lower", lambda run: sum(run.history["seconds"])),
 }
 """What can be compared, after the last epoch; training means without augmentation and dropout."""
 
@@ -353,7 +352,7 @@ def findings(arms: Arms) -> Table:
     Training accuracy is that of all training images without augmentation, in evaluation mode.
     """
     check_arms(arms)
-    rows, names = [], ("test_accuracy", "test_loss", "train_accuracy", "gap", "seconds")
+    rows, names = [], ("test_accuracy", "test_loss", "train_accuracy", "gap")
     for label, runs in arms.items():
         accuracy, *others = (summarize(runs, name) for name in names)
         rows.append((label, str(len(runs)), str(accuracy), accuracy.interval, *map(str, others)))

@@ -63,7 +63,6 @@ def test_one_seed_has_no_spread():
         ("train_accuracy", 91),
         ("train_loss", 0.1),
         ("gap", 3),
-        ("seconds", 30),
     ],
 )
 def test_measures(measure, value):
