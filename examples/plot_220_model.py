@@ -83,26 +83,53 @@ assert stem.bias is None
 
 from collections import Counter
 
-counts, rows = {}, []
-for label, recipes in study(report_data()).items():
-    recipe = recipes[0]
-    version = Net(recipe.norm, recipe.num_groups, in_channels=images.in_channels)
-    kinds = Counter(type(part).__name__ for part in version.modules() if "Norm" in str(type(part)))
-    counts[label] = sum(parameter.numel() for parameter in version.parameters())
-    groups = str(recipe.num_groups) if recipe.norm == "group" else "–"
+arms = {label: recipes[0] for label, recipes in study(report_data()).items()}
+versions = {
+    label: Net(recipe.norm, recipe.num_groups, in_channels=images.in_channels)
+    for label, recipe in arms.items()
+}
+rows = []
+for label, version in versions.items():
+    norms = [part for part in version.modules() if "Norm" in type(part).__name__]
+    kinds = Counter(type(part).__name__ for part in norms)
     places = ", ".join(f"{number} {kind}" for kind, number in kinds.items()) or "none"
-    rows.append((label, places, groups, f"{counts[label]:,}"))
-print(Table(("version", "norm layers", "groups", "parameters"), tuple(rows)))
+    groups = sorted(
+        {part.num_channels // part.num_groups for part in norms if "Group" in str(part)}
+    )
+    rows.append((label, places, ", ".join(map(str, groups)) or "–"))
+print(Table(("version", "norm layers", "channels in a group"), tuple(rows)))
 
-normalized = {count for label, count in counts.items() if label != "No norm"}
-assert len(normalized) == 1, "every normalized version has the same number of parameters"
+# %%
+# Layer norm appears as a GroupNorm because it is one, with a single group that holds all channels.
+# Group norm has the same number of groups everywhere, so its groups grow with the network: behind
+# the stem each holds a single channel, and there group norm *is* instance norm.
+#
+# The table of layers is the same for every version but for the parameters of the norms. Here they
+# are, version by version, for the layers that have any:
+
+tables = {label: layer_table(version, images.size) for label, version in versions.items()}
+rows = [
+    (layers[0].name, *(f"{layer.parameters:,}" for layer in layers))
+    for layers in zip(*tables.values(), strict=True)
+    if any(layer.parameters for layer in layers)
+]
+counts = {label: sum(layer.parameters for layer in table) for label, table in tables.items()}
+rows.append(("all layers", *(f"{count:,}" for count in counts.values())))
+print(Table(("parameters", *tables), tuple(rows)))
+
+seen = {
+    label: [(layer.name, layer.output_size, layer.receptive_field) for layer in table]
+    for label, table in tables.items()
+}
+assert all(layers == seen["Batch Norm"] for layers in seen.values())
+assert len({count for label, count in counts.items() if label != "No norm"}) == 1
 assert max(counts.values()) < 50_000
 
 # %%
-# Layer norm appears as a GroupNorm because it is one, with a single group. The versions with a norm
-# have the same number of parameters: two per channel in every place of a norm, a scale and a shift.
-# The version without has exactly those fewer, and the next lines make sure of that. So a difference
-# between two normalized versions cannot come from the size of the network.
+# The versions with a norm have the same number of parameters: two per channel in every place of a
+# norm, a scale and a shift. The version without has exactly those fewer, and the next lines make
+# sure of that. So a difference between two normalized versions cannot come from the size of the
+# network.
 
 from torch import nn
 
@@ -127,7 +154,8 @@ print(f"scales and shifts: {scales_and_shifts:,} of {counts['Batch Norm']:,} par
 # Exercises
 # ---------
 #
-# 1. Give ``Net`` the norm ``"instance"``. How many parameters does it have?
+# 1. Give ``Net`` the norm ``"instance"``. How many parameters does it have? Then give it two
+#    different images: why are the scores equal?
 # 2. Which values of ``num_groups`` does the network accept, and why not 12?
 # 3. Replace the residual blocks by ordinary 3×3 convolutions on paper. How many parameters is that?
 #

@@ -138,9 +138,10 @@ print(f"trained on: {', '.join(sorted({run.environment['device'] for run in arms
 # Exercises
 # ---------
 #
-# 1. Train more seeds with ``study(seeds=range(5))``. Which pairs change their verdict?
+# 1. Train more seeds with ``study(seeds=range(10))``. Which pairs change their verdict?
 # 2. Set ``batch_size=8`` and a smaller ``lr`` for batch norm and group norm. Who is ahead now?
-# 3. Set ``norm="instance"``. Where in the table would you expect it, and where does it land?
+# 3. Give group norm the number of groups that makes it layer norm. What else must you change so
+#    that the two rows of the table agree?
 #
 # Where to go next
 # ----------------
