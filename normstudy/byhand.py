@@ -23,7 +23,8 @@ NORMS = ("batch", "layer", "group", "instance", "layer_chw", "layer_channels")
 SHAPE = (2, 4, 2, 2)  # two images, four channels, two rows, two columns
 NUM_GROUPS = 2
 # X is the result of wholenumbers.search: the means and standard deviations of the first four norms
-# are whole. GRAD_Y is chosen to make both means of their backward pass whole as well.
+# are whole. GRAD_Y is that of wholenumbers.search_gradient: both means of their backward pass are
+# whole as well.
 X = (  # four numbers are one map, row by row
     ((0, 0, 2, 2), (0, 2, 0, 2), (2, 0, 2, 8), (6, 6, 8, 8)),
     ((0, 2, 2, 0), (4, 2, 4, 10), (6, 12, 12, 14), (6, 12, 14, 12)),
