@@ -83,6 +83,8 @@ assert stem.bias is None
 
 from collections import Counter
 
+from torch import nn
+
 arms = {label: recipes[0] for label, recipes in study(report_data()).items()}
 versions = {
     label: Net(recipe.norm, recipe.num_groups, in_channels=images.in_channels)
@@ -93,9 +95,8 @@ for label, version in versions.items():
     norms = [part for part in version.modules() if "Norm" in type(part).__name__]
     kinds = Counter(type(part).__name__ for part in norms)
     places = ", ".join(f"{number} {kind}" for kind, number in kinds.items()) or "none"
-    groups = sorted(
-        {part.num_channels // part.num_groups for part in norms if "Group" in str(part)}
-    )
+    grouped = [part for part in norms if isinstance(part, nn.GroupNorm)]
+    groups = sorted({part.num_channels // part.num_groups for part in grouped})
     rows.append((label, places, ", ".join(map(str, groups)) or "–"))
 print(Table(("version", "norm layers", "channels in a group"), tuple(rows)))
 
@@ -130,8 +131,6 @@ assert max(counts.values()) < 50_000
 # norm, a scale and a shift. The version without has exactly those fewer, and the next lines make
 # sure of that. So a difference between two normalized versions cannot come from the size of the
 # network.
-
-from torch import nn
 
 scales_and_shifts = sum(
     parameter.numel()
