@@ -77,8 +77,8 @@ def cases(draw: st.DrawFn, norms: tuple[str, ...] = tuple(INDEX_SETS)) -> Case:
     return Case(norm, shape, num_groups, eps, seed=draw(st.integers(0, 999)))
 
 
-@given(cases())
-def test_forward_and_gradients_are_those_of_torch(case: Case) -> None:
+def compare_with_torch(case: Case) -> None:
+    """Forward pass and all gradients."""
     layer, affine = case.torch_layer()
     x, grad_y = case.numbers(*case.shape), case.numbers(*case.shape, salt=1)
     leaf = x.clone().requires_grad_()
@@ -91,10 +91,16 @@ def test_forward_and_gradients_are_those_of_torch(case: Case) -> None:
         assert_equal(ours, theirs)
 
 
+@given(cases())
+def test_forward_and_gradients_are_those_of_torch(case: Case) -> None:
+    # Numbers that almost agree lose their digits in x - mean, in torch's layers as in ours.
+    assume(case.forward(case.numbers(*case.shape)).rstd.max() < 10)
+    compare_with_torch(case)
+
+
 @each_norm
 def test_each_norm_is_that_of_torch_on_one_shape(norm: str) -> None:
-    case = Case(norm, (2, 4, 3, 3), num_groups=2, eps=1e-5, seed=0)
-    test_forward_and_gradients_are_those_of_torch.hypothesis.inner_test(case)
+    compare_with_torch(Case(norm, (2, 4, 3, 3), num_groups=2, eps=1e-5, seed=0))
 
 
 def test_sets_are_numbered_in_the_order_of_the_statistics() -> None:
