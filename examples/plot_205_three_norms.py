@@ -1,161 +1,146 @@
 """
-Which numbers share a mean?
-===========================
+The three norms in the network
+==============================
 
-Batch norm, layer norm and group norm are one formula. They differ in which numbers are averaged
-together, and everything that sets them apart follows from that.
+What batch, group and layer norm are in the network that the next pages train, place by place.
 
-**The question.** Given the same numbers, what do the three norms compute, and on what does the
-result for one image depend?
+**The question.** The versions of the network differ in one argument. What does it change, and which
+of them lets an image's scores depend on the other images?
 
-**You will see** one formula, a picture of the cells that share a mean, each norm in two lines of
-code beside PyTorch's own, and a test of which norm looks at the other images of the batch.
+**You will see** the cells that share a mean, PyTorch's layers beside the formula on maps of the
+network itself, how many means each norm takes from a batch, and a test with a changed neighbour.
 """
 
 # %%
-# One formula
-# -----------
+# Who shares a mean
+# -----------------
 #
-# A convolution hands on a batch of feature maps: a tensor of shape (N, C, H, W) with N images, C
-# channels, H rows and W columns. Call one of its numbers a cell. Every norm takes each cell
-# :math:`x_i`, subtracts a mean, and divides by a standard deviation:
-#
-# .. math::
-#
-#    \hat x_i = \frac{x_i - \mu_i}{\sqrt{\sigma_i^2 + \varepsilon}}, \qquad
-#    y_i = \gamma_c \, \hat x_i + \beta_c
-#
-# The mean :math:`\mu_i` and the variance :math:`\sigma_i^2` are taken over the set of cells that
-# cell :math:`i` belongs to. The small constant :math:`\varepsilon` keeps the root away from zero.
-# Scale :math:`\gamma_c` and shift :math:`\beta_c` are learned, one of each per channel, so that the
-# network can undo the norm where that helps. The variance divides by the number of cells, not by
-# one less.
-#
-# So one question is left: which cells form a set? That is where the norms differ, and nowhere else.
+# Every norm subtracts a mean from each cell of its feature maps, divides by a standard deviation,
+# and gives each channel a scale and a shift. The norms differ in which cells share a mean and a
+# standard deviation. :ref:`sphx_glr_auto_examples_plot_110_one_formula.py` has the formula, and the
+# pages after it follow the numbers. In short, on 2 images with 4 channels of 2 × 2 cells:
 
 from normstudy.diagrams import shared_cells
 
 picture = shared_cells((2, 4, 2, 2), num_groups=2)
 
 # %%
-# Read the figure like this: all cells with the same number and colour are averaged together.
+# Cells of one number and colour share a mean and a variance. *Batch norm* stays inside a channel
+# and goes through all images. The others stay inside an image: *layer norm* takes all of its
+# channels, *group norm* some neighbours, and *instance norm*, which the study leaves out, only one.
 #
-# - **Batch norm** goes through all images and stays inside one channel. Cells of the first channel
-#   share a mean with each other, in whatever image they stand.
-# - **Layer norm** stays inside one image and goes through all its channels.
-# - **Group norm** stays inside one image, and inside one group of neighbouring channels.
-# - **Instance norm** stays inside one image and one channel. It is the other end of group norm: as
-#   many groups as channels, while layer norm is group norm with a single group.
+# The layers
+# ----------
 #
-# How many means is that? For one image with 32 channels and 8 groups the table counts the sets.
-
-from normstudy.compare import Table
-from normstudy.norms import index_sets
-
-shape = (1, 32, 8, 8)
-counts = {
-    norm: len(index_sets(shape, norm, num_groups=8).unique())
-    for norm in ("batch", "layer", "group", "instance")
-}
-rows = [(norm, str(count), str(32 * 8 * 8 // count)) for norm, count in counts.items()]
-print(Table(("norm", "means", "cells in each"), tuple(rows)))
-
-assert counts["batch"] == 32
-assert counts["group"] == 8
-assert counts["layer"] == 1
-
-# %%
-# A batch of one image has as many means under batch norm as under instance norm: 32 of 64 cells
-# each. The difference between the two begins with the second image, which adds cells to the sets of
-# batch norm and new sets to the others.
-#
-# Each norm in two lines
-# ----------------------
-#
-# Below, a batch of 4 images with 6 channels is normalized by hand and by PyTorch. In code, the set
-# is the list of dimensions that the mean runs over. Group norm needs one thing more: a view of the
-# tensor in which the channels of a group have a dimension of their own.
+# Here are the three versions with the settings of the study, all with the same random weights. We
+# send a batch of test images through each, up to its last norm, and compare PyTorch's layer with
+# the formula of the pages by hand. They agree to 5 decimals, as the network computes in float32.
 
 import torch
-from torch import nn
 
-torch.manual_seed(0)
-x = torch.randn(4, 6, 5, 5, dtype=torch.float64)
-eps = 1e-5
+from normstudy import norms
+from normstudy.compare import Table
+from normstudy.data import load
+from normstudy.model import Net, layer_table
+from normstudy.recipes import report_data, study
 
-mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), correction=0, keepdim=True)
-batch = (x - mean) / (var + eps).sqrt()
+images, nets = load(report_data()), {}
+arms = study(images.name)
+recipes = {label: arms[label][0] for label in ("Batch Norm", "Group Norm", "Layer Norm")}
+for label, recipe in recipes.items():
+    torch.manual_seed(0)
+    nets[label] = Net(recipe.norm, recipe.num_groups, in_channels=images.in_channels)
 
-mean, var = x.mean((1, 2, 3), keepdim=True), x.var((1, 2, 3), correction=0, keepdim=True)
-layer = (x - mean) / (var + eps).sqrt()
-
-view = x.view(4, 3, 2, 5, 5)  # 3 groups of 2 channels
-mean, var = view.mean((2, 3, 4), keepdim=True), view.var((2, 3, 4), correction=0, keepdim=True)
-group = ((view - mean) / (var + eps).sqrt()).view(4, 6, 5, 5)
-
-assert torch.allclose(batch, nn.BatchNorm2d(6).double()(x), atol=1e-12, rtol=0)
-assert torch.allclose(layer, nn.GroupNorm(1, 6).double()(x), atol=1e-12, rtol=0)
-assert torch.allclose(group, nn.GroupNorm(3, 6).double()(x), atol=1e-12, rtol=0)
-assert torch.allclose(layer, nn.LayerNorm([6, 5, 5]).double()(x), atol=1e-12, rtol=0)
-print("By hand and by PyTorch: equal to 12 decimals.")
-
-# %%
-# "Layer norm" has more than one meaning. This study uses the one in the figure, which PyTorch calls
-# ``GroupNorm(1, C)``: the mean runs over all channels and pixels of an image, and scale and shift
-# are per channel. ``LayerNorm([C, H, W])`` has the same mean, but a scale and a shift for each
-# cell, which is many more parameters. And transformers normalize each position on its own, over
-# the channels alone. The first meaning gives every version of our network the same number of
-# parameters, which the study needs.
-
-parameters = {
-    "BatchNorm2d(64)": nn.BatchNorm2d(64),
-    "GroupNorm(16, 64)": nn.GroupNorm(16, 64),
-    "GroupNorm(1, 64)": nn.GroupNorm(1, 64),
-    "LayerNorm([64, 16, 16])": nn.LayerNorm([64, 16, 16]),
-}
-rows = [(name, f"{sum(p.numel() for p in m.parameters()):,}") for name, m in parameters.items()]
-print(Table(("layer", "parameters"), tuple(rows)))
+batch = images.normalize(images.test.images[: recipes["Batch Norm"].batch_size])
+rows = []
+with torch.no_grad():
+    for label, recipe in recipes.items():
+        maps, net = batch, nets[label]
+        for layer in net.children():
+            if layer is net.norm:
+                break
+            maps = layer(maps)
+        formula = norms.forward(maps, recipe.norm, num_groups=recipe.num_groups)
+        assert torch.allclose(net.norm(maps), formula.y, atol=1e-5, rtol=0)
+        rows.append((label, type(net.norm).__name__, f"{formula.mean.numel():,}"))
+assert len({sum(p.numel() for p in net.parameters()) for net in nets.values()}) == 1
+print(Table(("version", "class of the layer", "means in this batch"), tuple(rows)))
 
 # %%
+# ``Float32GroupNorm`` is PyTorch's ``GroupNorm``, kept in float32 where the rest trains with fewer
+# bits. Layer norm is a ``GroupNorm`` with one group: its mean runs over all channels and pixels of
+# an image, and scale and shift are per channel, as in the other two. So all three versions have the
+# same number of parameters. "Layer norm" can also mean two other things, which
+# :ref:`sphx_glr_auto_examples_plot_140_layer_norm.py` compares with this one.
+#
+# How many means?
+# ---------------
+#
+# In a batch of N images with C channels of H × W pixels, batch norm takes C means, layer norm N,
+# and group norm N for each of its G groups. The more means, the fewer cells for each. The table has
+# one row for each size of maps in the network.
+
+sizes = {row.output_size: row for row in layer_table(net, images.size) if "norm" in row.name}
+num, num_groups = len(batch), recipes["Group Norm"].num_groups
+rows = []
+for channels, height, width in sizes:
+    cells = num * channels * height * width
+    means = {"Batch Norm": channels, "Group Norm": num * num_groups, "Layer Norm": num}
+    counts = (f"{count:,} of {cells // count:,} cells" for count in means.values())
+    rows.append((f"{num} × {channels} × {height} × {width}", *counts))
+    assert max(means, key=means.get) == "Group Norm"
+print(Table(("maps: N × C × H × W", *means), tuple(rows)))
+
+# %%
+# Group norm has the most means and so the smallest sets, one map of an image or a few. Layer norm
+# has one mean per image. Batch norm has one per channel, whose set grows with the batch: it is the
+# only one of the three to which the size of the batch matters.
+#
 # Who looks at the other images?
 # ------------------------------
 #
-# The sets of batch norm go through all images, so its output for one image depends on which other
-# images happen to be in the batch. We replace the last image by a much brighter one and ask whether
-# the output for the first image moves.
+# We put the negative of the last image in its place, and look at the scores of the *first* image,
+# in training mode and in evaluation mode.
 
-other = x.clone()
-other[3] += 10
-for name, norm in {"batch": nn.BatchNorm2d(6), "group": nn.GroupNorm(3, 6)}.items():
-    moved = (norm.double()(x)[0] - norm(other)[0]).abs().max().item()
-    print(f"{name} norm: the first image's output moves by up to {moved:.3f}")
-    assert (moved > 0) == (name == "batch")
+other = torch.cat([batch[:-1], -batch[-1:]])
+rows = []
+with torch.no_grad():
+    for label, net in nets.items():
+        moved = {}
+        for training in (True, False):
+            net.train(training)
+            moved[training] = (net(batch)[0] - net(other)[0]).abs().max().item()
+        rows.append((label, f"{moved[True]:.5f}", f"{moved[False]:.5f}"))
+        assert (moved[True] > 1e-4) == (label == "Batch Norm")
+        assert moved[False] < 1e-5
+print(Table(("largest change of a score", "training", "evaluation"), tuple(rows)))
 
 # %%
-# This is the price of batch norm and perhaps also its gift. The price: with few images per batch
-# the means are poor, and an image that comes alone has no company to be compared with, so that
-# batch norm has to remember running averages and use those in evaluation mode. The gift: every step
-# sees each image beside others, a kind of noise that may keep the network from learning by heart.
-# Group norm and layer norm compute the same in training and in evaluation.
+# Only batch norm notices, and only in training. That is its price: with few images in a batch the
+# means are poor, and for evaluation it has to remember running averages
+# (:ref:`sphx_glr_auto_examples_plot_170_train_and_evaluation.py`). Perhaps it is its gift too: each
+# step sees an image in other company, a kind of noise that may keep a network from learning by
+# heart. The other two compute the same in training and in evaluation.
 #
 # What this does not show
 # -----------------------
 #
-# Nothing here says which norm trains better: that is measured in the following pages. Nor does it
-# show the backward pass, the running averages, or what a norm does to the size of the gradients.
+# Nothing here says which version learns best: the networks above are untrained. That is measured on
+# the following pages. Nor does the size of a set say how good its mean is, since cells of one map
+# resemble each other.
 #
 # Exercises
 # ---------
 #
-# 1. Draw the figure for 1 group and for 4 groups. Which other two panels does group norm become?
-# 2. Add 10 to one channel of ``x`` instead of one image. Which norms change which outputs?
-# 3. Give batch norm a batch of one image with 1×1 maps. What does PyTorch say, and why?
+# 1. Draw the figure with ``num_groups=1`` and ``num_groups=4``. Which panels become equal?
+# 2. Give group norm's recipe another ``num_groups``. Which columns of the second table change?
+# 3. Set ``batch_size=2``, with ``dataclasses.replace``. How far do the scores move now, and why?
 #
 # Where to go next
 # ----------------
 #
-# :doc:`/notation` lists every symbol. :ref:`sphx_glr_auto_examples_plot_220_model.py` shows where
-# the norms stand in the network, and :ref:`sphx_glr_auto_examples_plot_230_curves.py` what they do.
+# :ref:`sphx_glr_auto_examples_plot_210_data.py` shows the images, and
+# :ref:`sphx_glr_auto_examples_plot_220_model.py` the places of the norms in the network.
 
 import matplotlib.pyplot as plt
 
