@@ -61,8 +61,21 @@ print(Table(("norm", "averages over", "gamma varies along"), tuple(rows)))
 # %%
 # The first four rows are the norms of this page. ``layer_chw`` and ``layer_channels`` are two other
 # things that are called layer norm; they have a page of their own. ``rms`` leaves out the mean,
-# and ``weight`` standardizes the weight of a convolution instead of its output.
-#
+# and ``weight`` standardizes the weight of a convolution instead of its output. One function reads
+# the table and computes all eight, and PyTorch's layers agree with it on random numbers:
+
+import torch
+
+from normstudy.byhand import torch_layer
+from normstudy.norms import forward
+
+maps = torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(0)).double()
+for norm in INDEX_SETS:
+    theirs = torch_layer(norm, maps.shape, num_groups=2)(maps)
+    ours = forward(maps, norm, num_groups=2).y
+    assert torch.allclose(ours, theirs, atol=1e-12, rtol=0)
+
+# %%
 # How many means?
 # ---------------
 #
@@ -103,7 +116,10 @@ from normstudy.byhand import NUM_GROUPS, by_hand
 rows = []
 for norm in ("batch", "layer", "group", "instance"):
     example = by_hand(norm)
-    numbers = [", ".join(map(str, example[name].values)) for name in ("mean", "variance", "std")]
+    numbers = [
+        ", ".join(map(str, example[name].values))
+        for name in ("mean", "variance", "std")
+    ]
     rows.append((norm, *numbers))
 print(Table(("norm", "means", "variances", "standard deviations"), tuple(rows)))
 
@@ -113,8 +129,6 @@ print(Table(("norm", "means", "variances", "standard deviations"), tuple(rows)))
 # changes from norm to norm is the list of dimensions. Group norm first needs a view in which the
 # channels of a group have a dimension of their own.
 
-import torch
-
 x = by_hand("batch")["x"].tensor
 grouped = x.view(2, NUM_GROUPS, 2, 2, 2)
 for norm, view, dims in (
@@ -123,11 +137,16 @@ for norm, view, dims in (
     ("group", grouped, (2, 3, 4)),
     ("instance", x, (2, 3)),
 ):
-    mean, var = view.mean(dims, keepdim=True), view.var(dims, correction=0, keepdim=True)
+    mean, var = (
+        view.mean(dims, keepdim=True),
+        view.var(dims, correction=0, keepdim=True),
+    )
     xhat = ((view - mean) / var.sqrt()).reshape(x.shape)
     for name, values in (("mean", mean), ("variance", var), ("xhat", xhat)):
         expected = by_hand(norm)[name].tensor
-        assert torch.allclose(values.reshape(expected.shape), expected, atol=1e-12, rtol=0)
+        assert torch.allclose(
+            values.reshape(expected.shape), expected, atol=1e-12, rtol=0
+        )
 print("Means, variances and results are those of torch.")
 
 # %%

@@ -24,7 +24,9 @@ from normstudy.byhand import by_hand
 from normstudy.diagrams import worked_cells
 
 example = by_hand("batch")
-batch = worked_cells(example, ["x"], title="The batch, by channel", name="batch-norm-input")
+batch = worked_cells(
+    example, ["x"], title="The batch, by channel", name="batch-norm-input"
+)
 
 # %%
 # The upper row of maps is image 0, the lower row image 1. Colours go down the columns: the maps of
@@ -91,7 +93,9 @@ working(example["y"], (0, 0, 0, 0), (1, 1, 1, 1), (0, 2, 0, 1), (1, 3, 1, 0))
 # And here is every cell, before and after scale and shift:
 
 steps = ["xhat", "y"]
-result = worked_cells(example, steps, title="Batch norm's result", name="batch-norm-result")
+result = worked_cells(
+    example, steps, title="Batch norm's result", name="batch-norm-result"
+)
 
 # %%
 # In the upper block the eight cells of a colour have mean 0 and variance 1; check one channel. In
@@ -121,7 +125,9 @@ from normstudy.byhand import NO_EPS
 layer = nn.BatchNorm2d(4, eps=NO_EPS, dtype=torch.float64)
 layer.weight.data, layer.bias.data = gamma, beta
 assert torch.allclose(y, layer(x), atol=1e-12, rtol=0)
-assert torch.allclose(y, norms.forward(x, "batch", gamma, beta, eps=0).y, atol=1e-12, rtol=0)
+assert torch.allclose(
+    y, norms.forward(x, "batch", gamma, beta, eps=0).y, atol=1e-12, rtol=0
+)
 print(f"largest difference from torch: {(y - layer(x)).abs().max().item():.1e}")
 
 # %%

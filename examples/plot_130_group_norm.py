@@ -23,7 +23,9 @@ from normstudy.byhand import NUM_GROUPS, by_hand
 from normstudy.diagrams import worked_cells
 
 example = by_hand("group")
-batch = worked_cells(example, ["x"], title="The batch, by group", name="group-norm-input")
+batch = worked_cells(
+    example, ["x"], title="The batch, by group", name="group-norm-input"
+)
 
 # %%
 # These are the numbers of the page on batch norm, in other colours. A colour now covers two maps
@@ -72,7 +74,9 @@ working(example["y"], *cells)
 # And all cells:
 
 steps = ["xhat", "y"]
-result = worked_cells(example, steps, title="Group norm's result", name="group-norm-result")
+result = worked_cells(
+    example, steps, title="Group norm's result", name="group-norm-result"
+)
 
 # %%
 # In the upper block every colour has mean 0 and variance 1. A single channel does not: in image 1,
@@ -135,7 +139,9 @@ for num_groups in (1, 2, 4):
     rows.append((str(num_groups), str(out.count), means))
 print(Table(("groups", "cells in each set", "means of image 0"), tuple(rows)))
 
-assert torch.equal(norms.forward(x, "group", num_groups=1, eps=0).mean[:, 0], x.mean((1, 2, 3)))
+assert torch.equal(
+    norms.forward(x, "group", num_groups=1, eps=0).mean[:, 0], x.mean((1, 2, 3))
+)
 assert torch.equal(norms.forward(x, "group", num_groups=4, eps=0).mean, x.mean((2, 3)))
 
 # %%

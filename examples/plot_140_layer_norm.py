@@ -85,7 +85,9 @@ working(example["y"], *cells)
 from normstudy.diagrams import worked_cells
 
 steps = ["x", "xhat", "y"]
-result = worked_cells(example, steps, title="Layer norm, step by step", name="layer-norm-steps")
+result = worked_cells(
+    example, steps, title="Layer norm, step by step", name="layer-norm-steps"
+)
 
 # %%
 # Colours go across: everything in a row of maps is one image and shares one mean. In the second
@@ -126,7 +128,9 @@ assert torch.allclose(by_hand("layer_channels")["y"].tensor, pixels, atol=1e-12,
 # LayerNorm. Is it? With :math:`\gamma = 1` and :math:`\beta = 0`, and before any training, yes. But
 # training moves :math:`\gamma` for each channel in the one, and for each cell in the other.
 
-print(f"first and second differ by up to {(first(x) - second(x)).abs().max().item():.1e}")
+print(
+    f"first and second differ by up to {(first(x) - second(x)).abs().max().item():.1e}"
+)
 second.weight.data[0, 0, 0] += 1  # no gamma per channel can do this
 print(f"after one step of one weight: {(first(x) - second(x)).abs().max().item():.2f}")
 assert (first(x) - second(x)).abs().max() > 0.1
@@ -136,7 +140,9 @@ assert (first(x) - second(x)).abs().max() > 0.1
 # and no longer whole ones:
 
 difference = by_hand("layer_channels")["xhat"].tensor - example["xhat"].tensor
-print(f"first and third differ by up to {difference.abs().max().item():.2f} before the scale")
+print(
+    f"first and third differ by up to {difference.abs().max().item():.2f} before the scale"
+)
 assert difference.abs().max() > 0.5
 
 # %%

@@ -23,7 +23,9 @@ from normstudy.byhand import by_hand
 from normstudy.diagrams import worked_cells
 
 example = by_hand("instance")
-batch = worked_cells(example, ["x"], title="The batch, map by map", name="instance-norm-input")
+batch = worked_cells(
+    example, ["x"], title="The batch, map by map", name="instance-norm-input"
+)
 
 # %%
 # Every map has a colour of its own. No other norm in this chapter has smaller sets, apart from the
@@ -68,7 +70,9 @@ working(example["y"], *cells)
 # All cells:
 
 steps = ["xhat", "y"]
-result = worked_cells(example, steps, title="Instance norm's result", name="instance-norm-result")
+result = worked_cells(
+    example, steps, title="Instance norm's result", name="instance-norm-result"
+)
 
 # %%
 # In the upper block, look at channels 0 and 1 of image 0. Their results consist of −1 and 1 alone,
@@ -121,10 +125,18 @@ rows = []
 for num_groups in (1, 2, 4):
     out = norms.forward(x, "group", num_groups=num_groups, eps=0)
     levels = out.xhat.mean((2, 3))  # of each image and channel
-    rows.append((str(num_groups), str(len(out.mean.flatten())), f"{levels.std().item():.3f}"))
-print(Table(("groups", "means in the batch", "spread of the channels' means"), tuple(rows)))
+    rows.append(
+        (str(num_groups), str(len(out.mean.flatten())), f"{levels.std().item():.3f}")
+    )
+print(
+    Table(
+        ("groups", "means in the batch", "spread of the channels' means"), tuple(rows)
+    )
+)
 
-assert norms.forward(x, "group", num_groups=1, eps=0).y.equal(norms.forward(x, "layer", eps=0).y)
+assert norms.forward(x, "group", num_groups=1, eps=0).y.equal(
+    norms.forward(x, "layer", eps=0).y
+)
 assert out.y.equal(norms.forward(x, "instance", eps=0).y)
 assert levels.abs().max() < 1e-12
 
@@ -141,7 +153,11 @@ assert levels.abs().max() < 1e-12
 # so the output would be :math:`\beta`, whatever the input. ``InstanceNorm2d`` refuses, and so does
 # this package. ``GroupNorm(C, C)`` computes it without a word.
 
-maps = torch.tensor([[1.0, -2.0, 5.0, 0.0], [3.0, 4.0, 7.0, 9.0]]).double().view(2, 4, 1, 1)
+maps = (
+    torch.tensor([[1.0, -2.0, 5.0, 0.0], [3.0, 4.0, 7.0, 9.0]])
+    .double()
+    .view(2, 4, 1, 1)
+)
 layer.eps = 1e-5  # as usual; with 0 it would divide 0 by 0
 assert torch.allclose(layer(maps).flatten(1), beta.expand(2, 4), atol=1e-12, rtol=0)
 try:

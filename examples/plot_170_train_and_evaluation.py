@@ -82,10 +82,24 @@ from normstudy.compare import Table
 
 rows = []
 for t in (1, 2, 3):
-    names = (f"x_{t}", f"mean_{t}", f"variance_{t}", f"unbiased_{t}", f"running_mean_{t}")
+    names = (
+        f"x_{t}",
+        f"mean_{t}",
+        f"variance_{t}",
+        f"unbiased_{t}",
+        f"running_mean_{t}",
+    )
     numbers = [", ".join(map(str, example[name].values)) for name in names]
     rows.append((str(t), *numbers, str(example[f"running_var_{t}"].values[0])))
-header = ("batch", "numbers", "mean", "variance", "unbiased", "running mean", "running variance")
+header = (
+    "batch",
+    "numbers",
+    "mean",
+    "variance",
+    "unbiased",
+    "running mean",
+    "running variance",
+)
 print(Table(header, tuple(rows)))
 
 # %%
@@ -106,7 +120,9 @@ picture = running({"momentum 0.1": example, "momentum None": average})
 
 assert average["running_mean_3"].values[0] == (4 + 6 + 8) / 3
 assert example["running_mean_3"].values[0] < 2
-assert average["mean_1"].values + average["mean_2"].values + average["mean_3"].values == (4, 6, 8)
+assert average["mean_1"].values + average["mean_2"].values + average[
+    "mean_3"
+].values == (4, 6, 8)
 
 # %%
 # Evaluation mode
@@ -141,15 +157,30 @@ for momentum, steps in ((0.1, example), (None, average)):
     layer = nn.BatchNorm1d(1, NO_EPS, momentum, affine=False, dtype=torch.float64)
     for t in (1, 2, 3):
         x = steps[f"x_{t}"].tensor[:, None]
-        assert torch.allclose(layer(x)[:, 0], steps[f"xhat_{t}"].tensor, atol=1e-12, rtol=0)
+        assert torch.allclose(
+            layer(x)[:, 0], steps[f"xhat_{t}"].tensor, atol=1e-12, rtol=0
+        )
         for buffer in ("running_mean", "running_var"):
             theirs, ours = getattr(layer, buffer)[0], steps[f"{buffer}_{t}"].tensor
             assert torch.allclose(theirs, ours, atol=1e-12, rtol=0)
     first = steps["x_1"].tensor[:, None]
     evaluated = layer.eval()(first)[:, 0]
     assert torch.allclose(evaluated, steps["xhat_eval"].tensor, atol=1e-12, rtol=0)
-    assert torch.equal(layer(first[:1])[0, 0], evaluated[0])  # alone or in company: the same
+    alone = layer(first[:1])[0, 0]
+    assert torch.equal(alone, evaluated[0]), "alone or in company, it is the same"
 print("Outputs and buffers are those of torch.")
+
+# %%
+# The functions of this package, ``norms.update_running`` and ``norms.forward`` with running
+# statistics, are held to the same:
+
+from normstudy.byhand import differences
+
+found = [row for row in differences() if row.example.startswith("running")]
+assert max(max(row.by_hand, row.norms) for row in found) < 1e-12
+print(
+    f"{len(found)} results compared, up to {max(row.norms for row in found):.0e} off."
+)
 
 # %%
 # How much depends on it?
@@ -162,7 +193,10 @@ modes = {
     "evaluation, momentum 0.1": example["xhat_eval"].tensor,
     "evaluation, momentum None": average["xhat_eval"].tensor,
 }
-rows = [(mode, *(f"{value:.3f}" for value in values.tolist())) for mode, values in modes.items()]
+rows = [
+    (mode, *(f"{value:.3f}" for value in values.tolist()))
+    for mode, values in modes.items()
+]
 print(Table(("mode", *(f"image {i}" for i in range(4))), tuple(rows)))
 
 # %%

@@ -111,7 +111,8 @@ picture = penalty_steps(example)
 # it. Only the proximal row has dots on that line.
 
 zeros = {
-    name: example[name].values.count(0) for name in ("plain_step", "step", "proximal", "l2_step")
+    name: example[name].values.count(0)
+    for name in ("plain_step", "step", "proximal", "l2_step")
 }
 print(zeros)
 assert zeros == {"plain_step": 0, "step": 0, "proximal": 2, "l2_step": 0}
@@ -128,7 +129,11 @@ import torch
 w, grad = example["w"].tensor, example["grad"].tensor
 lr, l1, l2 = (example[name].values[0] for name in ("lr", "l1", "l2"))
 
-for name, strength, decay in (("step", l1, 0), ("plain_step", 0, 0), ("l2_step", 0, l2)):
+for name, strength, decay in (
+    ("step", l1, 0),
+    ("plain_step", 0, 0),
+    ("l2_step", 0, l2),
+):
     weight = w.clone().requires_grad_()
     optimizer = torch.optim.SGD([weight], lr=float(lr), weight_decay=float(decay))
     loss = (weight * grad).sum() + float(strength) * weight.abs().sum()
@@ -161,9 +166,13 @@ working(example["mean_subgradient"])
 mean_grad = torch.autograd.grad(float(l1) * weight.abs().mean(), weight)[0]
 sum_grad = torch.autograd.grad(float(l1) * weight.abs().sum(), weight)[0]
 assert torch.equal(sum_grad, 4 * mean_grad)
-many = torch.ones(2304, requires_grad=True)  # a 3 x 3 convolution from 16 to 16 channels
+many = torch.ones(
+    2304, requires_grad=True
+)  # a 3 x 3 convolution from 16 to 16 channels
 many.abs().mean().backward()
-print(f"push on each of {len(many):,} weights: {many.grad[0].item():.6f} times lambda, not 1")
+print(
+    f"push on each of {len(many):,} weights: {many.grad[0].item():.6f} times lambda, not 1"
+)
 assert torch.allclose(many.grad, torch.full_like(many, 1 / len(many)))
 
 # %%

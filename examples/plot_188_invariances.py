@@ -69,7 +69,9 @@ blind = {}
 for words, change in changes.items():
     for how in ("scale", "shift"):
         blind[f"{how} of the maps, {words}"] = [
-            torch.allclose(output(norm), output(norm, **{how: change}), atol=1e-9, rtol=0)
+            torch.allclose(
+                output(norm), output(norm, **{how: change}), atol=1e-9, rtol=0
+            )
             for norm in names
         ]
 
@@ -92,7 +94,9 @@ blind["scale of the weights per channel"] = [
 ]
 order = torch.tensor([1, 0])
 blind["order of the images"] = [
-    torch.allclose(output(norm)[order], output(norm, images=images[order]), atol=1e-9, rtol=0)
+    torch.allclose(
+        output(norm)[order], output(norm, images=images[order]), atol=1e-9, rtol=0
+    )
     for norm in names
 ]
 blind["other images"] = [
@@ -108,7 +112,9 @@ blind["other images"] = [
 
 from normstudy.compare import Table
 
-rows = [(words, *("same" if b else "moves" for b in row)) for words, row in blind.items()]
+rows = [
+    (words, *("same" if b else "moves" for b in row)) for words, row in blind.items()
+]
 print(Table(("change", *names), tuple(rows)))
 
 expected = {
@@ -127,7 +133,9 @@ expected = {
     "order of the images": "1111",
     "other images": "0111",
 }
-assert {words: "".join(str(int(b)) for b in row) for words, row in blind.items()} == expected
+assert {
+    words: "".join(str(int(b)) for b in row) for words, row in blind.items()
+} == expected
 
 # %%
 # Every row follows from the sets. "Per image" is invisible to the norms that stay inside an image:
@@ -181,7 +189,9 @@ w = weight.clone().requires_grad_()
 (output("batch", weight=w) * upstream).sum().backward()
 after = w - 0.01 * w.grad
 pythagoras = (w.norm() ** 2 + (0.01 * w.grad).norm() ** 2).sqrt()
-print(f"length of the weight before {w.norm().item():.6f}, after a step {after.norm().item():.6f}")
+print(
+    f"length of the weight before {w.norm().item():.6f}, after a step {after.norm().item():.6f}"
+)
 assert after.norm() > w.norm()
 assert torch.allclose(after.norm(), pythagoras, atol=1e-9, rtol=0)
 

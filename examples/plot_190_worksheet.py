@@ -53,7 +53,12 @@ from normstudy.compare import Table
 from normstudy.formulas import TITLES
 
 rows = [
-    (TITLES[norm].sheet, TITLES[norm].torch, str(len(mean.values)), str(len(mean.sources[0])))
+    (
+        TITLES[norm].sheet,
+        TITLES[norm].torch,
+        str(len(mean.values)),
+        str(len(mean.sources[0])),
+    )
     for norm in NORMS
     for mean in [by_hand(norm)["mean"]]
 ]
@@ -61,7 +66,9 @@ print(Table(("sheet", "in torch", "means", "cells in each"), tuple(rows)))
 
 for norm in NORMS:
     mean = by_hand(norm)["mean"]
-    assert len(mean.values) * len(mean.sources[0]) == 32, "each cell belongs to one mean"
+    assert len(mean.values) * len(mean.sources[0]) == 32, (
+        "each cell belongs to one mean"
+    )
 
 # %%
 # Multiply the two numbers of a line: it is always 32. Every cell of x belongs to one mean, whatever
@@ -107,7 +114,9 @@ xhat = deviation / torch.sqrt(variance + 1e-5)
 
 layer = torch.nn.BatchNorm2d(4, dtype=torch.double)
 assert torch.allclose(xhat, layer(x), rtol=0, atol=1e-12)
-print(f"first cell of x: {x[0, 0, 0, 0]:.0f}, of its standardized values: {xhat[0, 0, 0, 0]:.4f}")
+print(
+    f"first cell of x: {x[0, 0, 0, 0]:.0f}, of its standardized values: {xhat[0, 0, 0, 0]:.4f}"
+)
 
 # %%
 # So large a number, and so small a result: none of m numbers can be further from their mean than

@@ -46,7 +46,9 @@ from normstudy.recipes import report_data, study
 
 images, nets = load(report_data()), {}
 arms = study(images.name)
-recipes = {label: arms[label][0] for label in ("Batch Norm", "Group Norm", "Layer Norm")}
+recipes = {
+    label: arms[label][0] for label in ("Batch Norm", "Group Norm", "Layer Norm")
+}
 for label, recipe in recipes.items():
     torch.manual_seed(0)
     nets[label] = Net(recipe.norm, recipe.num_groups, in_channels=images.in_channels)
@@ -80,7 +82,9 @@ print(Table(("version", "class of the layer", "means in this batch"), tuple(rows
 # and group norm N for each of its G groups. The more means, the fewer cells for each. The table has
 # one row for each size of maps in the network.
 
-sizes = {row.output_size: row for row in layer_table(net, images.size) if "norm" in row.name}
+sizes = {
+    row.output_size: row for row in layer_table(net, images.size) if "norm" in row.name
+}
 num, num_groups = len(batch), recipes["Group Norm"].num_groups
 rows = []
 for channels, height, width in sizes:

@@ -71,7 +71,9 @@ assert len(to_train) + len(held_out) == len(images.train)
 
 for accuracy in (0.80, 0.85, 0.90):
     error = (accuracy * (1 - accuracy) / len(images.test)) ** 0.5
-    print(f"accuracy {accuracy:.0%} on {len(images.test):,} images: ± {100 * error:.2f} points")
+    print(
+        f"accuracy {accuracy:.0%} on {len(images.test):,} images: ± {100 * error:.2f} points"
+    )
 
 # %%
 # So two networks whose accuracies differ by less than that may well change places on other test
@@ -92,7 +94,9 @@ from normstudy.recipes import base
 
 recipe = base(images.name)
 index = torch.arange(recipe.batch_size)
-batch = draw_batch(images, images.train, index, recipe, torch.Generator().manual_seed(0))
+batch = draw_batch(
+    images, images.train, index, recipe, torch.Generator().manual_seed(0)
+)
 print(f"a batch of images: {tuple(batch.shape)}, that is (N, C, H, W)")
 print(f"mirrored: {'half of the images' if images.mirror and recipe.flip else 'none'}")
 print(f"cut from {recipe.crop} reflected pixels around the image")

@@ -108,13 +108,17 @@ print(Table(("version", "norm layers", "channels in a group"), tuple(rows)))
 # The table of layers is the same for every version but for the parameters of the norms. Here they
 # are, version by version, for the layers that have any:
 
-tables = {label: layer_table(version, images.size) for label, version in versions.items()}
+tables = {
+    label: layer_table(version, images.size) for label, version in versions.items()
+}
 rows = [
     (layers[0].name, *(f"{layer.parameters:,}" for layer in layers))
     for layers in zip(*tables.values(), strict=True)
     if any(layer.parameters for layer in layers)
 ]
-counts = {label: sum(layer.parameters for layer in table) for label, table in tables.items()}
+counts = {
+    label: sum(layer.parameters for layer in table) for label, table in tables.items()
+}
 rows.append(("all layers", *(f"{count:,}" for count in counts.values())))
 print(Table(("parameters", *tables), tuple(rows)))
 
@@ -139,7 +143,9 @@ scales_and_shifts = sum(
     for parameter in part.parameters()
 )
 assert counts["Batch Norm"] - counts["No norm"] == scales_and_shifts
-print(f"scales and shifts: {scales_and_shifts:,} of {counts['Batch Norm']:,} parameters")
+print(
+    f"scales and shifts: {scales_and_shifts:,} of {counts['Batch Norm']:,} parameters"
+)
 
 # %%
 # What this does not show

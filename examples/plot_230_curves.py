@@ -72,12 +72,22 @@ graph_2 = figures.test_accuracy(arms)
 
 rows = []
 for label, runs in arms.items():
-    accuracy, loss = (compare.summarize(runs, name) for name in ("test_accuracy", "test_loss"))
+    accuracy, loss = (
+        compare.summarize(runs, name) for name in ("test_accuracy", "test_loss")
+    )
     single = compare.sampling_error(runs[0])[0]
     rows.append((label, str(accuracy.n), str(accuracy), f"{single:.2f}", str(loss)))
-header = ("version", "seeds", "test accuracy, %", "sampling error, points", "test loss, nats")
+header = (
+    "version",
+    "seeds",
+    "test accuracy, %",
+    "sampling error, points",
+    "test loss, nats",
+)
 print(compare.Table(header, tuple(rows)))
-print(f"Chance level: 10 % and 2.303 nats. Test images: {len(arms['Batch Norm'][0].predictions):,}")
+print(
+    f"Chance level: 10 % and 2.303 nats. Test images: {len(arms['Batch Norm'][0].predictions):,}"
+)
 
 # %%
 # Two kinds of spread stand in this table. The number behind ± is the standard deviation over the
@@ -95,7 +105,9 @@ print(f"Chance level: 10 % and 2.303 nats. Test images: {len(arms['Batch Norm'][
 rows = []
 for label, runs in arms.items():
     histories = [run.history["test_accuracy"] for run in runs]
-    added = sum(100 * (max(history) - history[-1]) for history in histories) / len(histories)
+    added = sum(100 * (max(history) - history[-1]) for history in histories) / len(
+        histories
+    )
     epochs = (str(1 + history.index(max(history))) for history in histories)
     rows.append((label, f"{added:.2f}", ", ".join(epochs)))
 header = ("version", "best minus last epoch, points", "best epoch of each seed")

@@ -36,7 +36,9 @@ for label, runs in arms.items():
     lr = runs[0].history["lr"]
     assert max(lr) > lr[0], "the learning rate rises"
     assert max(lr) > lr[-1], "and falls again"
-    print(f"{label}: {lr[0]:.3g} at first, {max(lr):.3g} at most, {lr[-1]:.3g} in the last epoch")
+    print(
+        f"{label}: {lr[0]:.3g} at first, {max(lr):.3g} at most, {lr[-1]:.3g} in the last epoch"
+    )
 
 # %%
 # Training loss and accuracy
@@ -80,13 +82,21 @@ gap = figures.gap(arms)
 rows = []
 for label, runs in arms.items():
     measures = ("train_accuracy", "test_accuracy", "gap", "train_loss", "test_loss")
-    rows.append((label, str(len(runs)), *(str(compare.summarize(runs, name)) for name in measures)))
+    rows.append(
+        (
+            label,
+            str(len(runs)),
+            *(str(compare.summarize(runs, name)) for name in measures),
+        )
+    )
 header = (
     "version", "seeds", "training accuracy, %", "test accuracy, %", "gap, points",
     "training loss, nats", "test loss, nats",
 )  # fmt: skip
 print(compare.Table(header, tuple(rows)))
-print("Chance level: accuracy 10 %, loss 2.303 nats. Behind ±: standard deviation over the seeds.")
+print(
+    "Chance level: accuracy 10 %, loss 2.303 nats. Behind ±: standard deviation over the seeds."
+)
 
 # %%
 # Read the table by rows. Two versions with the same training accuracy and different test accuracies

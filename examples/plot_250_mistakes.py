@@ -80,10 +80,14 @@ for label, model in models.items():
     found = []
     for place in counts.argsort(axis=None)[::-1][:3]:
         true, answer = np.unravel_index(place, counts.shape)
-        found.append(f"{images.classes[true]} as {images.classes[answer]}: {counts[true, answer]}")
+        found.append(
+            f"{images.classes[true]} as {images.classes[answer]}: {counts[true, answer]}"
+        )
     rows.append((label, f"{is_wrong(model, images).sum():,}", *found))
 print(Table(("version", "mistakes", "most frequent", "second", "third"), tuple(rows)))
-print(f"Of {len(images.test):,} test images, first seed of each version; a guess gets 90 % wrong.")
+print(
+    f"Of {len(images.test):,} test images, first seed of each version; a guess gets 90 % wrong."
+)
 
 # %%
 # If the same pairs lead in every row, then what is hard lies in the images more than in the norm.
@@ -116,7 +120,9 @@ print(Table(header, tuple(rows)))
 
 every = overlap(models, images)
 print(f"Wrong in all {len(models)} versions: {every.all_wrong} images", end="")
-print(f" ({every.expected_all_wrong:.1f} if they failed independently); in any: {every.any_wrong}")
+print(
+    f" ({every.expected_all_wrong:.1f} if they failed independently); in any: {every.any_wrong}"
+)
 
 # %%
 # Compare each row with the first. If two norms overlap about as much as two seeds of one norm, then

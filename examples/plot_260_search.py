@@ -68,7 +68,9 @@ for label, runs in arms.items():
 for label, runs in arms.items():
     best = max(runs, key=lambda run: run.accuracy)
     error, low, high = compare.sampling_error(best)
-    print(f"{label}: best {100 * best.accuracy:.2f} %, 95 % interval {low:.2f} to {high:.2f} %")
+    print(
+        f"{label}: best {100 * best.accuracy:.2f} %, 95 % interval {low:.2f} to {high:.2f} %"
+    )
 
 # %%
 # So settings that are within a point of each other are equally good as far as this search can tell.
@@ -93,8 +95,12 @@ for settings in CHOSEN:
     runs = [run for run in stable if run.recipe.norm == settings["norm"]]
     runs = [run for run in runs if (run.recipe.l1 > 0) == ("l1" in settings)]
     best = max(runs, key=lambda run: run.accuracy).recipe
-    assert all(getattr(best, name) == value for name, value in settings.items()), settings
-    print(f"{best.label}: {', '.join(f'{k} {v}' for k, v in settings.items() if k != 'norm')}")
+    assert all(getattr(best, name) == value for name, value in settings.items()), (
+        settings
+    )
+    print(
+        f"{best.label}: {', '.join(f'{k} {v}' for k, v in settings.items() if k != 'norm')}"
+    )
 
 # %%
 # What this does not show

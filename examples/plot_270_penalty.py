@@ -48,7 +48,11 @@ from normstudy.train import build, l1_penalty
 
 recipe = study(report_data())["Batch Norm + L1"][0]
 net = build(recipe, load(recipe.data))
-covered = [layer for layer in net.modules() if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear)]
+covered = [
+    layer
+    for layer in net.modules()
+    if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear)
+]
 by_hand = recipe.l1 * sum(layer.weight.abs().sum().item() for layer in covered)
 print(f"lambda {recipe.l1:g}, penalty of the untrained network {by_hand:.4f} nats")
 assert abs(l1_penalty(net, recipe).item() - by_hand) < 1e-6
@@ -77,7 +81,13 @@ for run in arms["Batch Norm + L1"]:
     penalty, loss = run.history["penalty"], run.history["train_loss"]
     numbers = (penalty[0], penalty[-1], loss[0], loss[-1])
     rows.append((f"seed {run.recipe.seed}", *(f"{number:.4f}" for number in numbers)))
-header = ("run", "penalty, first epoch", "last epoch", "cross-entropy, first epoch", "last epoch ")
+header = (
+    "run",
+    "penalty, first epoch",
+    "last epoch",
+    "cross-entropy, first epoch",
+    "last epoch ",
+)
 print(compare.Table(header, tuple(rows)))
 
 # %%
@@ -117,7 +127,9 @@ for measure in ("test_accuracy", "train_accuracy", "gap"):
         print(difference)
 for label, runs in arms.items():
     accuracy = compare.summarize(runs)
-    print(f"{label}: test accuracy {accuracy} %, n = {accuracy.n} seeds, chance level 10 %")
+    print(
+        f"{label}: test accuracy {accuracy} %, n = {accuracy.n} seeds, chance level 10 %"
+    )
 
 # %%
 # The first sentence says whether the accuracy differs by more than the seeds explain. The second

@@ -100,7 +100,11 @@ rows = [
     if label in published
 ]  # fmt: skip
 if rows:
-    print(compare.Table(("version", "best published, %", "here, %", "points more"), tuple(rows)))
+    print(
+        compare.Table(
+            ("version", "best published, %", "here, %", "points more"), tuple(rows)
+        )
+    )
 else:
     print("No number was published for this data set.")
 
@@ -116,15 +120,25 @@ else:
 # The settings that the versions do not share, and those that they do.
 
 recipes = [runs[0].recipe.to_dict() for runs in arms.values()]
-shared = {k: v for k, v in recipes[0].items() if all(recipe[k] == v for recipe in recipes)}
-for key in ("num_groups", "seed"):  # group norm alone reads the groups; every run has its seed
+shared = {
+    k: v for k, v in recipes[0].items() if all(recipe[k] == v for recipe in recipes)
+}
+for key in (
+    "num_groups",
+    "seed",
+):  # group norm alone reads the groups; every run has its seed
     shared.pop(key, None)
-rows = [(key, *(f"{recipe[key]:g}" for recipe in recipes)) for key in ("lr", "weight_decay", "l1")]
+rows = [
+    (key, *(f"{recipe[key]:g}" for recipe in recipes))
+    for key in ("lr", "weight_decay", "l1")
+]
 groups = (str(r["num_groups"]) if r["norm"] == "group" else "–" for r in recipes)
 rows.append(("num_groups", *groups))
 print(compare.Table(("setting", *arms), tuple(rows)))
 print(f"shared: {', '.join(f'{key} {value}' for key, value in shared.items())}")
-print(f"trained on: {', '.join(sorted({run.environment['device'] for run in arms['Batch Norm']}))}")
+print(
+    f"trained on: {', '.join(sorted({run.environment['device'] for run in arms['Batch Norm']}))}"
+)
 
 # %%
 # What this does not show
