@@ -34,8 +34,9 @@ when mean and variance are taken for constants.
 # The numbers on the way back
 # ---------------------------
 #
-# We take batch norm on the batch of the earlier pages, and choose an upstream gradient :math:`G` of
-# small whole numbers.
+# We take batch norm on the batch of the earlier pages, and an upstream gradient :math:`G` of small
+# whole numbers. Like the batch it was searched for (``normstudy.wholenumbers``): both of the means in
+# the formula are whole, under all four norms.
 
 from normstudy.byhand import by_hand
 from normstudy.diagrams import worked_cells
