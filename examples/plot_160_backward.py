@@ -35,8 +35,8 @@ when mean and variance are taken for constants.
 # ---------------------------
 #
 # We take batch norm on the batch of the earlier pages, and an upstream gradient :math:`G` of small
-# whole numbers. Like the batch it was searched for (``normstudy.wholenumbers``): both of the means in
-# the formula are whole, under all four norms.
+# whole numbers. Like the batch it was searched for (``normstudy.wholenumbers``): both means of the
+# formula are whole, under all four norms.
 
 from normstudy.byhand import by_hand
 from normstudy.diagrams import worked_cells

@@ -48,6 +48,7 @@ to try in it, and the proof that its formulas give torch's results.
 # so: what tells one sheet from another are the ranges that ``AVERAGE`` reads. Here is how many of
 # the 32 cells of x one mean of each norm takes in, from the data that the formulas are made of:
 
+# sphinx_gallery_thumbnail_path = '_static/worksheet.png'
 from normstudy.byhand import NORMS, by_hand
 from normstudy.compare import Table
 from normstudy.formulas import TITLES
