@@ -62,18 +62,25 @@ print(Table(("norm", "averages over", "gamma varies along"), tuple(rows)))
 # The first four rows are the norms of this page. ``layer_chw`` and ``layer_channels`` are two other
 # things that are called layer norm; they have a page of their own. ``rms`` leaves out the mean,
 # and ``weight`` standardizes the weight of a convolution instead of its output. One function reads
-# the table and computes all eight, and PyTorch's layers agree with it on random numbers:
+# the table and computes all eight, another their gradients, and PyTorch's layers agree with both on
+# random numbers:
 
 import torch
 
 from normstudy.byhand import torch_layer
-from normstudy.norms import forward
+from normstudy.norms import backward, forward
 
-maps = torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(0)).double()
+torch.manual_seed(0)
+maps, upstream = torch.randn(2, 2, 4, 3, 3, dtype=torch.float64)
 for norm in INDEX_SETS:
-    theirs = torch_layer(norm, maps.shape, num_groups=2)(maps)
-    ours = forward(maps, norm, num_groups=2).y
-    assert torch.allclose(ours, theirs, atol=1e-12, rtol=0)
+    leaf, layer = (
+        maps.clone().requires_grad_(),
+        torch_layer(norm, maps.shape, num_groups=2),
+    )
+    ours, theirs = forward(maps, norm, num_groups=2), layer(leaf)
+    theirs.backward(upstream)
+    assert torch.allclose(ours.y, theirs, atol=1e-12, rtol=0)
+    assert torch.allclose(backward(upstream, ours).x, leaf.grad, atol=1e-12, rtol=0)
 
 # %%
 # How many means?

@@ -172,12 +172,19 @@ print("Outputs and buffers are those of torch.")
 
 # %%
 # The functions of this package, ``norms.update_running`` and ``norms.forward`` with running
-# statistics, are held to the same:
+# statistics, are held to the same, and evaluation also to torch's usual :math:`\varepsilon`:
 
-from normstudy.byhand import differences
+from normstudy import norms
+from normstudy.byhand import by_hand, differences
 
 found = [row for row in differences() if row.example.startswith("running")]
 assert max(max(row.by_hand, row.norms) for row in found) < 1e-12
+
+x, layer = by_hand("batch")["x"].tensor, nn.BatchNorm2d(4, dtype=torch.float64)
+layer(x)  # in training mode: it moves the buffers
+running = norms.RunningStatistics(layer.running_mean, layer.running_var)
+evaluated = norms.forward(x, "batch", running=running).y
+assert torch.allclose(evaluated, layer.eval()(x), atol=1e-12, rtol=0)
 print(
     f"{len(found)} results compared, up to {max(row.norms for row in found):.0e} off."
 )
