@@ -216,7 +216,7 @@ TRIED: tuple[dict[str, Any], ...] = (
 )
 """Settings that the search tried, arm by arm."""
 
-SEEDS = (0, 1)
+SEEDS = (0, 1, 2)
 """Seeds of the study."""
 
 
