@@ -137,7 +137,7 @@ assert (first(x) - second(x)).abs().max() > 0.1
 
 # %%
 # The third one is a different function from the start. On the same cells it gives other numbers,
-# and no longer whole ones:
+# and no longer fractions, since the roots of its variances are not whole:
 
 difference = by_hand("layer_channels")["xhat"].tensor - example["xhat"].tensor
 print(

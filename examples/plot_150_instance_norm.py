@@ -28,8 +28,8 @@ batch = worked_cells(
 )
 
 # %%
-# Every map has a colour of its own. No other norm in this chapter has smaller sets, apart from the
-# channels-last layer norm, which crosses them.
+# Every map has a colour of its own. No norm in this chapter has smaller sets on this batch. Those
+# of the channels-last layer norm are as small, a pixel through four channels, and cross these.
 #
 # Mean, variance, root
 # --------------------
@@ -126,7 +126,11 @@ for num_groups in (1, 2, 4):
     out = norms.forward(x, "group", num_groups=num_groups, eps=0)
     levels = out.xhat.mean((2, 3))  # of each image and channel
     rows.append(
-        (str(num_groups), str(len(out.mean.flatten())), f"{levels.std().item():.3f}")
+        (
+            str(num_groups),
+            str(len(out.mean.flatten())),
+            f"{levels.std(correction=0).item():.3f}",
+        )
     )
 print(
     Table(
@@ -151,7 +155,7 @@ assert levels.abs().max() < 1e-12
 #
 # When the maps have shrunk to 1 × 1, a set has a single cell. Its deviation from its own mean is 0,
 # so the output would be :math:`\beta`, whatever the input. ``InstanceNorm2d`` refuses, and so does
-# this package. ``GroupNorm(C, C)`` computes it without a word.
+# this package. ``GroupNorm(C, C)`` computes it, from two images on, without a word.
 
 maps = (
     torch.tensor([[1.0, -2.0, 5.0, 0.0], [3.0, 4.0, 7.0, 9.0]])
@@ -171,14 +175,16 @@ except ValueError as error:
 #
 # That information is lost does not prove that accuracy is lost, since layers further on could do
 # without it. Wu and He (2018) measured it on ImageNet: group norm comes close to batch norm there,
-# and instance norm is clearly behind. Here instance norm is not among the trained versions.
+# and instance norm is clearly behind. Here instance norm is not among the trained versions: the
+# network of this study ends in a norm and an average over each map, and the average of an
+# instance-normalized map is :math:`\beta`, whatever the image.
 #
 # Exercises
 # ---------
 #
 # 1. Multiply image 1 by 10. Which outputs of instance norm change, with :math:`\epsilon = 0`?
-# 2. Train a recipe with ``norm="instance"`` and find its place in the table of the findings.
-# 3. Which two maps of the batch have the same statistics but different results?
+# 2. Where would you move the last norm, so that a network with instance norm can learn?
+# 3. Find two maps of the batch with the same mean and variance but different results.
 #
 # Where to go next
 # ----------------

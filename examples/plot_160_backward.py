@@ -108,8 +108,9 @@ result = worked_cells(
 # --------------------
 #
 # Adding one number to all cells of a set changes no output, and so the gradient must sum to 0 over
-# the set. Stretching the set about its mean changes none either, and so the gradient has no part
-# along :math:`\hat x`. Both follow from the formula, and hold for every norm.
+# the set. With :math:`\varepsilon = 0` stretching the set about its mean changes none either, and
+# so the gradient has no part along :math:`\hat x`; with a small :math:`\varepsilon` it has next to
+# none. Both follow from the formula, for every norm.
 
 for norm in ("batch", "layer", "group", "instance"):
     steps = by_hand(norm)

@@ -228,7 +228,8 @@ for norm in (nn.GroupNorm(2, 4), nn.LayerNorm([4, 2, 2]), nn.InstanceNorm2d(4)):
 # ---------
 #
 # 1. Compute :math:`M_1` and :math:`V_1` for ``momentum=1``. What does evaluation mode do then?
-# 2. Use ``running_by_hand(Fraction(1, 2))``. After which batch is the running mean above 5?
+# 2. Use ``running_by_hand(Fraction(1, 2))``, with ``Fraction`` from Python's ``fractions``. After
+#    which batch is the running mean above 5?
 # 3. A batch of one image has no unbiased variance. Where does the formula break?
 #
 # Where to go next

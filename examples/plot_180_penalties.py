@@ -64,7 +64,7 @@ working(example["step"])
 # %%
 # The third weight was 1 and is −1 now: the push was larger than the way to zero, and it jumped to
 # the other side. In the next step it will be pushed back. So the subgradient step keeps small
-# weights hopping around zero and never puts them there.
+# weights hopping around zero and hardly ever puts them there.
 #
 # The proximal step
 # -----------------
@@ -108,7 +108,8 @@ picture = penalty_steps(example)
 # %%
 # Follow the green dot, the weight with number 2. Without a penalty it stays at 1. The subgradient
 # of L1 throws it to the other side, the proximal step puts it on the line of zero, and L2 halves
-# it. Only the proximal row has dots on that line.
+# it. Of the rows after a step, only the proximal one has dots on that line: this weight, and the
+# last one, which began there and was held.
 
 zeros = {
     name: example[name].values.count(0)
@@ -180,14 +181,15 @@ assert torch.allclose(many.grad, torch.full_like(many, 1 / len(many)))
 # -----------------------
 #
 # The step of this page is plain gradient descent. Momentum carries the push of a penalty over into
-# later steps, and an optimizer such as Adam rescales it, so there ``weight_decay`` and an L2
-# penalty are no longer the same. The training of this study uses the subgradient, with momentum,
-# and so makes weights small but hardly ever exactly zero.
+# later steps, and Adam rescales it together with the gradient of the loss. AdamW therefore shrinks
+# the weights apart from the gradient, and there ``weight_decay`` is no L2 penalty any more. The
+# training of this study uses the subgradient, with momentum, and so makes weights small but hardly
+# ever exactly zero.
 #
 # Exercises
 # ---------
 #
-# 1. How large may :math:`\lambda` be until the third weight no longer jumps over zero?
+# 1. How large may :math:`\lambda` be before the third weight jumps over zero?
 # 2. Take a second subgradient step with the same gradient. Where is the third weight then?
 # 3. At which :math:`\lambda` does the proximal step set all four weights to zero?
 #

@@ -164,8 +164,8 @@ show("distinct outputs", len(pairs.round(decimals=9).unique()), len(four.unique(
 # ------------------------
 #
 # One step further, ``GroupNorm(C, C)`` on such maps has a single value in each group. Its deviation
-# is 0, so the layer returns :math:`\beta` for any input, and says nothing. ``InstanceNorm2d``, the
-# same norm under another name, raises an error, and so does this package.
+# is 0, so from two images on the layer returns :math:`\beta`, whatever they are, and says nothing.
+# ``InstanceNorm2d``, the same norm under another name, raises an error, and so does this package.
 
 silent = nn.GroupNorm(16, 16).double()
 nn.init.constant_(silent.bias, 0.25)
@@ -221,10 +221,10 @@ assert layer.eval()(torch.ones(1, 16)).shape == (1, 16)
 # How to notice
 # -------------
 #
-# One test finds almost all of these: compare with ``torch.nn`` in float64, with a random scale and
-# shift, on a batch whose mean is *not* 0 and whose variance is *not* 1, in training and in
-# evaluation mode, and compare the buffers too. On standard normal numbers mistakes 1 and 3 are
-# invisible.
+# One test finds almost all of these: compare with ``torch.nn`` in float64, to 12 decimals, with a
+# random scale and shift, on channels whose means are *not* 0 and of which one has a small variance,
+# in training and in evaluation mode, and compare the buffers too. To few decimals, mistake 1 hides
+# where the variance is 1, and mistake 3 wherever it is not small.
 #
 # What this does not show
 # -----------------------

@@ -27,7 +27,7 @@ picture = shared_cells((2, 4, 2, 2), num_groups=2)
 # %%
 # Cells of one number and colour share a mean and a variance. *Batch norm* stays inside a channel
 # and goes through all images. The others stay inside an image: *layer norm* takes all of its
-# channels, *group norm* some neighbours, and *instance norm*, which the study leaves out, only one.
+# channels, *group norm* some neighbours, and *instance norm* only one.
 #
 # The layers
 # ----------
@@ -96,9 +96,10 @@ for channels, height, width in sizes:
 print(Table(("maps: N × C × H × W", *means), tuple(rows)))
 
 # %%
-# Group norm has the most means and so the smallest sets, one map of an image or a few. Layer norm
-# has one mean per image. Batch norm has one per channel, whose set grows with the batch: it is the
-# only one of the three to which the size of the batch matters.
+# Group norm has the most means and so the smallest sets. In the first row it has as many groups as
+# channels, so each set is a single map, and group norm is instance norm there. Layer norm has one
+# mean per image. Batch norm has one per channel, whose set grows with the batch: it is the only one
+# of the three to which the size of the batch matters.
 #
 # Who looks at the other images?
 # ------------------------------

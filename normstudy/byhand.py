@@ -65,7 +65,7 @@ def by_hand(norm: str, eps: Number = Fraction(0)) -> Example:
     Raises
     ------
     ValueError
-        The norm is not one of `NORMS`.
+        The norm is not one of `NORMS`, or eps is negative.
 
     Examples
     --------
@@ -74,6 +74,8 @@ def by_hand(norm: str, eps: Number = Fraction(0)) -> Example:
     """
     if norm not in NORMS:
         raise ValueError(f"norm is {norm!r}; there is a worked example for {', '.join(NORMS)}.")
+    if eps < 0:
+        raise ValueError(f"eps is {eps}; it must be 0 or greater.")
     rule = norms.INDEX_SETS[norm]
     own = _letters("".join(axis for axis in norms.AXES if axis not in rule.over))
     affine = _letters(rule.affine)
@@ -132,12 +134,19 @@ def running_by_hand(momentum: Fraction | None = Fraction(1, 10)) -> Example:
         square_t, variance_t, std_t, xhat_t, correction_t, unbiased_t, momentum_t, running_mean_t
         and running_var_t; at the end running_std and xhat_eval.
 
+    Raises
+    ------
+    ValueError
+        momentum outside [0, 1].
+
     Examples
     --------
     >>> running = running_by_hand()
     >>> [str(running[f"running_var_{t}"].values[0]) for t in range(4)]
     ['1', '21/10', '669/100', '10821/1000']
     """
+    if momentum is not None and not 0 <= momentum <= 1:
+        raise ValueError(f"momentum is {momentum}; it must be from 0 to 1, or None.")
     size = len(BATCHES[0])
     work = Chain("i", ((i,) for i in range(size)))
     add, one = work.add, Term(Fraction(1))
@@ -149,7 +158,8 @@ def running_by_hand(momentum: Fraction | None = Fraction(1, 10)) -> Example:
 
     for t, batch in enumerate(BATCHES, start=1):
         work.give(f"x_{t}", rf"x^{{({t})}}", "i", batch)
-        work.give(f"momentum_{t}", f"a_{t}", "", [momentum or Fraction(1, t)] * size)
+        a = Fraction(1, t) if momentum is None else momentum
+        work.give(f"momentum_{t}", f"a_{t}", "", [a] * size)
         work.give(f"correction_{t}", r"\frac{m}{m-1}", "", [Fraction(size, size - 1)] * size)
         mean, var, unbiased = rf"\mu_{t}", rf"\sigma^2_{t}", rf"u^2_{t}"
         add(f"mean_{t}", mean, "", r"\frac{1}{m} \sum x", [f"x_{t}"], average)

@@ -11,7 +11,7 @@ References
 * Ba, Kiros & Hinton 2016, *Layer Normalization*, arXiv:1607.06450.
 * Ulyanov, Vedaldi & Lempitsky 2016, *Instance Normalization*, arXiv:1607.08022.
 * Wu & He 2018, *Group Normalization*, arXiv:1803.08494.
-* Qiao et al. 2019, *Batch-Channel Normalization and Weight Standardization*, arXiv:1903.10520.
+* Qiao et al. 2019, *Weight Standardization*, arXiv:1903.10520.
 * Zhang & Sennrich 2019, *Root Mean Square Layer Normalization*, arXiv:1910.07467.
 """
 
@@ -324,7 +324,7 @@ def update_running(
     Raises
     ------
     ValueError
-        momentum outside [0, 1], a norm that keeps no running statistics, or evaluation mode.
+        momentum outside [0, 1], statistics of another shape, a norm without any, evaluation mode.
 
     Notes
     -----
@@ -351,6 +351,8 @@ def update_running(
             f"momentum is {momentum}; it is the weight of the new batch, a number from 0 to 1 "
             "(torch's default is 0.1), or None for the plain average of all batches."
         )
+    for name in ("mean", "var"):
+        _shared(getattr(running, name), f"running.{name}", "GK", out.y.shape, out.num_groups)
     num_batches = running.num_batches + 1
     a = 1 / num_batches if momentum is None else momentum
     mean = out.mean.reshape(-1, len(running.mean)).mean(0)

@@ -142,7 +142,7 @@ def test_gamma_per_value_gathers_the_gradient_that_gamma_per_channel_sums() -> N
     assert close(per_value["grad_gamma"].tensor.sum((1, 2)), per_channel["grad_gamma"].tensor)
 
 
-@pytest.mark.parametrize("momentum", [Fraction(1, 10), Fraction(1, 2), None])
+@pytest.mark.parametrize("momentum", [Fraction(1, 10), Fraction(0), Fraction(1), None])
 def test_running_statistics_are_those_of_torch(momentum: Fraction | None) -> None:
     example = running_by_hand(momentum)
     a = None if momentum is None else float(momentum)
@@ -237,3 +237,10 @@ def test_refuses_a_norm_without_example() -> None:
         ValueError, match="norm is 'rms'; there is a worked example for batch, layer"
     ):
         by_hand("rms")
+
+
+def test_refuses_numbers_out_of_range() -> None:
+    with pytest.raises(ValueError, match="eps is -1; it must be 0 or greater"):
+        by_hand("batch", Fraction(-1))
+    with pytest.raises(ValueError, match="momentum is 2; it must be from 0 to 1, or None"):
+        running_by_hand(Fraction(2))

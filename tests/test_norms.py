@@ -373,6 +373,12 @@ REFUSED = [
     ),
     ("layer norm keeps no running", lambda: update_running(RUNNING, forward(X, "layer"))),
     (
+        r"running.var has shape \(2,\); x of shape \(2, 4, 3, 3\) needs \(4,\)",
+        lambda: update_running(
+            RunningStatistics(ONE.new_ones(4), ONE.new_ones(2)), forward(X, "batch")
+        ),
+    ),
+    (
         "out holds running statistics and not those of its batch: call forward without running",
         lambda: update_running(RUNNING, forward(X, "batch", running=RUNNING)),
     ),
