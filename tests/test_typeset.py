@@ -22,12 +22,25 @@ from normstudy.byhand import (
 )
 from normstudy.norms import index_sets
 from normstudy.steps import Example, Step
-from normstudy.typeset import working
+from normstudy.typeset import TERMS, working
+
+
+def unbroken(latex: str) -> str:
+    """Join the lines of a long sum."""
+    for mark in (
+        r" \\[-0.1em] {}",
+        r" \\ &\quad \textstyle {}",
+        r"\begin{array}{r} ",
+        r" \end{array}",
+        r"\textstyle ",
+    ):
+        latex = latex.replace(mark, "")
+    return latex
 
 
 def evaluate(latex: str) -> float:
     """Compute what a line of LaTeX says, without knowing where it came from."""
-    text = latex
+    text = unbroken(latex)
     while match := re.search(r"\\frac\{((?:[^{}]|\{[^{}]*\})*)\}\{((?:[^{}]|\{[^{}]*\})*)\}", text):
         text = text.replace(match[0], f"(({match[1]})/({match[2]}))")
     for old, new in (
@@ -164,9 +177,25 @@ def test_a_notebook_gets_the_same_mathematics() -> None:
     shown = working(by_hand("batch")["mean"], (2,))
     assert shown._repr_latex_() == (
         r"$$\begin{aligned} \mu &= \frac{1}{m} \sum x \\[0.4em] "
-        r"\mu_{2} &= \frac{2 + 0 + 2 + 8 + 6 + 12 + 12 + 14}{8} = 7 \end{aligned}$$"
+        r"\mu_{2} &= \frac{\begin{array}{r} 2 + 0 + 2 + 8 \\[-0.1em] {} + 6 + 12 + 12 + 14 "
+        r"\end{array}}{8} = 7 \end{aligned}$$"
     )
     assert html.unescape(shown._repr_html_()).count(shown._repr_latex_()[2:-2]) == 1
+
+
+def test_long_sums_are_broken_and_nothing_is_lost() -> None:
+    steps = [step for norm in NORMS for step in by_hand(norm).steps]
+    steps += [*running_by_hand().steps, *penalties_by_hand().steps]
+    broken = 0
+    for step in steps:
+        lines = working(step).lines[bool(step.formula) :]
+        for line, worked in zip(lines, step.worked, strict=True):
+            middle = unbroken(line.split("&", 1)[1])
+            assert not worked or middle.startswith((f"= {worked} =", rf"= {worked} \approx"))
+            assert all(row.count(" + ") <= TERMS for row in line.split(r"\\"))
+            broken += r"\\" in line
+    means = sum(len(by_hand(norm)["mean"].values) for norm in ("batch", "group", "layer"))
+    assert broken > 4 * means  # of x, d squared, g and g times x hat, and the sums for gamma, beta
 
 
 def test_given_values_need_no_formula_and_rounded_ones_say_so() -> None:
