@@ -25,6 +25,7 @@ from matplotlib.text import Annotation
 from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.directives.patches import Figure as FigureDirective
+from sphinx.transforms import SphinxTransform
 
 DOCS = Path(__file__).parent
 STAMP = DOCS / "auto_examples" / "fingerprint.txt"
@@ -128,6 +129,23 @@ class TwinFigure(FigureDirective):
         return result
 
 
+class NotebookPictures(SphinxTransform):
+    """Give the pictures of a notebook an alternative text: the paragraph that leads to them."""
+
+    default_priority = 500
+
+    def apply(self) -> None:
+        """Go through the document in the order in which it is read."""
+        if not self.env.docname.startswith("notebooks/"):
+            return
+        words = ""
+        for node in self.document.findall():
+            if isinstance(node, nodes.paragraph):
+                words = " ".join(node.astext().split())
+            elif isinstance(node, nodes.image):
+                node.setdefault("alt", words)
+
+
 def reset(_gallery_conf: dict[str, Any], _file: str) -> None:
     """Begin each example from the same random state and with free memory."""
     random.seed(0)
@@ -192,6 +210,7 @@ def remember(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directive and the hooks with Sphinx."""
     app.add_directive("twin-figure", TwinFigure)
+    app.add_transform(NotebookPictures)
     app.connect("builder-inited", forget_stale_pages, priority=100)  # before the gallery is made
     app.connect("env-get-outdated", outdated_pages)
     # Sphinx-Gallery reports failed examples at 500, and ends the build there

@@ -108,10 +108,11 @@ def runs(
 
 
 def _line(made: Run) -> str:
+    scored = "validation" if made.recipe.validation else "test"
     return (
         f"{made.recipe.data:8} {made.recipe.label:16} seed {made.recipe.seed}  "
-        f"{len(made.history['epoch']):3} epochs  test loss {made.loss:.4f}  "
-        f"test accuracy {made.accuracy:.2%}  {made.environment['seconds']:6.0f} s  "
+        f"{len(made.history['epoch']):3} epochs  {scored} loss {made.loss:.4f}  "
+        f"{scored} accuracy {made.accuracy:.2%}  {made.seconds:6.0f} s  "
         f"{made.recipe.digest}"
     )
 
@@ -121,9 +122,9 @@ def _as_json(made: Run) -> str:
         name: made.history[name][-1]
         for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
     }
-    environment = {name: made.environment[name] for name in ("device", "seconds")}
+    where = {"device": made.environment["device"], "seconds": made.seconds}
     return json.dumps(
-        {"recipe": made.recipe.to_dict(), "digest": made.recipe.digest, **environment, **last}
+        {"recipe": made.recipe.to_dict(), "digest": made.recipe.digest, **where, **last}
     )
 
 
@@ -143,7 +144,7 @@ def reproduce(
         every: Train all published runs again, not the cheapest alone.
         device: Where to train; auto takes a GPU where there is one.
     """
-    published = sorted(stored(PUBLISHED), key=lambda made: float(made.environment["seconds"]))
+    published = sorted(stored(PUBLISHED), key=lambda made: made.seconds)
     if not published:
         msg = f"there are no published runs in {PUBLISHED}; call this in a checkout of the project"
         raise RunError(msg)
@@ -185,6 +186,8 @@ def main() -> None:
         app.cli(prog="python -m normstudy", config=(tyro.conf.FlagCreatePairsOff,))
     except (OSError, ValueError, DataError, RunError, DivergedError) as error:
         sys.exit(f"normstudy: {error}")
+    except KeyboardInterrupt:
+        sys.exit("normstudy: interrupted; the same command goes on after the last finished epoch")
 
 
 if __name__ == "__main__":

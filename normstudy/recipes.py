@@ -100,14 +100,19 @@ class Recipe:
                 raise ValueError(msg)
         for name, (low, high, closed_low) in _RANGES.items():
             value = getattr(self, name)
-            inside = (value >= low if closed_low else value > low) and value < high
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            inside = number and (value >= low if closed_low else value > low) and value < high
             if not inside:  # a NaN is not inside either
                 interval = f"{'[' if closed_low else '('}{low}, {high})"
                 msg = f"{name}={value!r} is out of range; accepted: a number in {interval}"
                 raise ValueError(msg)
-        for name in ("num_groups", "epochs", "batch_size", "crop", "seed"):
-            if not isinstance(getattr(self, name), int):
-                msg = f"{name}={getattr(self, name)!r} is no whole number; give an int"
+        whole = ("num_groups", "epochs", "batch_size", "crop", "seed")
+        kinds: dict[str, tuple[type, str]]
+        kinds = dict.fromkeys(whole, (int, "is no whole number; give an int"))
+        kinds["flip"] = kinds["validation"] = (bool, "is no flag; give True or False")
+        for name, (kind, words) in kinds.items():
+            if not isinstance(getattr(self, name), kind):
+                msg = f"{name}={getattr(self, name)!r} {words}"
                 raise ValueError(msg)
         for field in fields(self):  # lr=1 and lr=1.0 are one recipe, so they get one digest
             if isinstance(field.default, float):

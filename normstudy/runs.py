@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import subprocess
-import time
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -73,11 +72,16 @@ class Run:
         """Last-epoch mean cross-entropy on the scored images, in nats."""
         return self.history["test_loss"][-1]
 
+    @property
+    def seconds(self) -> float:
+        """Time of all epochs, those before an interruption too, scoring included, in seconds."""
+        return sum(self.history["seconds"])
+
     def table(self) -> str:
         """Show the history as text, one line an epoch."""
-        lines = [
-            "epoch      lr  train loss  train acc  test loss  test acc  penalty  seconds  images/s"
-        ]
+        scored = "valid" if self.recipe.validation else " test"
+        head = f"epoch      lr  train loss  train acc {scored} loss {scored} acc  penalty"
+        lines = [f"{head}  seconds  images/s"]
         for row in zip(*(self.history[name] for name in COLUMNS), strict=True):
             epoch, lr, loss, hits, test_loss, test_hits, penalty, seconds, speed = row
             lines.append(
@@ -262,9 +266,8 @@ def run(
 
 def _train_and_keep(recipe: Recipe, folder: Path, device: str, progress: bool) -> Run:
     checkpoint = folder / "unfinished" / f"{recipe.name}.pt"
-    began = time.perf_counter()
     outcome = train(recipe, device=device, checkpoint=checkpoint, progress=progress)
-    made = _as_run(recipe, outcome, device, time.perf_counter() - began)
+    made = _as_run(recipe, outcome, device)
     try:
         save(made, folder)
     except (OSError, ValueError) as error:  # the latter: JSON has no infinity
@@ -274,7 +277,7 @@ def _train_and_keep(recipe: Recipe, folder: Path, device: str, progress: bool) -
     return made
 
 
-def _as_run(recipe: Recipe, outcome: Outcome, device: str, seconds: float) -> Run:
+def _as_run(recipe: Recipe, outcome: Outcome, device: str) -> Run:
     return Run(
         recipe=recipe,
         history=outcome.history,
@@ -290,7 +293,7 @@ def _as_run(recipe: Recipe, outcome: Outcome, device: str, seconds: float) -> Ru
             "torch": torch.__version__,
             "device": _device_name(pick_device(device)),
             "threads": torch.get_num_threads(),
-            "seconds": seconds,
+            "seconds": sum(outcome.history["seconds"]),
             "data_md5": data.load(recipe.data).md5,
         },
     )

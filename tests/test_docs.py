@@ -177,6 +177,21 @@ def test_pages_are_made_again_until_a_build_succeeds(tmp_path, monkeypatch):
     assert not any(page.exists() for page in of_yesterday)
 
 
+def test_a_picture_of_a_notebook_is_described_by_the_words_before_it(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    text = "Title\n=====\n\nA *line*\nrises.\n\n.. image:: a.png\n"
+    Image.new("1", (1, 1)).save(tmp_path / "notebooks" / "a.png")
+    (tmp_path / "notebooks" / "index.rst").write_text(text)
+    (tmp_path / "conf.py").write_text(
+        "from gallery_hooks import NotebookPictures\nroot_doc = 'notebooks/index'\n"
+        "def setup(app):\n    app.add_transform(NotebookPictures)\n"
+    )
+    out = tmp_path / "out"
+    app = Sphinx(tmp_path, tmp_path, out, out / "trees", "html", status=None, warningiserror=True)
+    app.build()
+    assert 'alt="A line rises."' in (out / "notebooks" / "index.html").read_text()
+
+
 def test_mathjax_lies_beside_the_pages(tmp_path):
     app = SimpleNamespace(builder=SimpleNamespace(format="html"), outdir=tmp_path)
     gallery_hooks.copy_mathjax(app, None)

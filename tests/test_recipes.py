@@ -62,6 +62,10 @@ ANY_RECIPE = st.builds(
         ({"scaling": 1.0}, r"scaling=1.0 is out of range"),
         ({"jitter": 1.0}, r"jitter=1.0 is out of range"),
         ({"seed": -1}, r"seed=-1 is out of range"),
+        ({"lr": "0.1"}, r"lr='0.1' is out of range; accepted: a number"),
+        ({"epochs": True}, r"epochs=True is out of range"),
+        ({"flip": "no"}, r"flip='no' is no flag; give True or False"),
+        ({"validation": 1}, r"validation=1 is no flag; give True or False"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(wrong, match):
