@@ -22,9 +22,9 @@ from normstudy.norms import forward, index_sets
 from normstudy.steps import Example, Number, Step
 
 CELL_COLORS = (
-    "#8CC5E8", "#F2C66D", "#8FD3B6", "#F0A37C", "#E3B4D0", "#C9CDD2", "#F3EC9A", "#A9B4E0",
+    "#8CC5E8", "#F2C66D", "#9FD2A4", "#F0A37C", "#A698E6", "#D2ECF0", "#F8F0A0", "#B19494",
 )  # fmt: skip
-"""Okabe and Ito's colours, lightened until black digits are easy to read on each."""
+"""Black digits are easy to read on each, and every two differ for colour-blind readers as well."""
 
 NAMES = {
     "batch": "Batch norm",

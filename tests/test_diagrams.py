@@ -4,9 +4,10 @@ import re
 from fractions import Fraction
 from itertools import combinations
 
+import numpy as np
 import pytest
 import torch
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from torch import nn
 
 from normstudy.byhand import (
@@ -30,6 +31,57 @@ from normstudy.diagrams import (
     strips,
     worked_cells,
 )
+
+# Machado, Oliveira & Fernandes (2009), doi:10.1109/TVCG.2009.113: severity 1, for linear RGB
+SEEN_WITH = {
+    "all cones": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+XYZ = np.array(
+    [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.072175],
+        [0.0193339, 0.119192, 0.9503041],
+    ]
+)
+
+
+def linear(color):
+    """Return red, green and blue in proportion to light (sRGB, IEC 61966-2-1)."""
+    rgb = np.array(to_rgb(color))
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def lab(light):
+    """Return CIE L*a*b* of linear RGB; colours so light have no need of its lower branch."""
+    x, y, z = np.cbrt(XYZ @ light.clip(0.01, 1) / XYZ.sum(1))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_black_digits_are_easy_to_read_on_every_colour():
+    for color in CELL_COLORS:
+        assert (XYZ[1] @ linear(color) + 0.05) / 0.05 > 7, color  # WCAG 2, level AAA
+
+
+@pytest.mark.parametrize("cones", SEEN_WITH)
+def test_colours_differ_for_every_reader(cones):
+    for first, second in combinations(CELL_COLORS, 2):
+        a, b = (lab(SEEN_WITH[cones] @ linear(color)) for color in (first, second))
+        assert np.linalg.norm(a - b) > 12, (first, second)
 
 
 def test_cells_of_one_number_are_those_that_share_a_statistic():
