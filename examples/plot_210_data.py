@@ -77,8 +77,8 @@ for accuracy in (0.80, 0.85, 0.90):
 
 # %%
 # So two networks whose accuracies differ by less than that may well change places on other test
-# images. The comparison on the page of findings is a paired one, on the same images and seeds,
-# which is sharper than this.
+# images. All versions of this study are scored on the same images. The tests on the page of
+# findings ask what other seeds would give on these images, and not what other images would.
 #
 # What happens to a batch
 # -----------------------

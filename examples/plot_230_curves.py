@@ -93,8 +93,8 @@ print(
 # Two kinds of spread stand in this table. The number behind ± is the standard deviation over the
 # seeds: how far another training of the same version would typically end from here. The sampling
 # error is how far the accuracy of one trained network would typically move on other test images.
-# The second is common to all versions to a large part, since they are scored on the same images,
-# and a paired comparison removes that part.
+# The second is common to all versions to a large part, since they are scored on the same images.
+# The comparisons above look at the first kind alone: at other seeds, on these images.
 #
 # The last epoch, not the best one
 # --------------------------------

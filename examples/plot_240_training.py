@@ -46,7 +46,7 @@ for label, runs in arms.items():
 #
 # These are gathered during each epoch, while the weights move and on augmented images. The first
 # batches of an epoch are scored by a worse network than the last ones, and a shifted or mirrored
-# image is harder than the original. So the curves lie below what the network can do on the plain
+# image is harder than the original. So the curves show the network as worse than it is on the plain
 # training images at the end of the epoch.
 
 loss = figures.train_loss(arms)
@@ -60,9 +60,9 @@ loss = figures.train_loss(arms)
 accuracy = figures.train_accuracy(arms)
 
 # %%
-# The same in percent of the images. The chance level is 10%. If the training accuracy ends well
-# below 100%, the network is too small or the training too short to learn the images by heart, and
-# what limits it is how well it fits, not how well it generalizes.
+# The same in percent of the images. The chance level is 10%. A training accuracy that ends well
+# below 100% says that this network, with this training and its augmentation, does not learn the
+# images by heart, and that it is limited by how well it fits more than by how well it generalizes.
 #
 # The gap
 # -------
@@ -75,9 +75,12 @@ gap = figures.gap(arms)
 
 # %%
 # The lines are training accuracy, as gathered during the epochs, minus test accuracy. They are
-# often negative: the network is scored on harder images in training than in the test. The diamonds
-# behind the last epoch are the honest gap. What separates a line's end from its diamond is the
-# effect of augmentation and of the moving weights, and not of new images.
+# often negative: the network is scored on harder images in training than in the test. Batch norm
+# has a second reason to move: in training it uses the statistics of each batch, in the test the
+# running averages, which lag behind while the weights move fast
+# (:ref:`sphx_glr_auto_examples_plot_170_train_and_evaluation.py`). The diamonds behind the last
+# epoch are the honest gap. What separates a line's end from its diamond is the effect of
+# augmentation, of the moving weights and of these two modes, and not of new images.
 
 rows = []
 for label, runs in arms.items():

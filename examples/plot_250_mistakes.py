@@ -97,10 +97,8 @@ print(
 # Do the versions fail on the same images?
 # ----------------------------------------
 #
-# Take all mistakes of two versions. Their overlap is the number of images that both get wrong,
-# divided by the number that either gets wrong: 1 for equal sets, 0 for sets without a common image.
-# To know what to expect from versions that do not differ at all, the first row compares two
-# seeds of batch norm.
+# Take the mistakes of batch norm. How many of them does another version make as well? To know what
+# to expect from versions that do not differ at all, the first row compares two seeds of batch norm.
 
 twin = run(study(report_data())["Batch Norm"][-1])
 name = f"Batch Norm, seed 0 and seed {twin.recipe.seed}"
@@ -111,11 +109,14 @@ pairs |= {
     if label != "Batch Norm"
 }
 rows = [
-    (name, f"{pair.jaccard[0, 1]:.2f}", f"{pair.all_wrong}", f"{pair.expected_all_wrong:.0f}",
-     f"{100 * pair.same_answer[0, 1]:.0f}")
+    (name, f"{pair.num_wrong[1]:,}", f"{pair.all_wrong:,}", f"{pair.expected_all_wrong:.0f}",
+     f"{100 * pair.all_wrong / pair.num_wrong[0]:.0f}", f"{100 * pair.same_answer[0, 1]:.0f}")
     for name, pair in pairs.items()
 ]  # fmt: skip
-header = ("pair", "overlap", "wrong in both", "if independent", "same wrong answer, %")
+header = (
+    "pair", "mistakes of the second", "in common", "if independent", "in common, % of the first",
+    "of these the same answer, %",
+)  # fmt: skip
 print(Table(header, tuple(rows)))
 
 every = overlap(models, images)
@@ -125,8 +126,9 @@ print(
 )
 
 # %%
-# Compare each row with the first. If two norms overlap about as much as two seeds of one norm, then
-# the norm decides how many images are wrong, but hardly which ones. The column "if independent" is
+# Compare the percentages with the first row. A version that makes about as many mistakes as batch
+# norm, and shares about as many with it as a second seed does, fails on the same images. A version
+# that makes more mistakes shares more of them for that reason alone. The column "if independent" is
 # what chance would give for that many mistakes; as far as the counts exceed it, some images are
 # simply harder than others, for every version.
 #

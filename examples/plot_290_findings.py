@@ -41,8 +41,9 @@ intervals = figures.accuracy_intervals(arms)
 # %%
 # The large mark is the mean, the bar its 95% interval, and the small dots are the seeds. With few
 # seeds the interval is wide, wider than the dots suggest: a few dots cannot say how far the next
-# would fall. Do not judge two versions by whether their bars overlap. The seeds are shared by all
-# versions, so the next figure, which pairs them, is sharper.
+# would fall. Do not judge two versions by whether their bars overlap: the next figure compares them
+# pair by pair. All versions share their seeds, and so the first weights and the order of the
+# images. Pairing by seed takes out what a seed does to both versions, where it does anything.
 
 differences = figures.difference_intervals(arms)
 
@@ -145,9 +146,11 @@ print(
 # -----------------------
 #
 # One network, one data set, one batch size. Batch norm is known to suffer when there are few images
-# per batch, and group norm was proposed for that case (Wu & He 2018); here every batch is
-# large. The learning rates come from a short search. With few seeds, small differences stay
-# undecided, and a decided one says that there is a difference, not that it matters to anybody.
+# per batch, and group norm was proposed for that case (Wu & He 2018); here every batch is large.
+# The learning rates come from a short search. The tests are about other seeds, on these same test
+# images. With few seeds, small differences stay undecided, and a decided one says that there is a
+# difference, not that it matters to anybody. Group norm is one choice of groups, the best of the
+# search: with so few channels in a group it is close to instance norm.
 #
 # Exercises
 # ---------

@@ -210,7 +210,7 @@ def search(arms: Arms) -> Figure:
     scored, hidden = _scored(arms), int((every < lowest).sum())
     title = "Search for the learning rate"
     how = f"{len(every)} runs, a dot each; lines: best of the other settings."
-    cut = f" Not drawn: {hidden} runs below {lowest:.0f} %." if hidden else ""
+    cut = f" Not drawn: {hidden} below {lowest:.0f} %." if hidden else ""
     fig, ax = panel(title, f"{_data(arms)}. {how}\nLabels: best of each arm.{cut}")
     ax.set_xscale("log")
     limit(ax, every[every >= lowest].tolist())

@@ -40,8 +40,6 @@ class Overlap:
     """Images that at least one model gets wrong."""
     expected_all_wrong: float
     """Images that all would get wrong if their mistakes were independent of each other."""
-    jaccard: npt.NDArray[np.float64]
-    """Shape (M, M): images that both models get wrong over images that either gets wrong."""
     same_answer: npt.NDArray[np.float64]
     """Shape (M, M): of the images that both get wrong, the fraction with the same wrong answer."""
 
@@ -127,8 +125,7 @@ def confusion(run: Run, images: ImageSet) -> npt.NDArray[np.int64]:
 def overlap(runs: Mapping[str, Run], images: ImageSet) -> Overlap:
     """Compare the mistakes of several models, one run each.
 
-    Two models without a common mistake have a Jaccard index of 0; where neither makes any mistake
-    there is nothing to compare, and the entry is NaN.
+    Where two models have no mistake in common there is no answer to compare, and the entry is NaN.
 
     Raises
     ------
@@ -141,7 +138,6 @@ def overlap(runs: Mapping[str, Run], images: ImageSet) -> Overlap:
     wrong = np.stack([is_wrong(run, images) for run in runs.values()])  # (M, N)
     answers = np.stack([run.predictions for run in runs.values()])
     both = wrong[:, None] & wrong[None]  # (M, M, N)
-    either = wrong[:, None] | wrong[None]
     same = both & (answers[:, None] == answers[None])
     return Overlap(
         names=tuple(runs),
@@ -149,7 +145,6 @@ def overlap(runs: Mapping[str, Run], images: ImageSet) -> Overlap:
         all_wrong=int(wrong.all(0).sum()),
         any_wrong=int(wrong.any(0).sum()),
         expected_all_wrong=float(wrong.mean(1).prod() * wrong.shape[1]),
-        jaccard=_ratio(both.sum(2), either.sum(2)),
         same_answer=_ratio(same.sum(2), both.sum(2)),
     )
 

@@ -262,7 +262,7 @@ def test_search_names_the_best_setting_and_counts_what_is_not_drawn():
     runs.append(made("Group Norm", final=0.83, lr=0.1, weight_decay=0.0))
     fig = figures.search({"Group Norm": runs})
     assert label_of(fig, "Group Norm") == "84.00 % at 0.1"
-    assert "Not drawn: 1 runs below 74 %" in fig.normstudy["caption"]
+    assert "Not drawn: 1 below 74 %." in fig.normstudy["caption"]
     assert fig.axes[0].get_xscale() == "log"
     line = fig.axes[0].lines[0]
     np.testing.assert_allclose(line.get_ydata(), [80, 84, 82, 10])

@@ -94,15 +94,12 @@ def test_overlap_of_three_models():
     assert found.all_wrong == 1
     assert found.any_wrong == 4
     assert found.expected_all_wrong == pytest.approx(6 * (2 / 6) * (3 / 6) * (2 / 6))
-    np.testing.assert_allclose(
-        found.jaccard, [[1, 2 / 3, 1 / 3], [2 / 3, 1, 1 / 4], [1 / 3, 1 / 4, 1]]
-    )
     np.testing.assert_allclose(found.same_answer, [[1, 1 / 2, 1], [1 / 2, 1, 0], [1, 0, 1]])
 
 
 def test_overlap_without_any_mistake_is_not_a_number():
     found = overlap({"A": made(LABELS), "B": made(LABELS)}, image_set())
-    assert np.isnan(found.jaccard).all()
+    assert np.isnan(found.same_answer).all()
     assert found.any_wrong == 0
 
 
