@@ -23,13 +23,14 @@ to try in it, and the proof that its formulas give torch's results.
 # .. figure:: /_static/worksheet.png
 #    :name: fig-worksheet
 #    :width: 100%
-#    :alt: A spreadsheet titled Batch norm. At the top the 32 numbers of x in blue frames, in two
-#       images of four channels, each channel in a colour of its own; below them scale, shift and
-#       epsilon, then mean, deviation, square, variance, root, standardized x and the result, and
-#       at the bottom torch's result in grey with a difference next to zero.
+#    :alt: A spreadsheet titled Batch norm. At the top the numbers of x for two channels of an image
+#       in blue frames, each channel in a colour of its own; below them scale, shift and epsilon,
+#       then mean, deviation, square, variance, root, standardized x and the result, and at the
+#       bottom torch's result in grey with a difference of zero.
 #
-#    The sheet of batch norm. Numbers in blue frames are inputs; cells of one colour share one mean
-#    and one variance; column C shows the formula of the first cell of each line.
+#    The sheet of batch norm, cut off after two channels of the first image. Numbers in blue frames
+#    are inputs; cells of one colour share one mean and one variance; column C shows the formula of
+#    the first cell of each line.
 #
 # Read the sheet from top to bottom: it is the formula of the norm, one step a line. The images
 # stand side by side, and in each of them the channels, two by two pixels. A mean or a variance

@@ -50,7 +50,8 @@ Torch = dict[str, tuple[str, Tensor]]  # by name of a step: what torch computed 
 
 NOTES = """\
 Numbers with a blue frame are inputs: change them, and everything below them follows. Every other \
-number is computed in its cell by a live formula; column C shows the first of each line.
+number is computed in its cell by a live formula; column C shows the first of each line. Every \
+input needs a number; only the momentum may be empty.
 Cells of one colour share one mean and one variance. A statistic stands at the first of them.
 Numbers in grey were computed by torch from the inputs as they were given. They do not follow your \
 changes: after a change, the difference tells how far a result has moved.
@@ -205,13 +206,14 @@ class _Sheet:
         self.sheet = book.add_worksheet(title)
         self.differences: dict[str, float] = {}
         self.formats: dict[str, Any] = {}
+        self.inputs: set[tuple[int, int]] = set()  # row, column
         self.row = 4
         sheet, quiet = self.sheet, self.format(font_color=GREY, italic=True)
         sheet.write(0, 0, title, self.format(bold=True, font_size=14))
         sheet.write(1, 0, f"{about} Change the numbers in blue frames.")
         sheet.set_column(0, 0, 9)
-        sheet.set_column(1, 1, 46)
-        sheet.set_column(2, 2, 28 if wide else 52)
+        sheet.set_column(1, 1, 36 if wide else 46)
+        sheet.set_column(2, 2, 26 if wide else 52)
         sheet.set_column(FIRST, FIRST + 20, 8)
         sheet.write(3, 2, "formula of the first cell", quiet)
         if wide:
@@ -274,12 +276,16 @@ class _Sheet:
             look: dict[str, Any] = {**NUMBER, "bg_color": color} if color else dict(NUMBER)
             value = float(step.values[k])
             if line.formula:
-                look |= {"border": 1, "border_color": "#FFFFFF"}
+                if (row - 1, column) in self.inputs:  # white lines would hide its frame
+                    look |= {"top": 2, "top_color": BLUE, "bottom": 1, "bottom_color": "#FFFFFF"}
+                else:
+                    look |= {"border": 1, "border_color": "#FFFFFF"}
                 formula = self._formula(work, line, step.sources[k])
                 sheet.write_formula(row, column, formula, self.format(**look), value)
             else:
                 look |= {"border": 2, "border_color": BLUE, "font_color": BLUE, "bold": True}
                 sheet.write_number(row, column, value, self.format(**look))
+                self.inputs.add((row, column))
         area = (*taken[0], max(row for row, _ in taken), max(column for _, column in taken))
         sheet.write(top, 0, line.symbol, self.format(bold=True))
         sheet.write(top, 1, line.words)
@@ -290,8 +296,9 @@ class _Sheet:
         else:
             low, high = LIMITS.get(line.name, (-1e9, 1e9))
             rule = {"validate": "decimal", "criteria": "between", "minimum": low, "maximum": high}
-            message = f"Type a number from {low:g} to {high:g}."
-            sheet.data_validation(*area, {**rule, "error_message": message})
+            rule["error_message"] = f"Type a number from {low:g} to {high:g}."
+            rule["ignore_blank"] = line.name == "momentum"  # where empty means None
+            sheet.data_validation(*area, rule)
         self._name(f"{work.key}_{line.name}", area)
         self.row = area[2] + 1
         return area

@@ -154,6 +154,27 @@ def test_every_number_is_a_marked_input_or_torchs_or_a_formula(book: Workbook) -
     assert numbers == inputs | torchs
 
 
+def test_only_the_momentum_may_be_empty(book: Workbook) -> None:
+    rules = {
+        (sheet.title, coordinate): rule
+        for sheet in book
+        for rule in sheet.data_validations.dataValidation
+        for corners in str(rule.sqref).split()
+        for row in sheet[corners if ":" in corners else f"{corners}:{corners}"]
+        for coordinate in (cell.coordinate for cell in row)
+    }
+    for name in INPUTS:
+        for cell in area(book, name):
+            assert bool(rules[place(cell)].allow_blank) == (name == "batches_momentum"), name
+
+
+def test_no_line_of_a_result_hides_the_frame_of_an_input(book: Workbook) -> None:
+    for name in INPUTS:
+        for cell in area(book, name):
+            below = cell.offset(1)
+            assert below.value is None or below.border.top.color == cell.border.bottom.color, name
+
+
 def test_functions_are_known_to_every_spreadsheet_and_none_is_volatile(book: Workbook) -> None:
     texts = [
         cell.value.text if isinstance(cell.value, ArrayFormula) else str(cell.value)
