@@ -174,11 +174,12 @@ def _by_hand() -> str:
         worked = f"({x:g} − {x - deviation:g}) / {deviation / xhat:g} = {xhat:.3g}"
         rows.append((NAMES[norm], means, worked.replace("-", "−")))
     lines = [
-        f"image {n}: {' · '.join(str(list(channel)) for channel in image)}"
-        for n, image in enumerate(byhand.X, 1)
+        f"n = {n}: {' · '.join(str(list(channel)) for channel in image)}"
+        for n, image in enumerate(byhand.X)
     ]
     text = "```text\n" + "\n".join(lines) + "\n```\n\n"
-    last = "first cell of image 1, channel 4"
+    n, c, _, _ = place
+    last = f"first cell of n = {n}, c = {c}"
     return text + Table(("norm", "all means", last), tuple(rows)).markdown()
 
 

@@ -55,13 +55,13 @@ def shared_cells(shape: Sequence[int] = (2, 4, 2, 2), *, num_groups: int = 2) ->
     """
     num, channels, height, width = shape
     wide, tall = channels * (width + _GAP) - _GAP, num * (height + _GAP) - _GAP
-    left, between, head = 2.4, 1.6, 2.0  # in cells
+    left, between, head = 1.7, 1.6, 2.0  # in cells
     across, down = 2 * (left + wide) + between, 2 * (head + tall) + between
     sets = {norm: index_sets(shape, norm, num_groups=num_groups) for norm in NAMES}
     words = {norm: _count(cells) for norm, cells in sets.items()}
     title = "Which cells share a mean and a variance"
     about = (
-        f"{num} images downwards, {channels} channels to the right, {height} × {width} cells "
+        f"{num} images n downwards, {channels} channels to the right, {height} × {width} cells "
         f"each; {num_groups} groups"
     )
     fig, ax = _sheet(title, f"{about}.", across, down)
@@ -97,7 +97,7 @@ def _batch(ax: Axes, cells: Tensor, left: float, top: float) -> None:
     _, _, height, width = cells.shape
     for n, image in enumerate(cells.tolist()):
         y = top + n * (height + _GAP)
-        ax.text(left - 0.3, y + height / 2, f"image {n + 1}", ha="right", va="center", fontsize=9)
+        ax.text(left - 0.3, y + height / 2, f"n = {n}", ha="right", va="center", fontsize=9)
         for c, channel in enumerate(image):
             x = left + c * (width + _GAP)
             for h, row in enumerate(channel):
@@ -247,7 +247,7 @@ def layer_meanings() -> Figure:
     }
     num, channels, height, width = SHAPE
     wide, tall = channels * (width + _GAP) - _GAP, num * (height + _GAP) - _GAP
-    left, between, head = 2.4, 1.6, 2.1
+    left, between, head = 1.7, 1.6, 2.1
     across, down = 2 * (left + wide) + between, len(rows) * (head + tall + 0.8)
     title = "Three layer norms"
     subtitle = "Left: cells of one number share a mean and a variance. Right: they share γ and β."
@@ -268,7 +268,7 @@ def layer_meanings() -> Figure:
             _batch(ax, owners, x, y)
         ax.text(left, y - 1.05, words, weight="bold", fontsize=11)
         found.append(f"{words} has {counts[0]} and {counts[1]}")
-    caption = f"{title} on {num} images with {channels} channels: {'; '.join(found)}."
+    caption = f"{title} on {num} images n with {channels} channels: {'; '.join(found)}."
     alt = f"Two grids of coloured, numbered cells for each layer norm. {'; '.join(found)}."
     return describe(fig, name="layer-meanings", caption=caption, alt=alt)
 
@@ -296,7 +296,7 @@ def running(examples: Mapping[str, Example]) -> Figure:
     for (label, example), color in zip(examples.items(), colors, strict=False):
         path = [example[f"running_mean_{t}"].values[0] for t in range(last + 1)]
         ax.plot(range(last + 1), [float(value) for value in path], color=color, linewidth=1.8)
-        ends.append(f"{label}: {plain(path[-1])}")
+        ends.append(f"{label}: {float(path[-1]):.4g}")
         ax.text(last + 0.12, float(path[-1]), ends[-1], va="center", fontsize=10)
     ax.set_xticks(range(last + 1))
     ax.set_xlabel("batches seen", fontsize=10.5)
@@ -304,7 +304,7 @@ def running(examples: Mapping[str, Example]) -> Figure:
     ax.yaxis.set_label_coords(0, 1.02)
     ax.grid(axis="y", color=GRID, linewidth=0.8)
     caption = f"{title}. Grey dots are the numbers of a batch, a cross is their mean. "
-    caption += f"After {last} batches the running mean is, by momentum: {'; '.join(ends)}."
+    caption += f"After {last} batches the running mean is: {'; '.join(ends)}."
     alt = f"Lines that start at 0 and climb towards the batch means. At the end: {'; '.join(ends)}."
     return describe(fig, name="running-mean", caption=caption, alt=alt)
 
