@@ -60,7 +60,7 @@ working(example["variance"])
 # Step 3: divide by the standard deviation
 # ----------------------------------------
 #
-# A small :math:`\epsilon` is added to the variance before the root is taken. To keep the numbers
+# A small :math:`\varepsilon` is added to the variance before the root is taken. To keep the numbers
 # whole it is 0 for now.
 
 working(example["std"])
@@ -114,7 +114,7 @@ assert (y.std((0, 2, 3), correction=0) - gamma.abs()).abs().max() < 1e-12
 # -------------------
 #
 # We hand the same batch to PyTorch's layer, and to the functions of this package. PyTorch refuses
-# :math:`\epsilon = 0`, so it gets a number that vanishes beside any variance here.
+# :math:`\varepsilon = 0`, so it gets a number that vanishes beside any variance here.
 
 import torch
 from torch import nn
@@ -134,9 +134,9 @@ print(f"largest difference from torch: {(y - layer(x)).abs().max().item():.1e}")
 # What eps changes
 # ----------------
 #
-# In practice :math:`\epsilon` is 0.00001. It matters only where a variance is nearly as small, as
-# in a channel that is constant; then it prevents a division by zero. Here is the root of channel 0,
-# which has the smallest variance, with the usual value:
+# In practice :math:`\varepsilon` is 0.00001. It matters only where a variance is nearly as small,
+# as in a channel that is constant; then it prevents a division by zero. Here is the root of channel
+# 0, which has the smallest variance, with the usual value:
 
 usual = by_hand("batch", eps=1e-5)
 working(usual["std"], (0,))

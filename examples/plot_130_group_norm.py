@@ -50,7 +50,7 @@ working(example["mean"])
 working(example["variance"])
 
 # %%
-# With :math:`\epsilon = 0` the roots are whole numbers:
+# With :math:`\varepsilon = 0` the roots are whole numbers:
 
 working(example["std"])
 

@@ -63,7 +63,7 @@ working(example["mean"])
 working(example["variance"])
 
 # %%
-# and its root, with :math:`\epsilon = 0` to keep the numbers whole:
+# and its root, with :math:`\varepsilon = 0` to keep the numbers whole:
 
 working(example["std"])
 

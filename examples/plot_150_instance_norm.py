@@ -47,7 +47,7 @@ working(example["mean"])
 working(example["variance"])
 
 # %%
-# and the roots, with :math:`\epsilon = 0`, are 1 or 3:
+# and the roots, with :math:`\varepsilon = 0`, are 1 or 3:
 
 working(example["std"], (0, 0), (0, 2), (1, 1))
 
@@ -182,7 +182,7 @@ except ValueError as error:
 # Exercises
 # ---------
 #
-# 1. Multiply image 1 by 10. Which outputs of instance norm change, with :math:`\epsilon = 0`?
+# 1. Multiply image 1 by 10. Which outputs of instance norm change, with :math:`\varepsilon = 0`?
 # 2. Where would you move the last norm, so that a network with instance norm can learn?
 # 3. Find two maps of the batch with the same mean and variance but different results.
 #

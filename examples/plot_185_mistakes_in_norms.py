@@ -95,8 +95,8 @@ show("first cell", ((channel - mean) / channel.var().sqrt())[0], right[0])
 # 3 · eps outside the root
 # ------------------------
 #
-# With :math:`\epsilon` = 0.00001 and an ordinary variance one does not notice. With a variance that
-# is itself small one does: here the channel is scaled down by a thousand.
+# With :math:`\varepsilon` = 0.00001 and an ordinary variance one does not notice. With a variance
+# that is itself small one does: here the channel is scaled down by a thousand.
 
 small, eps = channel / 1000, 1e-5
 deviation, std = small - small.mean(), small.std(correction=0)

@@ -85,7 +85,7 @@ def by_hand(norm: str, eps: Number = Fraction(0)) -> Example:
     work.give("x", "x", cell, _flat(X))
     work.give("gamma", r"\gamma", affine, [GAMMA[c] for c in channels])
     work.give("beta", r"\beta", affine, [BETA[c] for c in channels])
-    work.give("eps", r"\epsilon", "", [eps for _ in channels])
+    work.give("eps", r"\varepsilon", "", [eps for _ in channels])
     work.give("grad_y", "G", cell, _flat(GRAD_Y))
 
     add = work.add
@@ -93,7 +93,7 @@ def by_hand(norm: str, eps: Number = Fraction(0)) -> Example:
     add("deviation", "d", cell, r"x - \mu", ["x", "mean"], lambda x, mu: x - mu)
     add("square", "d^2", cell, r"d \cdot d", ["deviation"], Term.squared)
     add("variance", r"\sigma^2", own, r"\frac{1}{m} \sum d^2", ["square"], average)
-    formula = r"\sqrt{\sigma^2 + \epsilon}"
+    formula = r"\sqrt{\sigma^2 + \varepsilon}"
     add("std", "s", own, formula, ["variance", "eps"], lambda v, eps: (v + eps).root())
     add("xhat", r"\hat x", cell, r"\frac{d}{s}", ["deviation", "std"], lambda d, s: d / s)
     formula = r"\gamma \hat x + \beta"

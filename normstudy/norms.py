@@ -100,7 +100,7 @@ def standardize(
 
         \mu = \frac1m \sum_{i \in S} x_i, \quad
         \sigma^2 = \frac1m \sum_{i \in S} (x_i - \mu)^2, \quad
-        \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \epsilon}}
+        \hat x_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}}
 
     Parameters
     ----------
@@ -249,7 +249,8 @@ def backward(grad_y: Tensor, out: Normalized) -> Gradients:
     .. math::
 
         \frac{\partial L}{\partial x} =
-        \frac{g - \overline{g} - \hat x \, \overline{g \hat x}}{\sqrt{\sigma^2 + \epsilon}}, \quad
+        \frac{g - \overline{g} - \hat x \, \overline{g \hat x}}{\sqrt{\sigma^2 + \varepsilon}},
+        \quad
         \frac{\partial L}{\partial \gamma} = \sum \frac{\partial L}{\partial y} \, \hat x, \quad
         \frac{\partial L}{\partial \beta} = \sum \frac{\partial L}{\partial y}
 

@@ -102,7 +102,7 @@ def working(step: Step, *indices: Index) -> Working:
     >>> from normstudy.byhand import by_hand
     >>> for line in working(by_hand("batch")["std"], (1,), (2,)).lines:
     ...     print(line)
-    s &= \sqrt{\sigma^2 + \epsilon}
+    s &= \sqrt{\sigma^2 + \varepsilon}
     s_{1} &= \sqrt{9 + 0} = 3
     s_{2} &= \sqrt{25 + 0} = 5
     """
