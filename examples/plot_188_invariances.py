@@ -158,7 +158,7 @@ assert torch.allclose(output("group", scale=-3.0), -output("group"), atol=1e-9, 
 #
 # .. math::
 #
-#    f(\alpha w) = f(w) \text{ for all } \alpha > 0 \quad \Rightarrow \quad
+#    f(b w) = f(w) \text{ for all } b > 0 \quad \Rightarrow \quad
 #    \langle w, \nabla_w f \rangle = 0 .
 #
 # Behind batch and instance norm this holds for each output channel on its own, since each can be

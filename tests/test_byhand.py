@@ -1,6 +1,8 @@
 """The worked examples against torch, autograd and finite differences, number by number."""
 
+import re
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 import torch
@@ -244,3 +246,13 @@ def test_refuses_numbers_out_of_range() -> None:
         by_hand("batch", Fraction(-1))
     with pytest.raises(ValueError, match="momentum is 2; it must be from 0 to 1, or None"):
         running_by_hand(Fraction(2))
+
+
+def test_every_letter_of_the_worked_examples_is_in_the_notation() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "notation.rst").read_text()
+    listed = " ".join(re.findall(r"^   \* - :math:`(.*)`$", page, re.MULTILINE))
+    marks = {r"\hat", r"\overline", r"\frac", r"\lVert", r"\rVert"}
+    for example in (by_hand("batch"), running_by_hand(), penalties_by_hand()):
+        for step in example.steps:
+            letters = set(re.findall(r"\\?[A-Za-z]+", step.symbol)) - marks
+            assert letters <= set(re.findall(r"\\?[A-Za-z]+", listed)), step.symbol
