@@ -88,9 +88,11 @@ for t in (1, 2, 3):
         f"variance_{t}",
         f"unbiased_{t}",
         f"running_mean_{t}",
+        f"running_var_{t}",
     )
-    numbers = [", ".join(map(str, example[name].values)) for name in names]
-    rows.append((str(t), *numbers, str(example[f"running_var_{t}"].values[0])))
+    values = [map(float, example[name].values) for name in names]
+    numbers = [", ".join(f"{value:g}" for value in few) for few in values]
+    rows.append((str(t), *numbers))
 header = (
     "batch",
     "numbers",
