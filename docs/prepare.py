@@ -36,7 +36,10 @@ def main() -> None:
     parser.add_argument("--dataset")
     parser.add_argument("--retrain", action="store_true")
     options = parser.parse_args()
-    data = choose_data(options.dataset)
+    try:
+        data = choose_data(options.dataset)
+    except DataError as error:
+        sys.exit(str(error))
     run_all([r for arm in study(data).values() for r in arm], retrain=options.retrain)
     print(data)
 

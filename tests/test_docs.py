@@ -275,6 +275,9 @@ def test_a_set_that_was_asked_for_is_never_replaced(monkeypatch):
     monkeypatch.setattr(prepare, "load", unreachable)
     with pytest.raises(normstudy.data.DataError, match="cifar10 is not there"):
         prepare.choose_data("cifar10")
+    monkeypatch.setattr("sys.argv", ["prepare.py", "--dataset", "cifar10"])
+    with pytest.raises(SystemExit, match="cifar10 is not there"):
+        prepare.main()
 
 
 def test_runs_of_the_report_are_made_before_its_pages(monkeypatch, capsys):
