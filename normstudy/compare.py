@@ -162,7 +162,9 @@ class Table:
         rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in self.rows)
         head = "".join(f"<th>{html.escape(cell)}</th>" for cell in self.header)
         body = "".join(f"<tr>{row}</tr>" for row in rows)
-        return f'<table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        # "dataframe" is the class that themes of notebooks know how to show in dark mode
+        table = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+        return f'<table class="dataframe">{table}</table>'
 
 
 def check_arms(arms: Arms) -> None:
