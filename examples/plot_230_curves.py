@@ -105,9 +105,8 @@ print(
 rows = []
 for label, runs in arms.items():
     histories = [run.history["test_accuracy"] for run in runs]
-    added = sum(100 * (max(history) - history[-1]) for history in histories) / len(
-        histories
-    )
+    gains = [100 * (max(history) - history[-1]) for history in histories]
+    added = sum(gains) / len(gains)
     epochs = (str(1 + history.index(max(history))) for history in histories)
     rows.append((label, f"{added:.2f}", ", ".join(epochs)))
 header = ("version", "best minus last epoch, points", "best epoch of each seed")

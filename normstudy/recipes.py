@@ -255,8 +255,8 @@ def study(data: Dataset = "cifar10", seeds: Sequence[int] = SEEDS) -> dict[str, 
     each on the validation split.
     """
     arms = [replace(base(data), **settings) for settings in CHOSEN]
-    if data == "digits":  # small batches, noisy steps: the square-root rule (Krizhevsky 2014)
-        arms = [replace(arm, lr=arm.lr * (arm.batch_size / 128) ** 0.5) for arm in arms]
+    # smaller batches, noisier steps: the square-root rule of Krizhevsky 2014, arXiv:1404.5997
+    arms = [replace(arm, lr=arm.lr * (arm.batch_size / 128) ** 0.5) for arm in arms]
     if data != "cifar10":  # the network for grey images is half as wide
         arms = [replace(arm, num_groups=arm.num_groups // 2) for arm in arms]
     return {arm.label: [replace(arm, seed=seed) for seed in seeds] for arm in arms}
