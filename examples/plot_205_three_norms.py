@@ -69,9 +69,9 @@ assert len({sum(p.numel() for p in net.parameters()) for net in nets.values()}) 
 print(Table(("version", "class of the layer", "means in this batch"), tuple(rows)))
 
 # %%
-# ``Float32GroupNorm`` is PyTorch's ``GroupNorm``, kept in float32 where the rest trains with fewer
-# bits. Layer norm is a ``GroupNorm`` with one group: its mean runs over all channels and pixels of
-# an image, and scale and shift are per channel, as in the other two. So all three versions have the
+# ``ContiguousGroupNorm`` is PyTorch's ``GroupNorm`` with the maps laid out so that it is fast.
+# Layer norm is a ``GroupNorm`` with one group: its mean runs over all channels and pixels of an
+# image, and scale and shift are per channel, as in the other two. So all three versions have the
 # same number of parameters. "Layer norm" can also mean two other things, which
 # :ref:`sphx_glr_auto_examples_plot_140_layer_norm.py` compares with this one.
 #

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from normstudy import data
 from normstudy.recipes import Recipe
-from normstudy.train import COLUMNS, NUMBERS_VERSION, Outcome, pick_device, train
+from normstudy.train import COLUMNS, NUMBERS_VERSIONS, Outcome, pick_device, train
 
 PUBLISHED = Path(__file__).parents[1] / "docs" / "runs"
 """Published runs, in a checkout of the project; an installed package has none."""
@@ -191,10 +191,12 @@ def find(recipe: Recipe, store: Path | None = None) -> Run | None:
         if found.recipe != recipe:
             msg = f"the run {path} holds another recipe than its name says; delete it"
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
-        elif (made_by := found.environment.get("numbers_version")) != NUMBERS_VERSION:
+        elif (made_by := found.environment.get("numbers_version")) != (
+            wanted := NUMBERS_VERSIONS[recipe.norm]
+        ):
             msg = (
                 f"the run {path} has numbers of version {made_by} of the trainer, and this is "
-                f"version {NUMBERS_VERSION}; it is not used"
+                f"version {wanted}; it is not used"
             )
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
         else:
@@ -286,7 +288,7 @@ def _as_run(recipe: Recipe, outcome: Outcome, device: str) -> Run:
         clean_train=outcome.clean_train,
         weight_quantiles=outcome.weight_quantiles,
         environment={
-            "numbers_version": NUMBERS_VERSION,
+            "numbers_version": NUMBERS_VERSIONS[recipe.norm],
             "normstudy": version("normstudy"),
             "git_revision": _git_revision(),
             "python": platform.python_version(),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from normstudy.model import NORMS, Float32GroupNorm, Net, layer_table, make_norm
+from normstudy.model import NORMS, ContiguousGroupNorm, Net, layer_table, make_norm
 from normstudy.recipes import NORMS as ACCEPTED
 from normstudy.recipes import study
 
@@ -85,12 +85,16 @@ def test_norms_average_over_the_cells_they_are_named_after(norm):
     torch.testing.assert_close(module(x.float()), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_group_norm_computes_in_float32_and_keeps_the_precision():
-    x = (torch.randn(2, 8, 4, 4) * 5 + 100).bfloat16()
-    norm = Float32GroupNorm(4, 8)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_group_norm_takes_its_statistics_in_float32_and_keeps_precision_and_layout(dtype):
+    x = (torch.randn(2, 8, 4, 4) * 5 + 100).to(dtype, memory_format=torch.channels_last)
+    norm = ContiguousGroupNorm(4, 8)
     found = norm(x)
-    assert found.dtype == torch.bfloat16
-    assert torch.equal(found, F.group_norm(x.float(), 4, norm.weight, norm.bias).bfloat16())
+    assert found.dtype == dtype
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    exact = F.group_norm(x.double(), 4, norm.weight.double(), norm.bias.double())
+    rounding = torch.finfo(dtype).eps / 2 + 1e-5
+    torch.testing.assert_close(found.double(), exact, rtol=rounding, atol=rounding)
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -105,7 +105,7 @@ def test_the_record_says_where_the_numbers_come_from(made):
     environment = made.environment
     assert environment["torch"] == torch.__version__
     assert environment["data_md5"] == "2e5899fa584f77358ac54f54ea3d7e0e"
-    assert environment["numbers_version"] == train.NUMBERS_VERSION
+    assert environment["numbers_version"] == train.NUMBERS_VERSIONS[TINY.norm]
     assert environment["device"]
     assert environment["git_revision"]
     assert environment["threads"] == torch.get_num_threads()
@@ -243,7 +243,7 @@ def test_a_record_under_another_name_is_reported_and_not_used(made, store):
 
 
 def test_numbers_of_another_version_are_not_used(made, store):
-    environment = made.environment | {"numbers_version": train.NUMBERS_VERSION + 1}
+    environment = made.environment | {"numbers_version": train.NUMBERS_VERSIONS[TINY.norm] + 1}
     save(replace(made, environment=environment), store)
     with pytest.warns(RuntimeWarning, match=r"numbers of version \d+ of the trainer.*is not used"):
         assert find(TINY, store) is None

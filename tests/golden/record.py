@@ -1,7 +1,7 @@
 """Record the golden runs again: ``python tests/golden/record.py``, where normstudy is installed.
 
-Call it only when a change is meant to alter numbers: then raise ``NUMBERS_VERSION`` in
-normstudy/train.py first, and train the published runs again.
+Call it only when a change is meant to alter numbers: then raise the ``NUMBERS_VERSIONS``
+of those norms in normstudy/train.py first, and train their published runs again.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from normstudy.recipes import NORMS, Recipe
-from normstudy.train import NUMBERS_VERSION, train
+from normstudy.train import NUMBERS_VERSIONS, train
 
 FOLDER = Path(__file__).parent
 BASE = Recipe(
@@ -45,7 +45,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     for norm, recipe in RECIPES.items():
         record = {
-            "numbers_version": NUMBERS_VERSION,
+            "numbers_version": NUMBERS_VERSIONS[norm],
             "torch": torch.__version__,
             "recipe": recipe.to_dict(),
             **measure(recipe),
