@@ -24,8 +24,7 @@ from normstudy.diagrams import NAMES, shared_cells
 from normstudy.model import Net, layer_table
 from normstudy.norms import index_sets
 from normstudy.recipes import Dataset, study
-from normstudy.runs import PUBLISHED, Run
-from normstudy.runs import load as load_run
+from normstudy.runs import PUBLISHED, Run, RunError, find
 
 DATA: Dataset = "cifar10"
 DOCS = Path(__file__).parent
@@ -42,12 +41,16 @@ def published_arms() -> Arms:
     Raises
     ------
     RunError
-        If a run is not published, or its record is damaged.
+        If a run is not published, its record is damaged, or its numbers are of another version.
     """
-    return {
-        label: [load_run(PUBLISHED / f"{recipe.name}.json") for recipe in recipes]
-        for label, recipes in study(DATA).items()
-    }
+    arms: Arms = {}
+    for label, recipes in study(DATA).items():
+        for recipe in recipes:
+            if (run := find(recipe, PUBLISHED)) is None:
+                msg = f"{PUBLISHED} has no valid run {recipe.name}; train it into that folder first"
+                raise RunError(msg)
+            arms.setdefault(label, []).append(run)
+    return arms
 
 
 def source_digest(arms: Arms) -> str:

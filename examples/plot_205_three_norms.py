@@ -93,6 +93,7 @@ for channels, height, width in sizes:
     counts = (f"{count:,} of {cells // count:,} cells" for count in means.values())
     rows.append((f"{num} × {channels} × {height} × {width}", *counts))
     assert max(means, key=means.get) == "Group Norm"
+assert num_groups == next(iter(sizes))[0]  # of the first row
 print(Table(("maps: N × C × H × W", *means), tuple(rows)))
 
 # %%

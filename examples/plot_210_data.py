@@ -124,7 +124,7 @@ print(f"images of the batch that look different in the next epoch: {changed:.0%}
 #
 # Ten samples of a class do not say what the class is like. Nothing here says whether training and
 # test images are independent of each other: CIFAR-10 is known to hold near-duplicates across the
-# two, so every published accuracy on it, ours included, is a little too high.
+# two (Barz & Denzler 2020), so every published accuracy on it, ours included, is a little too high.
 #
 # Exercises
 # ---------

@@ -99,6 +99,7 @@ for label, version in versions.items():
     groups = sorted({part.num_channels // part.num_groups for part in grouped})
     rows.append((label, places, ", ".join(map(str, groups)) or "–"))
 print(Table(("version", "norm layers", "channels in a group"), tuple(rows)))
+assert arms["Group Norm"].num_groups == versions["Group Norm"].stem.out_channels
 
 # %%
 # Layer norm appears as a GroupNorm because it is one, with a single group that holds all channels.

@@ -46,7 +46,8 @@ graph_1 = figures.test_loss(arms)
 #
 # Which lines are apart, and which only look so? A line above another says little when their bands
 # overlap. The sentences below come from a test that is paired by seed, and corrected for the number
-# of pairs it looks at.
+# of pairs it looks at. The intervals in them are not corrected: each is that of its pair alone, so
+# a pair may stay undecided although its interval keeps clear of zero.
 
 for difference in compare.differences(arms, "test_loss"):
     print(difference)

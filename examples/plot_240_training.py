@@ -104,7 +104,8 @@ print(
 # %%
 # Read the table by rows. Two versions with the same training accuracy and different test accuracies
 # differ in how well they generalize; two with the same gap differ in how well they fit. Which
-# versions differ in the gap by more than luck explains?
+# versions differ in the gap by more than luck explains? As before, the test is corrected for the
+# number of pairs, and the intervals are not.
 
 for difference in compare.differences(arms, "gap"):
     print(difference)

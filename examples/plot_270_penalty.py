@@ -16,10 +16,10 @@ weights of both versions sorted by magnitude.
 # The penalty by hand
 # -------------------
 #
-# The L1 penalty adds :math:`\lambda \sum_j |w_j|` to the loss: the *sum* of the magnitudes of all
-# weights of convolutions and of the linear layer. Some reports take the mean instead, which divides
-# :math:`\lambda` by the number of weights and makes the penalty vanish. Scales, shifts and biases
-# are left out. Here are both for four weights:
+# The L1 penalty (Tibshirani 1996) adds :math:`\lambda \sum_j |w_j|` to the loss: the *sum* of the
+# magnitudes of all weights of convolutions and of the linear layer. Some reports take the mean
+# instead, which divides :math:`\lambda` by the number of weights and makes the penalty vanish.
+# Scales, shifts and biases are left out. Here are both for four weights:
 
 import torch
 
@@ -84,9 +84,9 @@ for run in arms["Batch Norm + L1"]:
 header = (
     "run",
     "penalty, first epoch",
-    "last epoch",
+    "penalty, last epoch",
     "cross-entropy, first epoch",
-    "last epoch ",
+    "cross-entropy, last epoch",
 )
 print(compare.Table(header, tuple(rows)))
 
@@ -118,7 +118,8 @@ print(compare.penalty_table(arms))
 # all weights of a channel changes nothing in the output. There a penalty can be paid by making all
 # weights smaller together, without choosing any. In this network a norm follows the stem, the
 # transitions and the depthwise convolutions; the pointwise ones, which have most of the weights,
-# add straight to the residual sum, and there is no such way out:
+# add straight to the residual sum. There the way out is not exact: the scales of the norm before
+# them, which nothing penalizes, would have to grow, and that changes what the activation does.
 
 free = sum(
     layer.weight.numel()
@@ -163,7 +164,8 @@ for label, runs in arms.items():
 # ---------
 #
 # 1. Set ``l1=1e-4``. Which share of the loss is the penalty, and what happens to the accuracy?
-# 2. Set ``l1_on="all"``, which includes the scales of the norms. Why is that more harmful?
+# 2. Set ``l1_on="all"``, which includes the scales of the norms. Is that more
+#    harmful, and why?
 # 3. Set ``weight_decay=0`` and ``l1=2e-5``. Is one penalty enough?
 #
 # Where to go next

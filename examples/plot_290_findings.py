@@ -52,7 +52,8 @@ differences = figures.difference_intervals(arms)
 # clear of the vertical line at zero would be convincing if this were the only pair. There are as
 # many pairs as rows, though, and among many comparisons one looks convincing by chance. Holm's
 # correction raises every p-value for that, and "decided" means that it stays below 0.05 all the
-# same.
+# same. The intervals are not corrected: each is that of its pair alone. So a pair may stay open
+# although its interval keeps clear of zero.
 #
 # What the data decide
 # --------------------
@@ -72,7 +73,9 @@ print(f"Decided: {decided} of {len(pairs)} pairs, with {pairs[0].n} seeds each."
 # %%
 # "The data do not decide" does not mean that two versions are equally good. It means that these
 # runs cannot tell. How many seeds would it take? With a standard deviation :math:`s` of the paired
-# differences, an interval of half-width :math:`h` takes roughly :math:`2 + (2 s / h)^2` seeds.
+# differences, an interval of half-width :math:`h` takes roughly :math:`2 + (2 s / h)^2` seeds. A
+# standard deviation from a few seeds can itself be wrong by a factor of two or more, and so can
+# these numbers by its square.
 
 import math
 
@@ -137,9 +140,8 @@ groups = (str(r["num_groups"]) if r["norm"] == "group" else "–" for r in recip
 rows.append(("num_groups", *groups))
 print(compare.Table(("setting", *arms), tuple(rows)))
 print(f"shared: {', '.join(f'{key} {value}' for key, value in shared.items())}")
-print(
-    f"trained on: {', '.join(sorted({run.environment['device'] for run in arms['Batch Norm']}))}"
-)
+devices = {run.environment["device"] for runs in arms.values() for run in runs}
+print(f"trained on: {', '.join(sorted(devices))}")
 
 # %%
 # What this does not show
@@ -147,10 +149,11 @@ print(
 #
 # One network, one data set, one batch size. Batch norm is known to suffer when there are few images
 # per batch, and group norm was proposed for that case (Wu & He 2018); here every batch is large.
-# The learning rates come from a short search. The tests are about other seeds, on these same test
-# images. With few seeds, small differences stay undecided, and a decided one says that there is a
-# difference, not that it matters to anybody. Group norm is one choice of groups, the best of the
-# search: with so few channels in a group it is close to instance norm.
+# The learning rates come from a short search. The tests are about other seeds, on these same
+# training and test images; other images would be another source of variance, and often a larger one
+# (Bouthillier et al. 2021). With few seeds, small differences stay undecided, and a decided one
+# says that there is a difference, not that it matters to anybody. Group norm is one choice of
+# groups, the best of the search: with so few channels in a group it is close to instance norm.
 #
 # Exercises
 # ---------
@@ -158,7 +161,7 @@ print(
 # 1. Train more seeds with ``study(seeds=range(10))``. Which pairs change their verdict?
 # 2. Set ``batch_size=8`` and a smaller ``lr`` for batch norm and group norm. Who is ahead now?
 # 3. Give group norm the number of groups that makes it layer norm. What else must you change so
-#    that the two rows of the table agree?
+#    that the two rows of the table differ by no more than rounding and the seeds explain?
 #
 # Where to go next
 # ----------------

@@ -36,6 +36,9 @@ def train(
 ) -> None:
     """Train one recipe, print its epochs, and keep the run.
 
+    Settings that are not given are those that suit batch norm; ``study`` trains each version with
+    its own.
+
     Args:
         recipe: What to train.
         device: Where to train; auto takes a GPU where there is one.

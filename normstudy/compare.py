@@ -16,7 +16,8 @@ from scipy import stats
 
 from normstudy.runs import Run
 
-CONFIDENCE = 0.95
+LEVEL = 0.05
+CONFIDENCE = 1 - LEVEL
 SMALL_WEIGHT = 1e-3  # a weight below this magnitude counts as switched off
 
 Arms = Mapping[str, Sequence[Run]]
@@ -69,8 +70,6 @@ class Summary:
     sd: float
     low: float
     high: float
-    minimum: float
-    maximum: float
 
     def __str__(self) -> str:
         """Write mean ± sd, or the single value and that it is single."""
@@ -106,7 +105,7 @@ class Difference:
     @property
     def decided(self) -> bool:
         """Whether the corrected test tells the arms apart at the 5 % level."""
-        return bool(self.p_holm < 1 - CONFIDENCE)
+        return bool(self.p_holm < LEVEL)
 
     def __str__(self) -> str:
         """Say in one sentence what the data decide."""
@@ -118,17 +117,22 @@ class Difference:
         if self.n == 1:
             return f"One seed decides nothing; in it, {ahead} is ahead of {behind} by {amount}."
         ends = f"{self.measure.text(low)} to {self.measure.text(high)}"
-        evidence = f"95 % interval {ends}, {self.n} seeds, {_p_text(self.p_holm)}"
+        p = _p_text(self.p_holm)
+        p = f"p {p}" if p.startswith("<") else f"p = {p}"
+        evidence = f"95 % interval {ends}, {self.n} seeds, {p}"
         if self.family > 1:
             evidence += f" after Holm's correction for {self.family} pairs"
         if self.decided:
             return f"{ahead} is ahead of {behind} by {amount} ({evidence})."
-        return f"The data do not decide between {ahead} and {behind}: {amount} ({evidence})."
+        return (
+            f"The data do not decide between {ahead} and {behind}: {ahead} is ahead by {amount} "
+            f"in these runs ({evidence})."
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text under a header, for print, Markdown, reStructuredText and notebooks."""
+    """Rows of text under a header, for print, Markdown and notebooks."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -149,13 +153,6 @@ class Table:
         """Write the table as Markdown, numbers aligned to the right."""
         rule = ("---", *["--:"] * (len(self.header) - 1))
         return "\n".join(f"| {' | '.join(row)} |" for row in (self.header, rule, *self.rows))
-
-    def rst(self) -> str:
-        """Write the table as a reStructuredText list-table."""
-        lines = [".. list-table::", "   :header-rows: 1", ""]
-        for first, *rest in (self.header, *self.rows):
-            lines += [f"   * - {first}", *(f"     - {cell}" for cell in rest)]
-        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         """Show a real table in notebooks and in the gallery."""
@@ -253,8 +250,6 @@ def summarize(runs: Sequence[Run], measure: str = "test_accuracy") -> Summary:
         sd=float(values.std(ddof=1)) if len(values) > 1 else float("nan"),
         low=low,
         high=high,
-        minimum=float(values.min()),
-        maximum=float(values.max()),
     )
 
 
@@ -370,7 +365,7 @@ def difference_table(found: Sequence[Difference]) -> Table:
         text = d.measure.text
         pair = f"{d.first} \N{MINUS SIGN} {d.second}"
         ends = f"{text(d.low)} to {text(d.high)}" if d.n > 1 else "none"
-        p_values = (f"{p:.2g}" if d.n > 1 else "none" for p in (d.p, d.p_holm))
+        p_values = (_p_text(p) if d.n > 1 else "none" for p in (d.p, d.p_holm))
         decided = "yes" if d.decided else "no"
         rows.append((pair, str(d.n), text(d.mean, sign=True), ends, *p_values, decided))
     return Table(header, tuple(rows))
@@ -446,4 +441,8 @@ def _setting(run: Run, name: str) -> str:
 
 
 def _p_text(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    """Write p with three decimals, or as many as show on which side of the 5 % level it lies."""
+    if p < 0.001:
+        return "< 0.001"
+    digits = next(d for d in range(3, 20) if (round(p, d) < LEVEL) == (p < LEVEL))
+    return f"{p:.{digits}f}"

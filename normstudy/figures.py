@@ -319,7 +319,7 @@ def mistake_grid(run: Run, images: ImageSet, *, order: Order = "most confident")
         f"{m.true_name} taken for {m.predicted_name} ({100 * m.confidence:.1f} %)" for m in found
     )
     name = f"mistakes-{run.recipe.name.rsplit('-', 1)[0]}"
-    alt = f"Grid of {len(found)} misclassified images: {alt or 'none'}."
+    alt = f"{title}; {score} {alt or 'None'}."
     return describe(fig, name=name, caption=f"{title}. {score} {chosen}", alt=alt)
 
 

@@ -46,7 +46,7 @@ class Recipe:
     data: Dataset = "cifar10"
     """Data set: 60,000 colour photographs, 70,000 or 1,797 handwritten digits."""
     norm: Norm = "batch"
-    """Normalization after every convolution."""
+    """What stands in the places of the norms."""
     num_groups: int = 16
     """Groups of channels that share statistics; read by ``norm="group"`` only."""
     epochs: int = 20
@@ -219,6 +219,9 @@ TRIED: tuple[dict[str, Any], ...] = (
 )
 """Settings that the search tried, arm by arm."""
 
+DIVERGED: tuple[dict[str, Any], ...] = ({"norm": "none", "lr": 0.6},)
+"""Settings that the search tried as well; their loss stopped being finite, so there is no run."""
+
 SEEDS = (0, 1, 2)
 """Seeds of the study."""
 
@@ -273,3 +276,14 @@ def search() -> dict[str, list[Recipe]]:
         recipe = replace(base(), epochs=5, validation=True, **settings)
         tried.setdefault(recipe.label, []).append(recipe)
     return tried
+
+
+def first_settings() -> list[Recipe]:
+    """Recipes without a norm as the study had them before its search was taken up again."""
+    return [replace(base(), norm="none", lr=0.1, seed=seed) for seed in (0, 1, 2)]
+
+
+def shown(data: Dataset = "cifar10") -> list[Recipe]:
+    """Recipes of all runs that the report on a data set shows: its study, and CIFAR-10's search."""
+    arms = (*study(data).values(), *search().values(), first_settings())
+    return [recipe for arm in arms for recipe in arm]

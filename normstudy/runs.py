@@ -40,6 +40,10 @@ class RunError(RuntimeError):
     """A run is damaged, cannot be kept, or could not be made."""
 
 
+class NewerRunError(RunError):
+    """A run was saved by a newer version of normstudy; it must neither be used nor replaced."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """One recipe and what it yielded; the fields of :class:`normstudy.train.Outcome` and two more.
@@ -147,7 +151,9 @@ def load(path: Path) -> Run:
     Raises
     ------
     RunError
-        If a file is missing, truncated or edited, or was saved by a newer version.
+        If a file is missing, truncated or edited.
+    NewerRunError
+        If it was saved by a newer version.
     """
     try:
         record = json.loads(path.read_bytes())
@@ -170,14 +176,19 @@ def load(path: Path) -> Run:
         return Run(recipe=Recipe.from_dict(record["recipe"]), **rest, **values)
     except (ValueError, TypeError) as error:
         msg = f"the run {path} cannot be used: {error}"
-        raise RunError(msg) from error
+        raise NewerRunError(msg) from error  # it is whole, so its recipe was accepted elsewhere
 
 
 def find(recipe: Recipe, store: Path | None = None) -> Run | None:
     """Look for the run of a recipe in this machine's store, then among the published runs.
 
-    A damaged record is reported as a warning and not used, and so is one whose numbers are of
-    another version of the trainer.
+    A damaged record is reported as a warning and not used, and so is one whose numbers are of an
+    older version of the trainer.
+
+    Raises
+    ------
+    NewerRunError
+        If a newer version of normstudy saved the run: it must not be trained again and replaced.
     """
     for folder in (store or store_folder(), PUBLISHED):
         path = folder / f"{recipe.name}.json"
@@ -185,20 +196,24 @@ def find(recipe: Recipe, store: Path | None = None) -> Run | None:
             continue
         try:
             found = load(path)
+        except NewerRunError:
+            raise
         except RunError as error:
             warnings.warn(str(error), RuntimeWarning, stacklevel=2)
             continue
+        made_by = found.environment.get("numbers_version", 0)
+        current = NUMBERS_VERSIONS[recipe.norm]
         if found.recipe != recipe:
             msg = f"the run {path} holds another recipe than its name says; delete it"
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
-        elif (made_by := found.environment.get("numbers_version")) != (
-            wanted := NUMBERS_VERSIONS[recipe.norm]
-        ):
+        elif made_by != current:
             msg = (
                 f"the run {path} has numbers of version {made_by} of the trainer, and this is "
-                f"version {wanted}; it is not used"
+                f"version {current}; "
             )
-            warnings.warn(msg, RuntimeWarning, stacklevel=2)
+            if made_by > current:
+                raise NewerRunError(msg + "upgrade normstudy to read it, or name another store")
+            warnings.warn(msg + "it is not used", RuntimeWarning, stacklevel=2)
         else:
             return found
     return None
@@ -245,6 +260,8 @@ def run(
     RunError
         If the store cannot be written. A run that was trained and cannot be kept is in the message,
         as a table.
+    NewerRunError
+        If a newer version of normstudy saved the run.
     """
     folder = store or store_folder()
     lock = FileLock(folder / "unfinished" / f"{recipe.name}.lock")

@@ -1,6 +1,7 @@
 """The command line, from its options to its exit status."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -135,4 +136,5 @@ def test_help_names_every_field_of_a_recipe() -> None:
         check=True,
     )
     for field in fields(Recipe):
-        assert field.name.replace("_", "-") in done.stdout
+        name = field.name.replace("_", "-")
+        assert re.search(rf"--(no-)?{name}\s", done.stdout), name

@@ -12,8 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from normstudy import recipes
-from normstudy.recipes import DATASETS, NORMS, Recipe, report_data, search, study
-from normstudy.runs import PUBLISHED, load
+from normstudy.recipes import (
+    CHOSEN,
+    DATASETS,
+    DIVERGED,
+    NORMS,
+    TRIED,
+    Recipe,
+    report_data,
+    search,
+    shown,
+    study,
+)
+from normstudy.runs import PUBLISHED, find, load
 
 ANY_RECIPE = st.builds(
     Recipe,
@@ -159,6 +170,16 @@ def test_each_arm_has_the_best_settings_of_those_that_were_tried():
         best = max(map(load, paths), key=lambda run: run.accuracy).recipe
         chosen = study()[label][0]
         assert chosen == replace(best, epochs=chosen.epochs, validation=False), label
+
+
+@pytest.mark.filterwarnings("error")
+def test_every_run_that_the_report_shows_is_published_with_the_present_numbers(tmp_path):
+    assert [recipe.name for recipe in shown() if find(recipe, tmp_path) is None] == []
+
+
+def test_settings_that_diverged_left_no_run_and_are_not_chosen():
+    for settings in DIVERGED:
+        assert settings not in (*TRIED, *CHOSEN)
 
 
 def test_the_report_shows_what_the_environment_says(monkeypatch):

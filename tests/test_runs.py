@@ -16,7 +16,17 @@ import torch
 from normstudy import runs, train
 from normstudy.data import DataError
 from normstudy.recipes import Recipe
-from normstudy.runs import RunError, find, load, run, run_all, save, store_folder, stored
+from normstudy.runs import (
+    NewerRunError,
+    RunError,
+    find,
+    load,
+    run,
+    run_all,
+    save,
+    store_folder,
+    stored,
+)
 
 TINY = Recipe(data="digits", epochs=2, batch_size=480, lr=0.1, crop=1, precision="float32")
 DIVERGING = replace(TINY, norm="none", lr=1e6)
@@ -193,10 +203,6 @@ def halve_arrays(path):
     repack(path, content[: len(content) // 2])
 
 
-def newer(path):
-    rewrite(path, lambda record: record["recipe"].update(label_smoothing=0.1))
-
-
 DAMAGES = [
     (truncate, "cannot be read .*; delete it and train it again"),
     (lambda path: path.write_text("[]"), "cannot be read"),
@@ -209,8 +215,6 @@ DAMAGES = [
     (halve_arrays, "cannot be read"),
     (lambda path: repack(path, b""), "cannot be read"),
     (lambda path: rewrite(path, lambda record: record.pop("history")), "cannot be read .*history"),
-    (newer, "label_smoothing, which this version .* does not know; it was saved by a newer ver"),
-    (lambda path: rewrite(path, lambda r: r["recipe"].update(norm="rms")), "norm='rms' is unknown"),
 ]
 
 
@@ -242,11 +246,46 @@ def test_a_record_under_another_name_is_reported_and_not_used(made, store):
         assert find(other, store) is None
 
 
-def test_numbers_of_another_version_are_not_used(made, store):
-    environment = made.environment | {"numbers_version": train.NUMBERS_VERSIONS[TINY.norm] + 1}
+def test_numbers_of_an_older_version_are_not_used(made, store):
+    environment = made.environment | {"numbers_version": train.NUMBERS_VERSIONS[TINY.norm] - 1}
     save(replace(made, environment=environment), store)
     with pytest.warns(RuntimeWarning, match=r"numbers of version \d+ of the trainer.*is not used"):
         assert find(TINY, store) is None
+
+
+def newer_field(record):
+    record["recipe"]["label_smoothing"] = 0.0  # a default there, so the digest and name are ours
+
+
+def newer_norm(record):
+    record["recipe"]["norm"] = "rms"
+
+
+def newer_numbers(record):
+    record["environment"]["numbers_version"] += 1
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (newer_field, "label_smoothing, which this version .* it was saved by a newer version"),
+        (newer_norm, "cannot be used: norm='rms' is unknown"),
+        (newer_numbers, r"has numbers of version \d+ .*; upgrade normstudy"),
+    ],
+)
+def test_a_record_of_a_newer_version_is_neither_used_nor_replaced(
+    change, match, made, store, monkeypatch
+):
+    no_training(monkeypatch)
+    path = save(made, store)
+    rewrite(path, change)
+    before = path.read_bytes()
+    for ask in (lambda: find(TINY, store), lambda: made_again(TINY, store)):
+        with pytest.raises(NewerRunError, match=match):
+            ask()
+    with pytest.raises(NewerRunError, match=match):
+        run_all([TINY], store=store, device="cpu", progress=False)
+    assert path.read_bytes() == before
 
 
 def test_the_store_is_listed_without_its_damaged_runs(made, store):
