@@ -222,7 +222,7 @@ TRIED: tuple[dict[str, Any], ...] = (
 DIVERGED: tuple[dict[str, Any], ...] = ({"norm": "none", "lr": 0.6},)
 """Settings that the search tried as well; their loss stopped being finite, so there is no run."""
 
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1, 2, 3)
 """Seeds of the study."""
 
 
