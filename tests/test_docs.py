@@ -20,6 +20,7 @@ from sphinx.application import Sphinx
 import normstudy
 import normstudy.data
 import noxfile
+from normstudy import recipes
 from normstudy.drawing import describe
 
 ROOT = Path(__file__).parents[1]
@@ -281,16 +282,18 @@ def test_a_set_that_was_asked_for_is_never_replaced(monkeypatch):
 
 
 def test_runs_of_the_report_are_made_before_its_pages(monkeypatch, capsys):
-    made = []
-    monkeypatch.setattr(
-        prepare, "run_all", lambda recipes, retrain: made.append((recipes, retrain))
-    )
+    made = {}
+
+    def run_all(recipes, *, retrain=False):
+        made.setdefault(retrain, []).extend(recipes)
+
+    monkeypatch.setattr(prepare, "run_all", run_all)
     monkeypatch.setattr("sys.argv", ["prepare.py", "--dataset", "digits", "--retrain"])
     prepare.main()
-    [(recipes, retrain)] = made
-    assert retrain
-    assert {recipe.norm for recipe in recipes} == {"batch", "group", "layer", "none"}
-    assert {recipe.data for recipe in recipes} == {"digits"}
+    assert {recipe.norm for recipe in made[True]} == {"batch", "group", "layer", "none"}
+    assert {recipe.data for recipe in made[True]} == {"digits"}
+    search = [recipe for arm in recipes.search().values() for recipe in arm]
+    assert made[False] == [*search, *recipes.first_settings()]  # published, so not trained
     assert capsys.readouterr().out == "digits\n"
 
 

@@ -331,7 +331,9 @@ def test_mistake_grid_of_a_model_with_three_mistakes():
     assert "Layer Norm, seed 0: 3 of its 3 mistakes" in texts(fig)
     assert (tile(fig, 4, 1)[..., 3] == 0).all()
     run.predictions[:] = images.test.labels.numpy()
-    assert figures.mistake_grid(run, images).normstudy["alt"].endswith("images: none.")
+    alt = figures.mistake_grid(run, images).normstudy["alt"]
+    assert alt.startswith("Layer Norm, seed 0: 0 of its 0 mistakes; ")
+    assert alt.endswith(" 76.28 % of 30 test images right. None.")
 
 
 def test_mistake_grid_has_room_for_long_names():
