@@ -60,7 +60,8 @@ for label, runs in arms.items():
     print(compare.settings_table(runs))
     print()
 for settings in DIVERGED:
-    print("loss not finite, so no run:", *(f"{k} {v}" for k, v in settings.items()))
+    words = ", ".join(f"{name} {value}" for name, value in settings.items())
+    print(f"loss not finite, so no run: {words}")
 
 # %%
 # How large a difference in these tables means anything? The accuracies are measured on 5,000

@@ -85,8 +85,8 @@ for pair in pairs:
     if pair.n > 1 and not pair.decided:
         half = (pair.high - pair.low) / 2
         s = half * math.sqrt(pair.n) / stats.t.ppf(0.975, pair.n - 1)
-        seeds = math.ceil(2 + (2 * s / 0.5) ** 2)
-        print(f"{pair.first} and {pair.second}: about {seeds} seeds for ± 0.5 points")
+        seeds = math.ceil(2 + (2 * s / 0.25) ** 2)
+        print(f"{pair.first} and {pair.second}: about {seeds} seeds for ± 0.25 points")
 
 # %%
 # Beside what was published
