@@ -8,7 +8,7 @@ import sys
 
 from normstudy.data import DataError, load
 from normstudy.recipes import Dataset, shown
-from normstudy.runs import run_all
+from normstudy.runs import RunError, run_all
 
 
 def choose_data(asked: Dataset | None) -> Dataset:
@@ -41,8 +41,11 @@ def main() -> None:
     except DataError as error:
         sys.exit(str(error))
     recipes = shown(data)
-    run_all([r for r in recipes if r.data == data], retrain=options.retrain)
-    run_all([r for r in recipes if r.data != data])  # published: the digits report shows the search
+    try:
+        run_all([r for r in recipes if r.data == data], retrain=options.retrain)
+        run_all([r for r in recipes if r.data != data])  # the published search, on any report
+    except RunError as error:
+        sys.exit(str(error))
     print(data)
 
 

@@ -102,9 +102,11 @@ print(
 
 twin = run(study(report_data())["Batch Norm"][-1])
 name = f"Batch Norm, seed 0 and seed {twin.recipe.seed}"
-pairs = {name: overlap({"0": models["Batch Norm"], "1": twin}, images)}
+pairs = {name: overlap({"first": models["Batch Norm"], "second": twin}, images)}
 pairs |= {
-    f"Batch Norm and {label}": overlap({"0": models["Batch Norm"], "1": model}, images)
+    f"Batch Norm and {label}": overlap(
+        {"first": models["Batch Norm"], "second": model}, images
+    )
     for label, model in models.items()
     if label != "Batch Norm"
 }

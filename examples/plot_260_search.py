@@ -42,11 +42,10 @@ learning_rates = figures.search(arms)
 
 # %%
 # A training whose loss stopped being a number leaves no run, so it has no dot either; such settings
-# are named below the tables. A line that
-# rises to a peak and falls again has its best learning rate inside the range that was
-# tried. A line that is still rising at its end might do better beyond it. A flat line says that the
-# version does not care much, and a steep one that it does: a reader who takes over a learning rate
-# from another network runs a risk there.
+# are named below the tables. A line that rises to a peak and falls again has its best learning rate
+# inside the range that was tried. A line that is still rising at its end might do better beyond it.
+# A flat line says that the version does not care much, and a steep one that it does: a reader who
+# takes over a learning rate from another network runs a risk there.
 #
 # Every training in numbers
 # -------------------------
@@ -75,10 +74,9 @@ for label, runs in arms.items():
     assert error > 0.5
 
 # %%
-# So settings that are within a point of each other are equally good as far as this search can tell:
-# the standard errors are above half a point.
-# The best one was taken all the same, because a rule that is fixed in advance leaves no room for
-# taste.
+# So differences of a point or less should not be read as differences between settings: each score
+# alone has a standard error above half a point, and the seed adds to it. The best setting was taken
+# all the same, because a rule that is fixed in advance leaves no room for taste.
 #
 # Is the study trained with what was found?
 # -----------------------------------------
@@ -106,7 +104,8 @@ for settings in CHOSEN:
 # training for 20 epochs, 0.3 lost its finite loss, so 0.1 was taken. The runs at 0.1 are published
 # too. Here they stand beside the ones with the settings found since. Their test accuracy was known
 # when the search was taken up again, but it chose nothing: the new settings are the best on the
-# validation images. All were trained for 20 epochs and are scored on the test images.
+# validation images. All were trained for 20 epochs and are scored on the test images. The first
+# settings have fewer seeds, and the difference is taken over the seeds that both have.
 
 from normstudy.recipes import first_settings, study
 

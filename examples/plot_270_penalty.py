@@ -128,7 +128,7 @@ free = sum(
     if isinstance(layer, torch.nn.Conv2d)
 )
 total = sum(layer.weight.numel() for layer in covered)
-print(f"{free:,} of {total:,} penalized weights have a norm behind them")
+print(f"{free:,} of {total:,} penalized weights have a norm directly behind them")
 assert free < total / 2
 
 # %%

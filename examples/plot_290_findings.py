@@ -51,7 +51,7 @@ differences = figures.difference_intervals(arms)
 # Each row is one pair: the first version minus the second, seed by seed. An interval that stays
 # clear of the vertical line at zero would be convincing if this were the only pair. There are as
 # many pairs as rows, though, and among many comparisons one looks convincing by chance. Holm's
-# correction raises every p-value for that, and "decided" means that it stays below 0.05 all the
+# correction raises the p-values for that, and "decided" means that it stays below 0.05 all the
 # same. The intervals are not corrected: each is that of its pair alone. So a pair may stay open
 # although its interval keeps clear of zero.
 #
@@ -72,10 +72,11 @@ print(f"Decided: {decided} of {len(pairs)} pairs, with {pairs[0].n} seeds each."
 
 # %%
 # "The data do not decide" does not mean that two versions are equally good. It means that these
-# runs cannot tell. How many seeds would it take? With a standard deviation :math:`s` of the paired
-# differences, an interval of half-width :math:`h` takes roughly :math:`2 + (2 s / h)^2` seeds. A
-# standard deviation from a few seeds can itself be wrong by a factor of two or more, and so can
-# these numbers by its square.
+# runs cannot tell. How many seeds would it take to know such a difference to within a quarter of a
+# point? (That decides differences that are clearly larger, and no others.) With a standard
+# deviation :math:`s` of the paired differences, an interval of half-width :math:`h` takes roughly
+# :math:`2 + (2 s / h)^2` seeds. A standard deviation from a few seeds can itself be wrong by a
+# factor of two or more, and so can these numbers by its square.
 
 import math
 
@@ -151,9 +152,11 @@ print(f"trained on: {', '.join(sorted(devices))}")
 # per batch, and group norm was proposed for that case (Wu & He 2018); here every batch is large.
 # The learning rates come from a short search. The tests are about other seeds, on these same
 # training and test images; other images would be another source of variance, and often a larger one
-# (Bouthillier et al. 2021). With few seeds, small differences stay undecided, and a decided one
-# says that there is a difference, not that it matters to anybody. Group norm is one choice of
-# groups, the best of the search: with so few channels in a group it is close to instance norm.
+# (Bouthillier et al. 2021). On CIFAR-10 the fourth seed was added after the first three had been
+# compared, so the p-values are somewhat too small; group norm was trained again at the same time,
+# with a faster arithmetic. With few seeds, small differences stay undecided, and a decided one says
+# that there is a difference, not that it matters to anybody. Group norm is one choice of groups,
+# the best of the search: with so few channels in a group it is close to instance norm.
 #
 # Exercises
 # ---------

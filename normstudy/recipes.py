@@ -157,7 +157,7 @@ class Recipe:
         if unknown:
             msg = (
                 f"the recipe has the fields {', '.join(unknown)}, which this version of normstudy "
-                "does not know; it was saved by a newer version: upgrade normstudy to read it"
+                "does not know; it was saved by a newer version"
             )
             raise ValueError(msg)
         return cls(**values)
@@ -279,7 +279,7 @@ def search() -> dict[str, list[Recipe]]:
 
 
 def first_settings() -> list[Recipe]:
-    """Recipes without a norm as the study had them before its search was taken up again."""
+    """Recipes without a norm as the study had them, with three seeds, before its search went on."""
     return [replace(base(), norm="none", lr=0.1, seed=seed) for seed in (0, 1, 2)]
 
 

@@ -167,16 +167,20 @@ def load(path: Path) -> Run:
         with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
             values = {name: arrays[name] for name in _ARRAYS}
         rest = {name: record[name] for name in ("history", "clean_train", "environment")}
+        recipe = record["recipe"]
     except RunError:
         raise
     except Exception as error:  # a damaged file raises almost anything
         msg = f"the run {path} cannot be read ({error}); delete it and train it again"
         raise RunError(msg) from error
     try:
-        return Run(recipe=Recipe.from_dict(record["recipe"]), **rest, **values)
-    except (ValueError, TypeError) as error:
-        msg = f"the run {path} cannot be used: {error}"
-        raise NewerRunError(msg) from error  # it is whole, so its recipe was accepted elsewhere
+        return Run(recipe=Recipe.from_dict(recipe), **rest, **values)
+    except (ValueError, TypeError) as error:  # it is whole, so another version accepted its recipe
+        msg = (
+            f"the run {path} was saved by another version of normstudy and cannot be used: "
+            f"{error}; upgrade normstudy, or name another store"
+        )
+        raise NewerRunError(msg) from error
 
 
 def find(recipe: Recipe, store: Path | None = None) -> Run | None:
@@ -220,7 +224,7 @@ def find(recipe: Recipe, store: Path | None = None) -> Run | None:
 
 
 def stored(folder: Path) -> list[Run]:
-    """All undamaged runs of a folder, by name; a damaged one is reported as a warning."""
+    """All runs of a folder that can be used, by name; any other is reported as a warning."""
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
@@ -277,8 +281,10 @@ def run(
         )
         raise RunError(msg) from error
     try:
-        found = None if retrain else find(recipe, folder)
-        return found or _train_and_keep(recipe, folder, device, progress)
+        found = find(recipe, folder)  # even to retrain: a newer record must not be replaced
+        if found is None or retrain:
+            found = _train_and_keep(recipe, folder, device, progress)
+        return found
     finally:
         lock.release()
 
@@ -344,9 +350,11 @@ def run_all(
     ------
     RunError
         If some trainings failed, after all others have been trained and kept.
+    NewerRunError
+        If a newer version of normstudy saved one of the runs; nothing is trained then.
     """
     wanted: Sequence[Recipe] = list(recipes)
-    missing = [r for r in wanted if retrain or find(r, store) is None]
+    missing = [r for r in wanted if find(r, store) is None or retrain]
     if missing:
         where = pick_device(device)
         jobs = n_jobs or (1 if where.type == "cuda" else joblib.cpu_count())

@@ -215,6 +215,7 @@ DAMAGES = [
     (halve_arrays, "cannot be read"),
     (lambda path: repack(path, b""), "cannot be read"),
     (lambda path: rewrite(path, lambda record: record.pop("history")), "cannot be read .*history"),
+    (lambda path: rewrite(path, lambda record: record.pop("recipe")), "cannot be read .*recipe"),
 ]
 
 
@@ -268,8 +269,8 @@ def newer_numbers(record):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (newer_field, "label_smoothing, which this version .* it was saved by a newer version"),
-        (newer_norm, "cannot be used: norm='rms' is unknown"),
+        (newer_field, "label_smoothing, which this version .* newer version; upgrade normstudy"),
+        (newer_norm, "cannot be used: norm='rms' is unknown.*; upgrade normstudy"),
         (newer_numbers, r"has numbers of version \d+ .*; upgrade normstudy"),
     ],
 )
@@ -280,11 +281,15 @@ def test_a_record_of_a_newer_version_is_neither_used_nor_replaced(
     path = save(made, store)
     rewrite(path, change)
     before = path.read_bytes()
-    for ask in (lambda: find(TINY, store), lambda: made_again(TINY, store)):
+    for ask in (
+        lambda: find(TINY, store),
+        lambda: made_again(TINY, store),
+        lambda: made_again(TINY, store, retrain=True),
+        lambda: run_all([TINY], store=store, device="cpu", progress=False),
+        lambda: run_all([TINY], store=store, device="cpu", progress=False, retrain=True),
+    ):
         with pytest.raises(NewerRunError, match=match):
             ask()
-    with pytest.raises(NewerRunError, match=match):
-        run_all([TINY], store=store, device="cpu", progress=False)
     assert path.read_bytes() == before
 
 
