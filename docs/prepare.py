@@ -38,13 +38,10 @@ def main() -> None:
     options = parser.parse_args()
     try:
         data = choose_data(options.dataset)
-    except DataError as error:
-        sys.exit(str(error))
-    recipes = shown(data)
-    try:
+        recipes = shown(data)
         run_all([r for r in recipes if r.data == data], retrain=options.retrain)
         run_all([r for r in recipes if r.data != data])  # the published search, on any report
-    except RunError as error:
+    except (DataError, RunError) as error:
         sys.exit(str(error))
     print(data)
 
