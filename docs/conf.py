@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pypandoc
 
-from normstudy.recipes import report_data
+from normstudy.study.recipes import report_data
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))  # for our own extensions

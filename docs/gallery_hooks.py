@@ -163,7 +163,7 @@ def fingerprint() -> str:
         digest.update(metadata.version(name).encode())
     digest.update(os.environ.get("NORMSTUDY_REPORT", "").encode())
     package = DOCS.parent / "normstudy"
-    for path in sorted([*package.glob("*.py"), *(DOCS / "runs").glob("*.*"), *DOCS.glob("*.py")]):
+    for path in sorted([*package.rglob("*.py"), *(DOCS / "runs").rglob("*.*"), *DOCS.glob("*.py")]):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 

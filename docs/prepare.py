@@ -6,9 +6,9 @@ All in one process: where nothing is to be trained, importing torch is what take
 import argparse
 import sys
 
-from normstudy.data import DataError, load
-from normstudy.recipes import Dataset, shown
-from normstudy.runs import RunError, run_all
+from normstudy.study.data import DataError, load
+from normstudy.study.recipes import Dataset, shown
+from normstudy.study.runs import RunError, run_all
 
 
 def choose_data(asked: Dataset | None) -> Dataset:

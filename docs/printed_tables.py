@@ -1,6 +1,6 @@
 """Tables that a page prints as text become real ones in the report.
 
-A Sphinx extension. A page prints ``normstudy.compare.Table``, which reads well in a terminal; in
+A Sphinx extension. A page prints ``normstudy.tables.Table``, which reads well in a terminal; in
 the report a real table wraps on narrow screens and can be read aloud cell by cell.
 """
 

@@ -16,21 +16,25 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from normstudy import byhand, compare, figures
-from normstudy.blueprint import network
-from normstudy.compare import Table
-from normstudy.data import load
-from normstudy.diagrams import NAMES, shared_cells
-from normstudy.model import Net, layer_table
-from normstudy.norms import index_sets
-from normstudy.recipes import Dataset, study
-from normstudy.runs import PUBLISHED, Run, RunError, find
+from normstudy.byhand import examples
+from normstudy.byhand.diagrams import PICTURED, shared_cells
+from normstudy.byhand.norms import index_sets
+from normstudy.study import compare, figures
+from normstudy.study.blueprint import network
+from normstudy.study.data import load
+from normstudy.study.model import Net, layer_table
+from normstudy.study.recipes import Dataset, study
+from normstudy.study.runs import PUBLISHED, Run, RunError, find
+from normstudy.tables import NORM_NAMES, Table
 
 DATA: Dataset = "cifar10"
 DOCS = Path(__file__).parent
 README, PICTURES = DOCS.parent / "README.md", DOCS / "readme"
-SHOWN = ("Batch Norm + L1", "Group Norm", "Layer Norm")  # the arms whose mistakes are shown
-DRAWN_BY = ("blueprint", "compare", "diagrams", "drawing", "figures", "mistakes", "norms", "model")
+SHOWN = ("Batch norm + L1", "Group norm", "Layer norm")  # the arms whose mistakes are shown
+DRAWN_BY = (
+    *("drawing", "byhand/diagrams", "byhand/norms", "study/blueprint", "study/compare"),
+    *("study/figures", "study/mistakes", "study/model"),
+)
 
 Arms = dict[str, list[Run]]
 
@@ -73,7 +77,7 @@ def draw(arms: Arms) -> dict[str, Figure]:
         "graph-1-test-loss": figures.test_loss(arms),
         "graph-2-test-accuracy": figures.test_accuracy(arms),
         "network": network(layer_table(Net(in_channels=images.in_channels), images.size)),
-        "shared-cells": shared_cells(byhand.SHAPE, num_groups=byhand.NUM_GROUPS),
+        "shared-cells": shared_cells(examples.SHAPE, num_groups=examples.NUM_GROUPS),
     }
     for label in SHOWN:
         name = label.lower().replace(" + ", "-").replace(" ", "-")
@@ -158,8 +162,8 @@ def _headline(arms: Arms) -> str:
 def _counts() -> str:
     """Count the means that 32 channels of one image have under each norm."""
     shape = (1, 32, 8, 8)
-    counts = {n: len(index_sets(shape, n, num_groups=8).unique()) for n in NAMES}
-    rows = [(NAMES[n], str(count), str(32 * 8 * 8 // count)) for n, count in counts.items()]
+    counts = {n: len(index_sets(shape, n, num_groups=8).unique()) for n in PICTURED}
+    rows = [(NORM_NAMES[n], str(count), str(32 * 8 * 8 // count)) for n, count in counts.items()]
     header = ("one image, 32 channels of 8×8, 8 groups", "means", "cells in each")
     return Table(header, tuple(rows)).markdown()
 
@@ -169,16 +173,16 @@ def _by_hand() -> str:
     place = (0, 3, 0, 0)
     rows = []
     for norm in ("batch", "layer", "group"):
-        example = byhand.by_hand(norm)
+        example = examples.by_hand(norm)
         means = ", ".join(f"{mean:g}" for mean in example["mean"].tensor.flatten().tolist())
         x, deviation, xhat = (
             example[step].tensor[place].item() for step in ("x", "deviation", "xhat")
         )
         worked = f"({x:g} − {x - deviation:g}) / {deviation / xhat:g} = {xhat:.3g}"
-        rows.append((NAMES[norm], means, worked.replace("-", "−")))
+        rows.append((NORM_NAMES[norm], means, worked.replace("-", "−")))
     lines = [
         f"n = {n}: {' · '.join(str(list(channel)) for channel in image)}"
-        for n, image in enumerate(byhand.X)
+        for n, image in enumerate(examples.X)
     ]
     text = "```text\n" + "\n".join(lines) + "\n```\n\n"
     n, c, _, _ = place

@@ -11,7 +11,7 @@ from pathlib import Path
 import pypdfium2
 from PIL import Image, ImageChops
 
-from normstudy.worksheet import write
+from normstudy.byhand.worksheet import write
 
 TARGET = Path(__file__).parent / "_static" / "worksheet.png"
 PAGE = 1  # from 0: behind the start page

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from normstudy.worksheet import write
+from normstudy.byhand.worksheet import write
 
 
 def write_download(app: Sphinx) -> None:

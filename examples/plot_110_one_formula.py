@@ -34,7 +34,7 @@ statistics of one small batch under each norm, and how the sets nest.
 # Only the set :math:`S_i` is still open. The figure shows a batch as a cube, with images in depth,
 # channels to the right, and the positions of the map downwards.
 
-from normstudy.diagrams import cubes
+from normstudy.byhand.diagrams import cubes
 
 picture = cubes((4, 6, 5), num_groups=2)
 
@@ -52,8 +52,8 @@ picture = cubes((4, 6, 5), num_groups=2)
 # averages over. The second column says along which letters :math:`\gamma` and :math:`\beta` vary;
 # GK means one value for each channel.
 
-from normstudy.compare import Table
-from normstudy.norms import INDEX_SETS
+from normstudy.byhand.norms import INDEX_SETS
+from normstudy.tables import Table
 
 rows = [(norm, INDEX_SETS[norm].over, INDEX_SETS[norm].affine) for norm in INDEX_SETS]
 print(Table(("norm", "averages over", "gamma varies along"), tuple(rows)))
@@ -67,8 +67,8 @@ print(Table(("norm", "averages over", "gamma varies along"), tuple(rows)))
 
 import torch
 
-from normstudy.byhand import torch_layer
-from normstudy.norms import backward, forward
+from normstudy.byhand.examples import torch_layer
+from normstudy.byhand.norms import backward, forward
 
 torch.manual_seed(0)
 maps, upstream = torch.randn(2, 2, 4, 3, 3, dtype=torch.float64)
@@ -89,7 +89,7 @@ for norm in INDEX_SETS:
 # Take a single image with 32 channels, and 8 groups. The function ``index_sets`` numbers the sets,
 # so counting the different numbers counts the means.
 
-from normstudy.norms import index_sets
+from normstudy.byhand.norms import index_sets
 
 shape = (1, 32, 4, 4)
 counts = {}
@@ -118,7 +118,7 @@ assert len(index_sets(more, "layer").unique()) == 5
 # groups. It was searched for: under all four norms every mean is a whole number and every variance
 # is the square of one, so that each step can be checked by head. These are its statistics.
 
-from normstudy.byhand import NUM_GROUPS, by_hand
+from normstudy.byhand.examples import NUM_GROUPS, by_hand
 
 rows = []
 for norm in ("batch", "layer", "group", "instance"):

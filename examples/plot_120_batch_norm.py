@@ -20,8 +20,8 @@ and the root of every channel, the output, what :math:`\varepsilon` changes, and
 # each of :math:`m = N \cdot H \cdot W = 8` cells. A worked example is a list of steps, computed in
 # exact fractions.
 
-from normstudy.byhand import by_hand
-from normstudy.diagrams import worked_cells
+from normstudy.byhand.diagrams import worked_cells
+from normstudy.byhand.examples import by_hand
 
 example = by_hand("batch")
 batch = worked_cells(
@@ -38,7 +38,7 @@ batch = worked_cells(
 #
 # Add up the eight numbers of one colour and divide by eight.
 
-from normstudy.typeset import working
+from normstudy.byhand.typeset import working
 
 working(example["mean"])
 
@@ -119,8 +119,8 @@ assert (y.std((0, 2, 3), correction=0) - gamma.abs()).abs().max() < 1e-12
 import torch
 from torch import nn
 
-from normstudy import norms
-from normstudy.byhand import NO_EPS
+from normstudy.byhand import norms
+from normstudy.byhand.examples import NO_EPS
 
 layer = nn.BatchNorm2d(4, eps=NO_EPS, dtype=torch.float64)
 layer.weight.data, layer.bias.data = gamma, beta

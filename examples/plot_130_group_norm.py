@@ -19,8 +19,8 @@ PyTorch's, proof that the other images do not matter, and what the number of gro
 # two channels in a group, and :math:`m = (C / G) \cdot H \cdot W = 8` cells. Two images with two
 # groups each make 4 means.
 
-from normstudy.byhand import NUM_GROUPS, by_hand
-from normstudy.diagrams import worked_cells
+from normstudy.byhand.diagrams import worked_cells
+from normstudy.byhand.examples import NUM_GROUPS, by_hand
 
 example = by_hand("group")
 batch = worked_cells(
@@ -39,7 +39,7 @@ batch = worked_cells(
 #
 # Eight numbers of one colour, added up and divided by eight:
 
-from normstudy.typeset import working
+from normstudy.byhand.typeset import working
 
 working(example["mean"])
 
@@ -89,7 +89,7 @@ result = worked_cells(
 import torch
 from torch import nn
 
-from normstudy import norms
+from normstudy.byhand import norms
 
 x, y, xhat = (example[name].tensor for name in ("x", "y", "xhat"))
 gamma, beta = example["gamma"].tensor, example["beta"].tensor
@@ -130,7 +130,7 @@ assert moved > 0.1
 # The number of groups goes from 1, where all channels share a mean, to C, where none do. It must
 # divide C. The table counts the cells behind each mean of one image of our batch.
 
-from normstudy.compare import Table
+from normstudy.tables import Table
 
 rows = []
 for num_groups in (1, 2, 4):

@@ -33,7 +33,7 @@ they agree and where they do not, and how many parameters each of them has.
 # :math:`\beta`. The third has a mean for each *pixel*, over its channels alone; that is what
 # transformers and ConvNeXt do.
 
-from normstudy.diagrams import layer_meanings
+from normstudy.byhand.diagrams import layer_meanings
 
 picture = layer_meanings()
 
@@ -51,8 +51,8 @@ picture = layer_meanings()
 # We compute the first meaning on the batch of the other pages. A set now has
 # :math:`m = C \cdot H \cdot W = 16` cells, so there are two means and two roots.
 
-from normstudy.byhand import by_hand
-from normstudy.typeset import working
+from normstudy.byhand.examples import by_hand
+from normstudy.byhand.typeset import working
 
 example = by_hand("layer")
 working(example["mean"])
@@ -82,7 +82,7 @@ working(example["y"], *cells)
 # %%
 # And all cells:
 
-from normstudy.diagrams import worked_cells
+from normstudy.byhand.diagrams import worked_cells
 
 steps = ["x", "xhat", "y"]
 result = worked_cells(
@@ -153,8 +153,8 @@ assert difference.abs().max() > 0.5
 # with the size of the maps. Here it is for our batch and for a layer of 32 channels with maps of
 # 16 × 16 cells.
 
-from normstudy.compare import Table
-from normstudy.norms import affine_shape
+from normstudy.byhand.norms import affine_shape
+from normstudy.tables import Table
 
 layers = {
     "layer": ("GroupNorm(1, C)", nn.GroupNorm(1, 32)),

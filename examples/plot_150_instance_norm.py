@@ -19,8 +19,8 @@ from one group to as many groups as channels, and which information does not sur
 # one image. There are N · C = 8 means in our batch, each of :math:`m = H \cdot W = 4` cells. The
 # letters are those of :doc:`/notation`.
 
-from normstudy.byhand import by_hand
-from normstudy.diagrams import worked_cells
+from normstudy.byhand.diagrams import worked_cells
+from normstudy.byhand.examples import by_hand
 
 example = by_hand("instance")
 batch = worked_cells(
@@ -37,7 +37,7 @@ batch = worked_cells(
 # With four numbers to a mean this is quickly done. The first index is the image, the second the
 # channel.
 
-from normstudy.typeset import working
+from normstudy.byhand.typeset import working
 
 working(example["mean"])
 
@@ -118,8 +118,8 @@ assert sum(p.numel() for p in nn.GroupNorm(4, 4).parameters()) == 8
 # them we ask how different the means of the channels are *after* the norm: large if the norm
 # leaves the channels their level, 0 if it removes it.
 
-from normstudy import norms
-from normstudy.compare import Table
+from normstudy.byhand import norms
+from normstudy.tables import Table
 
 rows = []
 for num_groups in (1, 2, 4):

@@ -35,11 +35,11 @@ when mean and variance are taken for constants.
 # ---------------------------
 #
 # We take batch norm on the batch of the earlier pages, and an upstream gradient :math:`G` of small
-# whole numbers. Like the batch it was searched for (``normstudy.wholenumbers``): both means of the
-# formula are whole, under all four norms.
+# whole numbers. Like the batch it was searched for (``normstudy.byhand.wholenumbers``): both means
+# of the formula are whole, under all four norms.
 
-from normstudy.byhand import by_hand
-from normstudy.diagrams import worked_cells
+from normstudy.byhand.diagrams import worked_cells
+from normstudy.byhand.examples import by_hand
 
 example = by_hand("batch")
 given = worked_cells(
@@ -56,7 +56,7 @@ given = worked_cells(
 # :math:`\beta_c` is added to each output of its channel, so its gradient is the sum of :math:`G`
 # over the channel:
 
-from normstudy.typeset import working
+from normstudy.byhand.typeset import working
 
 working(example["grad_beta"], (0,), (1,))
 
@@ -130,7 +130,7 @@ print("Both sums are 0 over each set of each norm.")
 import torch
 from torch import nn
 
-from normstudy.byhand import NO_EPS
+from normstudy.byhand.examples import NO_EPS
 
 layer = nn.BatchNorm2d(4, eps=NO_EPS, dtype=torch.float64)
 layer.weight.data, layer.bias.data = example["gamma"].tensor, example["beta"].tensor
@@ -173,8 +173,8 @@ assert torch.allclose(slopes, example["grad_x"].tensor, atol=1e-6, rtol=0)
 # with torch's layers and autograd: outputs and all three gradients, with and without
 # :math:`\varepsilon`. The table shows the gradient of the input for each norm.
 
-from normstudy.byhand import differences
-from normstudy.compare import Table
+from normstudy.byhand.examples import differences
+from normstudy.tables import Table
 
 found = [row for row in differences() if "eps" in row.example]
 assert max(max(row.by_hand, row.norms) for row in found) < 1e-12
@@ -183,7 +183,12 @@ rows = [
     for row in found
     if row.quantity == "grad_x" and row.example.endswith("eps = 0")
 ]
-header = ("example", "torch's layer", "by hand, off by", "normstudy.norms, off by")
+header = (
+    "example",
+    "torch's layer",
+    "by hand, off by",
+    "normstudy.byhand.norms, off by",
+)
 print(Table(header, tuple(rows)))
 
 # %%

@@ -36,8 +36,8 @@ variances that must not be mixed up, two choices of momentum, and evaluation mod
 # Our feature is a single number for each image, and a batch has four images. These are the
 # numbers of the first batch:
 
-from normstudy.byhand import running_by_hand
-from normstudy.typeset import working
+from normstudy.byhand.examples import running_by_hand
+from normstudy.byhand.typeset import working
 
 example = running_by_hand()
 working(example["x_1"])
@@ -78,7 +78,7 @@ working(example["running_var_1"])
 #
 # The rule is the same each time.
 
-from normstudy.compare import Table
+from normstudy.tables import Table
 
 rows = []
 for t in (1, 2, 3):
@@ -111,7 +111,7 @@ print(Table(header, tuple(rows)))
 # offers ``momentum=None`` as well, which makes :math:`a_t = 1 / t` and the running mean the plain
 # average of all batches.
 
-from normstudy.diagrams import running
+from normstudy.byhand.diagrams import running
 
 average = running_by_hand(None)
 picture = running({"momentum 0.1": example, "momentum None": average})
@@ -153,7 +153,7 @@ working(average["xhat_eval"])
 import torch
 from torch import nn
 
-from normstudy.byhand import NO_EPS
+from normstudy.byhand.examples import NO_EPS
 
 for momentum, steps in ((0.1, example), (None, average)):
     layer = nn.BatchNorm1d(1, NO_EPS, momentum, affine=False, dtype=torch.float64)
@@ -176,8 +176,8 @@ print("Outputs and buffers are those of torch.")
 # The functions of this package, ``norms.update_running`` and ``norms.forward`` with running
 # statistics, are held to the same, and evaluation also to torch's usual :math:`\varepsilon`:
 
-from normstudy import norms
-from normstudy.byhand import by_hand, differences
+from normstudy.byhand import norms
+from normstudy.byhand.examples import by_hand, differences
 
 found = [row for row in differences() if row.example.startswith("running")]
 assert max(max(row.by_hand, row.norms) for row in found) < 1e-12

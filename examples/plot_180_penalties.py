@@ -18,8 +18,8 @@ each of them, the step that makes exact zeros, and why the sum must not be repla
 # A loss :math:`L` has a gradient :math:`\nabla` with respect to four weights. The learning rate is
 # :math:`\eta`. All letters are explained in :doc:`/notation`.
 
-from normstudy.byhand import penalties_by_hand
-from normstudy.typeset import working
+from normstudy.byhand.examples import penalties_by_hand
+from normstudy.byhand.typeset import working
 
 example = penalties_by_hand()
 working(example["w"])
@@ -101,7 +101,7 @@ working(example["l2_step"])
 # All steps in one picture
 # ------------------------
 
-from normstudy.diagrams import penalty_steps
+from normstudy.byhand.diagrams import penalty_steps
 
 picture = penalty_steps(example)
 

@@ -22,8 +22,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from normstudy import norms
-from normstudy.byhand import by_hand
+from normstudy.byhand import norms
+from normstudy.byhand.examples import by_hand
 
 example = by_hand("batch")
 x = example["x"].tensor
@@ -46,7 +46,7 @@ def show(mistake, wrong, right):
 # Four of the mistakes can be made on these eight cells. For two of them we take the cells for what
 # a network has after global pooling: 2 images with 4 channels of a single cell each.
 
-from normstudy.diagrams import strips
+from normstudy.byhand.diagrams import strips
 
 pooled = channel.view(2, 4, 1, 1)
 rows = {

@@ -23,7 +23,7 @@ computation, and a gradient that has no part along its own weight.
 import torch
 from torch.nn import functional as F
 
-from normstudy import norms
+from normstudy.byhand import norms
 
 torch.manual_seed(0)
 images = torch.randn(2, 3, 6, 6, dtype=torch.float64) + 1
@@ -44,7 +44,7 @@ def output(norm, images=images, weight=weight, scale=1.0, shift=0.0):
 # What if a number is added to the maps? It makes a difference whether it is one number for
 # everything, or one for each image, group, channel or single map.
 
-from normstudy.diagrams import blind_spots
+from normstudy.byhand.diagrams import blind_spots
 
 changes = {
     "everywhere": 3.0,
@@ -110,7 +110,7 @@ blind["other images"] = [
 #
 # "Same" means that the output did not change, "moves" that it did.
 
-from normstudy.compare import Table
+from normstudy.tables import Table
 
 rows = [
     (words, *("same" if b else "moves" for b in row)) for words, row in blind.items()

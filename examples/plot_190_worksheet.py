@@ -50,9 +50,9 @@ to try in it, and the proof that its formulas give torch's results.
 # the 32 cells of x one mean of each norm takes in, from the data that the formulas are made of:
 
 # sphinx_gallery_thumbnail_path = '_static/worksheet.png'
-from normstudy.byhand import NORMS, by_hand
-from normstudy.compare import Table
-from normstudy.formulas import TITLES
+from normstudy.byhand.examples import NORMS, by_hand
+from normstudy.byhand.formulas import TITLES
+from normstudy.tables import Table
 
 rows = [
     (

@@ -20,7 +20,7 @@ network itself, how many means each norm takes from a batch, and a test with a c
 # standard deviation. :ref:`sphx_glr_auto_examples_plot_110_one_formula.py` has the formula, and the
 # pages after it follow the numbers. In short, on 2 images with 4 channels of 2 × 2 cells:
 
-from normstudy.diagrams import shared_cells
+from normstudy.byhand.diagrams import shared_cells
 
 picture = shared_cells((2, 4, 2, 2), num_groups=2)
 
@@ -38,22 +38,22 @@ picture = shared_cells((2, 4, 2, 2), num_groups=2)
 
 import torch
 
-from normstudy import norms
-from normstudy.compare import Table
-from normstudy.data import load
-from normstudy.model import Net, layer_table
-from normstudy.recipes import report_data, study
+from normstudy.byhand import norms
+from normstudy.study.data import load
+from normstudy.study.model import Net, layer_table
+from normstudy.study.recipes import report_data, study
+from normstudy.tables import Table
 
 images, nets = load(report_data()), {}
 arms = study(images.name)
 recipes = {
-    label: arms[label][0] for label in ("Batch Norm", "Group Norm", "Layer Norm")
+    label: arms[label][0] for label in ("Batch norm", "Group norm", "Layer norm")
 }
 for label, recipe in recipes.items():
     torch.manual_seed(0)
     nets[label] = Net(recipe.norm, recipe.num_groups, in_channels=images.in_channels)
 
-batch = images.normalize(images.test.images[: recipes["Batch Norm"].batch_size])
+batch = images.normalize(images.test.images[: recipes["Batch norm"].batch_size])
 rows = []
 with torch.no_grad():
     for label, recipe in recipes.items():
@@ -85,14 +85,14 @@ print(Table(("version", "class of the layer", "means in this batch"), tuple(rows
 sizes = {
     row.output_size: row for row in layer_table(net, images.size) if "norm" in row.name
 }
-num, num_groups = len(batch), recipes["Group Norm"].num_groups
+num, num_groups = len(batch), recipes["Group norm"].num_groups
 rows = []
 for channels, height, width in sizes:
     cells = num * channels * height * width
-    means = {"Batch Norm": channels, "Group Norm": num * num_groups, "Layer Norm": num}
+    means = {"Batch norm": channels, "Group norm": num * num_groups, "Layer norm": num}
     counts = (f"{count:,} of {cells // count:,} cells" for count in means.values())
     rows.append((f"{num} × {channels} × {height} × {width}", *counts))
-    assert max(means, key=means.get) == "Group Norm"
+    assert max(means, key=means.get) == "Group norm"
 assert num_groups == next(iter(sizes))[0]  # of the first row
 print(Table(("maps: N × C × H × W", *means), tuple(rows)))
 
@@ -117,7 +117,7 @@ with torch.no_grad():
             net.train(training)
             moved[training] = (net(batch)[0] - net(other)[0]).abs().max().item()
         rows.append((label, f"{moved[True]:.5f}", f"{moved[False]:.5f}"))
-        assert (moved[True] > 1e-4) == (label == "Batch Norm")
+        assert (moved[True] > 1e-4) == (label == "Batch norm")
         assert moved[False] < 1e-5
 print(Table(("largest change of a score", "training", "evaluation"), tuple(rows)))
 

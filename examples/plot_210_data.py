@@ -21,9 +21,9 @@ beside every score, and what augmentation and normalization do to a batch.
 # handwritten digits, and a banner on each page says so. The pictures are so small that some are
 # hard even for people, which is worth remembering on the page about mistakes.
 
-from normstudy import figures
-from normstudy.data import load
-from normstudy.recipes import report_data
+from normstudy.study import figures
+from normstudy.study.data import load
+from normstudy.study.recipes import report_data
 
 images = load(report_data())
 samples = figures.samples(images)
@@ -42,7 +42,7 @@ samples = figures.samples(images)
 
 import torch
 
-from normstudy.compare import Table
+from normstudy.tables import Table
 
 to_train, held_out = images.validation_split()
 splits = {
@@ -89,8 +89,8 @@ for accuracy in (0.80, 0.85, 0.90):
 # the training images. This is normalization too, of the images, once and for all. It is the same
 # in all versions.
 
-from normstudy.data import draw_batch
-from normstudy.recipes import base
+from normstudy.study.data import draw_batch
+from normstudy.study.recipes import base
 
 recipe = base(images.name)
 index = torch.arange(recipe.batch_size)

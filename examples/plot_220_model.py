@@ -21,10 +21,10 @@ places of the norms in every version, and checks that no version has more parame
 # width. At the end the maps are averaged over all their pixels, and a linear layer turns the
 # averages into one score per class.
 
-from normstudy.blueprint import network
-from normstudy.data import load
-from normstudy.model import Net, layer_table
-from normstudy.recipes import report_data, study
+from normstudy.study.blueprint import network
+from normstudy.study.data import load
+from normstudy.study.model import Net, layer_table
+from normstudy.study.recipes import report_data, study
 
 images = load(report_data())
 net = Net("batch", in_channels=images.in_channels)
@@ -49,7 +49,7 @@ drawing = network(layer_table(net, images.size))
 # :math:`(k - 1) \cdot j` at a layer of kernel :math:`k`, where :math:`j` is the distance in image
 # pixels between neighbouring numbers.
 
-from normstudy.compare import Table
+from normstudy.tables import Table
 
 rows = [
     (row.name, row.kind, " × ".join(map(str, row.output_size)), f"{row.parameters:,}",
@@ -99,7 +99,7 @@ for label, version in versions.items():
     groups = sorted({part.num_channels // part.num_groups for part in grouped})
     rows.append((label, places, ", ".join(map(str, groups)) or "–"))
 print(Table(("version", "norm layers", "channels in a group"), tuple(rows)))
-assert arms["Group Norm"].num_groups == versions["Group Norm"].stem.out_channels
+assert arms["Group norm"].num_groups == versions["Group norm"].stem.out_channels
 
 # %%
 # Layer norm appears as a GroupNorm because it is one, with a single group that holds all channels.
@@ -127,7 +127,7 @@ seen = {
     label: [(layer.name, layer.output_size, layer.receptive_field) for layer in table]
     for label, table in tables.items()
 }
-assert all(layers == seen["Batch Norm"] for layers in seen.values())
+assert all(layers == seen["Batch norm"] for layers in seen.values())
 assert len({count for label, count in counts.items() if label != "No norm"}) == 1
 assert max(counts.values()) < 50_000
 
@@ -143,9 +143,9 @@ scales_and_shifts = sum(
     if isinstance(part, nn.BatchNorm2d)
     for parameter in part.parameters()
 )
-assert counts["Batch Norm"] - counts["No norm"] == scales_and_shifts
+assert counts["Batch norm"] - counts["No norm"] == scales_and_shifts
 print(
-    f"scales and shifts: {scales_and_shifts:,} of {counts['Batch Norm']:,} parameters"
+    f"scales and shifts: {scales_and_shifts:,} of {counts['Batch norm']:,} parameters"
 )
 
 # %%

@@ -20,9 +20,10 @@ chance level and spread, and what picking the best epoch would have added.
 # images and their augmentation. Runs that are there already are read; what is missing is trained
 # now.
 
-from normstudy import compare, figures
-from normstudy.recipes import report_data, study
-from normstudy.runs import run_all
+from normstudy.study import compare, figures
+from normstudy.study.recipes import report_data, study
+from normstudy.study.runs import run_all
+from normstudy.tables import Table
 
 arms = {label: run_all(recipes) for label, recipes in study(report_data()).items()}
 
@@ -85,9 +86,9 @@ header = (
     "sampling error, points",
     "test loss, nats",
 )
-print(compare.Table(header, tuple(rows)))
+print(Table(header, tuple(rows)))
 print(
-    f"Chance level: 10 % and 2.303 nats. Test images: {len(arms['Batch Norm'][0].predictions):,}"
+    f"Chance level: 10 % and 2.303 nats. Test images: {len(arms['Batch norm'][0].predictions):,}"
 )
 
 # %%
@@ -111,7 +112,7 @@ for label, runs in arms.items():
     epochs = (str(1 + history.index(max(history))) for history in histories)
     rows.append((label, f"{added:.2f}", ", ".join(epochs)))
 header = ("version", "best minus last epoch, points", "best epoch of each seed")
-print(compare.Table(header, tuple(rows)))
+print(Table(header, tuple(rows)))
 
 # %%
 # The second column is never negative: picking can only add. It is small where the learning rate has

@@ -20,9 +20,10 @@ training and test accuracy, and a table that measures both in the same way.
 # schedule: the learning rate rises for a fifth of the steps, then falls in a straight line to
 # almost zero (Smith & Topin 2019). The versions differ in the peak.
 
-from normstudy import compare, figures
-from normstudy.recipes import report_data, study
-from normstudy.runs import run_all
+from normstudy.study import compare, figures
+from normstudy.study.recipes import report_data, study
+from normstudy.study.runs import run_all
+from normstudy.tables import Table
 
 arms = {label: run_all(recipes) for label, recipes in study(report_data()).items()}
 rates = figures.schedule(arms)
@@ -96,7 +97,7 @@ header = (
     "version", "seeds", "training accuracy, %", "test accuracy, %", "gap, points",
     "training loss, nats", "test loss, nats",
 )  # fmt: skip
-print(compare.Table(header, tuple(rows)))
+print(Table(header, tuple(rows)))
 print(
     "Chance level: accuracy 10 %, loss 2.303 nats. Behind ±: standard deviation over the seeds."
 )

@@ -21,11 +21,11 @@ comparison of whole sets of mistakes, which says more than any ten images can.
 # the most instructive: either the image is misleading, or its label is doubtful, or the network has
 # learned something that is not so.
 
-from normstudy import figures
-from normstudy.data import load
-from normstudy.mistakes import confusion, is_wrong, overlap
-from normstudy.recipes import report_data, study
-from normstudy.runs import run
+from normstudy.study import figures
+from normstudy.study.data import load
+from normstudy.study.mistakes import confusion, is_wrong, overlap
+from normstudy.study.recipes import report_data, study
+from normstudy.study.runs import run
 
 images = load(report_data())
 models = {label: run(recipes[0]) for label, recipes in study(report_data()).items()}
@@ -34,7 +34,7 @@ models = {label: run(recipes[0]) for label, recipes in study(report_data()).item
 # Batch norm with L1
 # ------------------
 
-batch_l1 = figures.mistake_grid(models["Batch Norm + L1"], images)
+batch_l1 = figures.mistake_grid(models["Batch norm + L1"], images)
 
 # %%
 # Read the ten from left to right and from top to bottom, in falling confidence. Ask of each: would
@@ -46,7 +46,7 @@ batch_l1 = figures.mistake_grid(models["Batch Norm + L1"], images)
 # Group norm
 # ----------
 
-group = figures.mistake_grid(models["Group Norm"], images)
+group = figures.mistake_grid(models["Group norm"], images)
 
 # %%
 # The same choice for group norm. Images that appear in both pictures, under the same number, fooled
@@ -56,7 +56,7 @@ group = figures.mistake_grid(models["Group Norm"], images)
 # Layer norm
 # ----------
 
-layer = figures.mistake_grid(models["Layer Norm"], images)
+layer = figures.mistake_grid(models["Layer norm"], images)
 
 # %%
 # And for layer norm. Before you see a pattern in the differences between the three pictures, keep
@@ -71,7 +71,7 @@ layer = figures.mistake_grid(models["Layer Norm"], images)
 
 import numpy as np
 
-from normstudy.compare import Table
+from normstudy.tables import Table
 
 rows = []
 for label, model in models.items():
@@ -100,15 +100,15 @@ print(
 # Take the mistakes of batch norm. How many of them does another version make as well? To know what
 # to expect from versions that do not differ at all, the first row compares two seeds of batch norm.
 
-twin = run(study(report_data())["Batch Norm"][-1])
-name = f"Batch Norm, seed 0 and seed {twin.recipe.seed}"
-pairs = {name: overlap({"first": models["Batch Norm"], "second": twin}, images)}
+twin = run(study(report_data())["Batch norm"][-1])
+name = f"Batch norm, seed 0 and seed {twin.recipe.seed}"
+pairs = {name: overlap({"first": models["Batch norm"], "second": twin}, images)}
 pairs |= {
-    f"Batch Norm and {label}": overlap(
-        {"first": models["Batch Norm"], "second": model}, images
+    f"Batch norm and {label}": overlap(
+        {"first": models["Batch norm"], "second": model}, images
     )
     for label, model in models.items()
-    if label != "Batch Norm"
+    if label != "Batch norm"
 }
 rows = [
     (name, f"{pair.num_wrong[1]:,}", f"{pair.all_wrong:,}", f"{pair.expected_all_wrong:.0f}",

@@ -24,9 +24,10 @@ the learning rate matters to each version, and a check that the study uses what 
 # scores on the 5,000 others, for five epochs and with one seed. This page always shows the search
 # on CIFAR-10, since its results are used for the other data sets as well.
 
-from normstudy import compare, figures
-from normstudy.recipes import CHOSEN, DIVERGED, search
-from normstudy.runs import run_all
+from normstudy.study import compare, figures
+from normstudy.study.recipes import CHOSEN, DIVERGED, search
+from normstudy.study.runs import run_all
+from normstudy.tables import Table
 
 arms = {label: run_all(recipes) for label, recipes in search().items()}
 assert all(run.recipe.validation for runs in arms.values() for run in runs)
@@ -107,7 +108,7 @@ for settings in CHOSEN:
 # validation images. All were trained for 20 epochs and are scored on the test images. The first
 # settings have fewer seeds, and the difference is taken over the seeds that both have.
 
-from normstudy.recipes import first_settings, study
+from normstudy.study.recipes import first_settings, study
 
 now = study("cifar10")["No norm"]
 versions = {"first settings": first_settings(), "settings of the study": now}
@@ -118,7 +119,7 @@ for words, runs in finals.items():
     settings = (f"{recipe.lr:g}", f"{recipe.weight_decay:g}")
     rows.append((words, *settings, str(accuracy.n), str(accuracy), accuracy.interval))
 header = ("no norm", "lr", "weight decay", "seeds", "test accuracy, %", "95 % interval")
-print(compare.Table(header, tuple(rows)))
+print(Table(header, tuple(rows)))
 print(compare.differences(dict(reversed(finals.items())))[0])
 
 # %%

@@ -42,11 +42,11 @@ assert torch.equal(w.grad, strength * torch.tensor([1.0, -1.0, 0.0, 1.0]))
 # The training uses this sum over the whole network. We compute it a second time, independently,
 # from a freshly built network:
 
-from normstudy.data import load
-from normstudy.recipes import report_data, study
-from normstudy.train import build, l1_penalty
+from normstudy.study.data import load
+from normstudy.study.recipes import report_data, study
+from normstudy.study.train import build, l1_penalty
 
-recipe = study(report_data())["Batch Norm + L1"][0]
+recipe = study(report_data())["Batch norm + L1"][0]
 net = build(recipe, load(recipe.data))
 covered = [
     layer
@@ -64,10 +64,11 @@ assert abs(l1_penalty(net, recipe).item() - by_hand) < 1e-6
 # The loss that the training minimizes is the cross-entropy plus the penalty. The figure shows which
 # share of this total is the penalty, epoch by epoch.
 
-from normstudy import compare, figures
-from normstudy.runs import run_all
+from normstudy.study import compare, figures
+from normstudy.study.runs import run_all
+from normstudy.tables import Table
 
-labels = ("Batch Norm", "Batch Norm + L1")
+labels = ("Batch norm", "Batch norm + L1")
 arms = {label: run_all(study(report_data())[label]) for label in labels}
 share = figures.penalty(arms)
 
@@ -77,7 +78,7 @@ share = figures.penalty(arms)
 # smaller in sum; one that stays while the share grows means that only the cross-entropy fell.
 
 rows = []
-for run in arms["Batch Norm + L1"]:
+for run in arms["Batch norm + L1"]:
     penalty, loss = run.history["penalty"], run.history["train_loss"]
     numbers = (penalty[0], penalty[-1], loss[0], loss[-1])
     rows.append((f"seed {run.recipe.seed}", *(f"{number:.4f}" for number in numbers)))
@@ -88,7 +89,7 @@ header = (
     "cross-entropy, first epoch",
     "cross-entropy, last epoch",
 )
-print(compare.Table(header, tuple(rows)))
+print(Table(header, tuple(rows)))
 
 # %%
 # Beside it, keep in mind that both versions also have weight decay, an L2 penalty that acts in the

@@ -19,13 +19,14 @@ sentence for each pair, and the settings behind the numbers.
 # epochs, all training images, the last epoch. Behind ± stands the standard deviation over the
 # seeds, and the interval is the 95% interval of the mean, from Student's t distribution.
 
-from normstudy import compare, figures
-from normstudy.recipes import report_data, study
-from normstudy.runs import run_all
+from normstudy.study import compare, figures
+from normstudy.study.recipes import report_data, study
+from normstudy.study.runs import run_all
+from normstudy.tables import Table
 
 arms = {label: run_all(recipes) for label, recipes in study(report_data()).items()}
 print(compare.findings(arms))
-num_images = len(arms["Batch Norm"][0].predictions)
+num_images = len(arms["Batch norm"][0].predictions)
 print(f"Chance level: accuracy 10 %, loss 2.303 nats. Test images: {num_images:,}.")
 
 # %%
@@ -106,9 +107,7 @@ rows = [
 ]  # fmt: skip
 if rows:
     print(
-        compare.Table(
-            ("version", "best published, %", "here, %", "points more"), tuple(rows)
-        )
+        Table(("version", "best published, %", "here, %", "points more"), tuple(rows))
     )
 else:
     print("No number was published for this data set.")
@@ -139,7 +138,7 @@ rows = [
 ]
 groups = (str(r["num_groups"]) if r["norm"] == "group" else "–" for r in recipes)
 rows.append(("num_groups", *groups))
-print(compare.Table(("setting", *arms), tuple(rows)))
+print(Table(("setting", *arms), tuple(rows)))
 print(f"shared: {', '.join(f'{key} {value}' for key, value in shared.items())}")
 devices = {run.environment["device"] for runs in arms.values() for run in runs}
 print(f"trained on: {', '.join(sorted(devices))}")

@@ -1,6 +1,6 @@
 """Command line: ``python -m normstudy --help``.
 
-The options of ``train`` are the fields of :class:`normstudy.recipes.Recipe`.
+The options of ``train`` are the fields of :class:`normstudy.study.recipes.Recipe`.
 """
 
 import json
@@ -14,12 +14,12 @@ import numpy as np
 import torch
 import tyro
 
-from normstudy import data, figures, recipes
-from normstudy.data import DataError
-from normstudy.recipes import Dataset, Recipe
-from normstudy.runs import PUBLISHED, Run, RunError, run, run_all, store_folder, stored
-from normstudy.train import DivergedError
-from normstudy.worksheet import write as write_worksheet
+from normstudy.byhand.worksheet import write as write_worksheet
+from normstudy.study import data, figures, recipes
+from normstudy.study.data import DataError
+from normstudy.study.recipes import Dataset, Recipe
+from normstudy.study.runs import PUBLISHED, Run, RunError, run, run_all, store_folder, stored
+from normstudy.study.train import DivergedError
 
 Device = Literal["auto", "cpu", "cuda"]
 

@@ -17,22 +17,22 @@ from matplotlib.lines import Line2D
 from scipy.optimize import isotonic_regression
 
 COLORS = {
-    "Batch Norm": "#0072B2",
-    "Batch Norm + L1": "#56B4E9",
-    "Group Norm": "#D55E00",
-    "Layer Norm": "#009E73",
-    "Instance Norm": "#CC79A7",
+    "Batch norm": "#0072B2",
+    "Batch norm + L1": "#56B4E9",
+    "Group norm": "#D55E00",
+    "Layer norm": "#009E73",
+    "Instance norm": "#CC79A7",
     "No norm": "#7F7F7F",
 }
 """Okabe and Ito's colours, which colour-blind readers can tell apart; the same on every page."""
 
 DOTS, SHORT = (1.0, 2.0), (2.5, 1.2)
 STYLES: dict[str, tuple[tuple[float, ...], str]] = {
-    "Batch Norm": ((), "o"),
-    "Batch Norm + L1": ((4, 1.5), "s"),
-    "Group Norm": ((), "^"),
-    "Layer Norm": ((6, 1.5, 1, 1.5), "D"),
-    "Instance Norm": (SHORT, "v"),
+    "Batch norm": ((), "o"),
+    "Batch norm + L1": ((4, 1.5), "s"),
+    "Group norm": ((), "^"),
+    "Layer norm": ((6, 1.5, 1, 1.5), "D"),
+    "Instance norm": (SHORT, "v"),
     "No norm": (SHORT, "X"),
 }
 """Dashes and marker: a second way, beside the colour, to tell the arms apart."""

@@ -1,7 +1,6 @@
 """The documentation's hooks, and what the noxfile decides."""
 
 import ast
-import pkgutil
 import random
 import re
 from pathlib import Path
@@ -18,10 +17,10 @@ from PIL import Image
 from sphinx.application import Sphinx
 
 import normstudy
-import normstudy.data
+import normstudy.study.data
 import noxfile
-from normstudy import recipes
 from normstudy.drawing import describe
+from normstudy.study import recipes
 
 ROOT = Path(__file__).parents[1]
 CONF = """
@@ -262,7 +261,7 @@ def test_an_unknown_argument_is_refused(docs_folder, capsys):
 
 
 def unreachable(name):
-    raise normstudy.data.DataError(f"{name} is not there.")
+    raise normstudy.study.data.DataError(f"{name} is not there.")
 
 
 def test_digits_stand_in_for_cifar10_where_it_cannot_be_had(monkeypatch, capsys):
@@ -274,7 +273,7 @@ def test_digits_stand_in_for_cifar10_where_it_cannot_be_had(monkeypatch, capsys)
 def test_a_set_that_was_asked_for_is_never_replaced(monkeypatch):
     assert prepare.choose_data("digits") == "digits"
     monkeypatch.setattr(prepare, "load", unreachable)
-    with pytest.raises(normstudy.data.DataError, match="cifar10 is not there"):
+    with pytest.raises(normstudy.study.data.DataError, match="cifar10 is not there"):
         prepare.choose_data("cifar10")
     monkeypatch.setattr("sys.argv", ["prepare.py", "--dataset", "cifar10"])
     with pytest.raises(SystemExit, match="cifar10 is not there"):
@@ -300,42 +299,71 @@ def test_runs_of_the_report_are_made_before_its_pages(monkeypatch, capsys):
 # -- the layout that the contributor's page describes --------------------------------------------
 
 
-def wings() -> list[list[str]]:
-    """Return the modules of each table of the contributor's page, in its order."""
+def layout() -> dict[str, list[str]]:
+    """Return the modules of each table of the contributor's page, in its order, by package."""
     page = (ROOT / "docs" / "contributing.rst").read_text()
-    tables = page.split(".. list-table:: ")[1:]
-    return [re.findall(r"^   \* - ``(\w+)``$", table, re.MULTILINE) for table in tables]
+    found = {}
+    for table in page.split(".. list-table:: ``")[1:]:
+        package = table.split("``")[0]
+        found[package] = re.findall(r"^   \* - ``(\w+)``$", table, re.MULTILINE)
+    return found
 
 
 def imports(path: Path) -> set[str]:
-    """Return the modules of the package, and the top-level packages, that a file imports."""
+    """Return the full names of everything that a file imports."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    ours = {name.split(".")[1] for name in found if name.startswith("normstudy.")}
-    return ours | {name.split(".")[0] for name in found}
+    return found
+
+
+MODULES = [f"{package}.{name}" for package, names in layout().items() for name in names]
+
+
+def path_of(module: str) -> Path:
+    return ROOT / f"{module.replace('.', '/')}.py"
 
 
 def test_every_module_stands_in_the_layout_and_in_the_api_reference():
-    modules = {module.name for module in pkgutil.iter_modules(normstudy.__path__)}
-    assert {name for wing in wings() for name in wing} == modules
+    there = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (ROOT / "normstudy").rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    assert set(MODULES) == there
     page = (ROOT / "docs" / "api" / "index.rst").read_text()
-    listed = re.findall(r"^   normstudy\.(\w+)$", page, re.MULTILINE)
-    assert sorted(listed) == sorted(modules - {"__main__"})
+    listed = re.findall(r"^   (normstudy\.[\w.]+)$", page, re.MULTILINE)
+    assert sorted(listed) == sorted(there - {"normstudy.__main__"})
 
 
-def test_imports_run_upwards_and_never_between_the_wings():
-    shared = wings()[0]
-    modules = {name for wing in wings() for name in wing}
-    for wing in wings():
-        for position, name in enumerate(wing):
-            used = imports(ROOT / "normstudy" / f"{name}.py")
-            allowed = modules if name == "__main__" else {*shared, *wing[:position]} - {name}
-            assert used & modules <= allowed, f"{name} imports {used & modules - allowed}"
-            assert not used & {"conf", "docs", "examples", "gallery_hooks"}, name
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_run_upwards_and_never_between_the_wings(module):
+    package, name = module.rsplit(".", 1)
+    siblings = layout()[package]
+    above = [f"{package}.{other}" for other in siblings[: siblings.index(name)]]
+    if package == "normstudy":
+        allowed = MODULES if name == "__main__" else above
+    else:
+        shared = [f"normstudy.{other}" for other in layout()["normstudy"] if other != "__main__"]
+        allowed = [*shared, *above]
+    used = {
+        other
+        for found in imports(path_of(module))
+        for other in MODULES
+        if f"{found}.".startswith(f"{other}.")
+    }
+    assert used <= set(allowed), f"{module} imports {used - set(allowed)}"
+    outside = {found.split(".")[0] for found in imports(path_of(module))}
+    assert not outside & {"conf", "docs", "examples", "gallery_hooks"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_module_outgrows_its_one_reason_to_exist(module):
+    most = 400 if module.startswith("normstudy.study.") else 460
+    assert len(path_of(module).read_text().splitlines()) <= most
 
 
 def test_pages_keep_to_the_rules_for_pages():
@@ -350,6 +378,7 @@ def test_pages_keep_to_the_rules_for_pages():
         assert 80 <= len(text.splitlines()) <= 250, path
         assert prose >= 0.4 * len(lines), f"{path}: {prose} of {len(lines)} lines are prose"
         assert not any(isinstance(node, ast.ClassDef) for node in ast.walk(tree)), path
-        assert not imports(path) & {"os", "pathlib"}, f"{path}: paths belong in the package"
+        outside = {name.split(".")[0] for name in imports(path)}
+        assert not outside & {"os", "pathlib"}, f"{path}: paths belong in the package"
         assert not {name for name in used if re.match("_[^_]", name)}, f"{path}: private names"
         assert re.search(r"^# What this does not show$", text, re.MULTILINE), path

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from normstudy import __main__ as command
-from normstudy import recipes, runs
-from normstudy.recipes import Recipe
+from normstudy.study import recipes, runs
+from normstudy.study.recipes import Recipe
 
 TINY = ("--data", "digits", "--epochs", "2", "--crop", "1", "--num-groups", "8", "--lr", "0.1")
 

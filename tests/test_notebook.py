@@ -21,5 +21,5 @@ def test_the_notebook_trains_and_compares_all_versions(monkeypatch):
     assert sum("image/png" in data for data in shown) == 5, "two graphs, three pictures"
     tables = [data["text/html"] for data in shown if "text/html" in data]
     assert len(tables) == 1
-    for label in ("Batch Norm", "Batch Norm + L1", "Group Norm", "Layer Norm", "No norm"):
+    for label in ("Batch norm", "Batch norm + L1", "Group norm", "Layer norm", "No norm"):
         assert f"<td>{label}</td>" in tables[0]

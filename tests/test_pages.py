@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from normstudy.recipes import study
-from normstudy.runs import run_all
+from normstudy.study.recipes import study
+from normstudy.study.runs import run_all
 
 PAGES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
-from normstudy.byhand import NORMS, by_hand, penalties_by_hand, running_by_hand
-from normstudy.typeset import Working
+from normstudy.byhand.examples import NORMS, by_hand, penalties_by_hand, running_by_hand
+from normstudy.byhand.typeset import Working
 
 PAGES = sorted((Path(__file__).parents[1] / "examples").glob("plot_1*.py"))
 

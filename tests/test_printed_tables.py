@@ -4,9 +4,9 @@ import pytest
 from docutils import nodes
 from sphinx.testing.util import SphinxTestApp
 
-from normstudy.compare import Table
+from normstudy.tables import Table
 
-TABLE = Table(("arm", "accuracy, %"), (("Batch Norm", "88.10 ± 0.20"), ("", "7")))
+TABLE = Table(("arm", "accuracy, %"), (("Batch norm", "88.10 ± 0.20"), ("", "7")))
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_table_keeps_its_cells_and_the_text_around_it(convert):
     assert len(tables) == 2
     for table in tables:
         cells = [entry.astext() for entry in table.findall(nodes.entry)]
-        assert cells == ["arm", "accuracy, %", "Batch Norm", "88.10 ± 0.20", "", "7"]
+        assert cells == ["arm", "accuracy, %", "Batch norm", "88.10 ± 0.20", "", "7"]
         assert len(list(table.findall(nodes.thead))) == 1
         assert table["classes"] == ["printed-table"], "it does not look like printed text"
     blocks = [block.astext() for block in document.findall(nodes.literal_block)]

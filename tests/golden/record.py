@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from normstudy.recipes import NORMS, Recipe
-from normstudy.train import NUMBERS_VERSIONS, train
+from normstudy.study.recipes import NORMS, Recipe
+from normstudy.study.train import NUMBERS_VERSIONS, train
 
 FOLDER = Path(__file__).parent
 BASE = Recipe(

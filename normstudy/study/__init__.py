@@ -1,0 +1,1 @@
+"""The wing that measures: recipes, networks, trainings, and what the runs say."""

@@ -1,0 +1,291 @@
+"""Data sets as tensors that are held once, and augmentation of whole batches.
+
+The only reader of data sets: CIFAR-10 and MNIST through torchvision, scikit-learn's digits as the
+embedded set that needs no network.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from normstudy.study.recipes import DATASETS, Recipe
+
+NUM_HELD_OUT = 5_000
+"""Images of the validation split, at most a fifth of the training set."""
+
+CHECKSUMS = {
+    "cifar10": "7997768f35e6e382292fd27177cedce6",
+    "mnist": "3a8942afaa4d4472e73e631e8d5025b7",
+}
+"""MD5 of all images and labels: torchvision does not check MNIST's files once they are unpacked."""
+
+
+class DataError(RuntimeError):
+    """A data set is neither on disk nor to be downloaded, or its files are damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Images and labels side by side.
+
+    ``images`` has dtype uint8 and shape (N, H, W, C), ``labels`` has dtype int64 and shape (N,).
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.labels)
+
+    def __getitem__(self, index: Tensor | slice) -> "Split":
+        """Select images with their labels."""
+        return Split(self.images[index], self.labels[index])
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """One data set: two splits, class names, and the constants that normalize it.
+
+    ``mean`` and ``std`` have shape (C,) and are those of the training images on the scale 0 to 255.
+    ``mirror`` says whether a mirror image keeps its class. ``md5`` is the checksum of all images
+    and labels as they are trained on.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+    mean: Tensor
+    std: Tensor
+    mirror: bool
+    md5: str
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of an image: 3 for colour, 1 for grey."""
+        return self.train.images.shape[-1]
+
+    @property
+    def size(self) -> int:
+        """Height and width of an image in pixels."""
+        return self.train.images.shape[1]
+
+    def validation_split(self) -> tuple[Split, Split]:
+        """Split the training set into a part to train on and a part to choose settings with.
+
+        Which images are held out is fixed: it depends on the number of training images alone.
+        """
+        num = len(self.train)
+        held_out = min(NUM_HELD_OUT, num // 5)
+        order = torch.randperm(num, generator=torch.Generator().manual_seed(0))
+        order = order.to(self.train.labels.device)
+        return self.train[order[held_out:]], self.train[order[:held_out]]
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """Turn uint8 images (N, H, W, C) into float32 (N, C, H, W) of mean 0 and variance 1.
+
+        The result is a view in the channels-last memory format.
+        """
+        return ((images.float() - self.mean) / self.std).permute(0, 3, 1, 2)
+
+    def to(self, device: torch.device | str) -> "ImageSet":
+        """Copy the set to a device once, so that no batch has to travel."""
+        train, test = (
+            Split(s.images.to(device), s.labels.to(device)) for s in (self.train, self.test)
+        )
+        mean, std = self.mean.to(device), self.std.to(device)
+        return ImageSet(self.name, train, test, self.classes, mean, std, self.mirror, self.md5)
+
+
+def data_root() -> Path:
+    """Folder of the data sets: ``NORMSTUDY_DATA``, or a cache folder of this user."""
+    given = os.environ.get("NORMSTUDY_DATA")
+    return Path(given) if given else Path(platformdirs.user_cache_dir("normstudy")) / "data"
+
+
+@cache
+def load(name: str) -> ImageSet:
+    """Load a data set into memory, on the CPU; a second call returns the same object.
+
+    Parameters
+    ----------
+    name
+        ``"cifar10"``, ``"mnist"`` or ``"digits"``. The first two are read from the folder in the
+        environment variable ``NORMSTUDY_DATA`` or else downloaded once to a folder of this user.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+    DataError
+        If the files are missing, incomplete or damaged and no download mends that.
+
+    References
+    ----------
+    A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009;
+    Y. LeCun et al., Gradient-Based Learning Applied to Document Recognition, 1998;
+    https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits.html
+    """
+    if name not in DATASETS:
+        msg = f"data set {name!r} is unknown; accepted: {', '.join(DATASETS)}"
+        raise ValueError(msg)
+    train, test, classes = _read_digits() if name == "digits" else _read_torchvision(name)
+    pixels = train.images.double()
+    mean, std = pixels.mean((0, 1, 2)).float(), pixels.std((0, 1, 2), correction=0).float()
+    digest = hashlib.md5(usedforsecurity=False)
+    for split in (train, test):
+        digest.update(split.images.numpy().tobytes())
+        digest.update(split.labels.numpy().tobytes())
+    md5 = digest.hexdigest()
+    if md5 != CHECKSUMS.get(name, md5):
+        reason = f"is damaged there (MD5 {md5}, not {CHECKSUMS[name]}); delete it"
+        raise _data_error(name, data_root(), reason)
+    mirror = name == "cifar10"
+    return ImageSet(name, train, test, classes, mean, std, mirror, md5)
+
+
+def _read_digits() -> tuple[Split, Split, tuple[str, ...]]:
+    """Read 1,797 digits of 8x8 pixels; every fifth is a test image."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - slow to import
+
+    bunch = load_digits()
+    images = torch.from_numpy(np.rint(bunch.images * (255 / 16)).astype(np.uint8)).unsqueeze(-1)
+    whole = Split(images, torch.from_numpy(bunch.target.astype(np.int64)))
+    is_test = torch.arange(len(whole)) % 5 == 0
+    return whole[~is_test], whole[is_test], tuple(str(digit) for digit in range(10))
+
+
+def _read_torchvision(name: str) -> tuple[Split, Split, tuple[str, ...]]:
+    """Read CIFAR-10 or MNIST, downloading it unless the user named a folder of their own."""
+    from torchvision import datasets  # noqa: PLC0415 - slow to import
+
+    kind = {"cifar10": datasets.CIFAR10, "mnist": datasets.MNIST}[name]
+    root = data_root()
+    try:
+        train, test = (kind(str(root), train=part) for part in (True, False))
+    except Exception as on_disk:  # a damaged file raises almost anything
+        reason = f"is missing or damaged there ({on_disk})"
+        if os.environ.get("NORMSTUDY_DATA"):
+            raise _data_error(name, root, reason) from on_disk
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            train, test = (kind(str(root), train=part, download=True) for part in (True, False))
+        except Exception as download:  # and so does a broken connection
+            reason += f", and the download failed ({download})"
+            raise _data_error(name, root, reason) from download
+    splits = [_as_split(part) for part in (train, test)]
+    return splits[0], splits[1], tuple(label.split(" - ")[0] for label in train.classes)
+
+
+def _as_split(part: Any) -> Split:
+    images = torch.as_tensor(part.data)
+    labels = torch.as_tensor(part.targets)
+    return Split(images if images.ndim == 4 else images.unsqueeze(-1), labels)
+
+
+def _data_error(name: str, root: Path, reason: str) -> DataError:
+    return DataError(
+        f"{name} was looked for in {root} and {reason}. Three ways out: connect to the internet "
+        "and try again without NORMSTUDY_DATA, so that torchvision downloads it; set the "
+        "environment variable NORMSTUDY_DATA to a folder that holds the files as torchvision "
+        'unpacks them; or use the embedded set that needs no download, data="digits" (on the '
+        "command line: --data digits)"
+    )
+
+
+def draw_batch(
+    image_set: ImageSet, split: Split, index: Tensor, recipe: Recipe, generator: torch.Generator
+) -> Tensor:
+    """Select, augment and normalize a batch of training images.
+
+    Crop and mirror image are one gather from the uint8 images, whatever the size of the batch.
+
+    Parameters
+    ----------
+    image_set
+        Holds the normalization constants and whether a mirror image keeps its class.
+    split
+        Part of the set that ``index`` points into.
+    index
+        Image numbers, shape (B,), int64.
+    recipe
+        Its fields ``crop``, ``flip``, ``rotation``, ``translation``, ``scaling`` and ``jitter``.
+    generator
+        Source of all random numbers, on the CPU, so that each device sees the same images.
+
+    Returns
+    -------
+    Tensor
+        Shape (B, C, H, W), float32, channels-last.
+
+    Raises
+    ------
+    ValueError
+        If the crop's padding is not smaller than the image, which leaves nothing to reflect.
+    """
+    num, size, device = len(index), image_set.size, split.images.device
+    if recipe.crop >= size:
+        msg = f"crop={recipe.crop} is too large for {size}x{size} images; accepted: 0 to {size - 1}"
+        raise ValueError(msg)
+    steps = torch.arange(size) - recipe.crop
+    shifts = torch.randint(0, 2 * recipe.crop + 1, (2, num, 1), generator=generator)
+    rows, columns = (_reflect(shift + steps, size) for shift in shifts)
+    if recipe.flip and image_set.mirror:
+        mirrored = torch.rand(num, 1, generator=generator) < 0.5
+        columns = torch.where(mirrored, columns.flip(1), columns)
+    rows, columns = rows.to(device), columns.to(device)
+    images = split.images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
+    batch = image_set.normalize(images)
+    if recipe.rotation or recipe.translation or recipe.scaling:
+        batch = _warp(batch, recipe, generator)
+    if recipe.jitter:
+        batch = _jitter(batch, recipe.jitter, generator)
+    return batch
+
+
+def _reflect(position: Tensor, size: int) -> Tensor:
+    """Map positions outside [0, size) back inside, mirrored at the first and last pixel."""
+    last = size - 1
+    return last - (last - position.abs()).abs()
+
+
+def _uniform(num: int, most: float, generator: torch.Generator) -> Tensor:
+    return (2 * torch.rand(num, generator=generator) - 1) * most
+
+
+def _warp(batch: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """Rotate, scale and shift every image by amounts of its own, bilinear, edges repeated."""
+    num = len(batch)
+    angle = _uniform(num, recipe.rotation * torch.pi / 180, generator)
+    scale = 1 + _uniform(num, recipe.scaling, generator)
+    shift = torch.stack([_uniform(num, 2 * recipe.translation, generator) for _ in range(2)], 1)
+    turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(num, 2, 2)
+    matrix = torch.cat([turn / scale[:, None, None], shift[:, :, None]], 2).to(batch.device)
+    grid = F.affine_grid(matrix, list(batch.shape), align_corners=False)
+    return F.grid_sample(batch, grid, padding_mode="border", align_corners=False)
+
+
+def _jitter(batch: Tensor, most: float, generator: torch.Generator) -> Tensor:
+    """Change contrast about each image's mean, then brightness, in units of standard deviation."""
+    num, device = len(batch), batch.device
+    contrast = (1 + _uniform(num, most, generator)).view(num, 1, 1, 1).to(device)
+    brightness = _uniform(num, most, generator).view(num, 1, 1, 1).to(device)
+    middle = batch.mean((1, 2, 3), keepdim=True)
+    return (batch - middle) * contrast + middle + brightness
+
+
+def to_display(images: Tensor) -> npt.NDArray[np.float64]:
+    """Turn uint8 images (N, H, W, C) into colours (N, H, W, 3) in [0, 1]; grey is repeated."""
+    colours = images.cpu().numpy().astype(np.float64) / 255
+    return colours if colours.shape[-1] == 3 else np.repeat(colours, 3, axis=-1)

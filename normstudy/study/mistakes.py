@@ -1,0 +1,176 @@
+"""Which images a run gets wrong, in what order, and which models get them wrong together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from normstudy.study.data import ImageSet
+from normstudy.study.runs import Run
+
+Order = Literal["most confident", "least confident", "index"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mistake:
+    """One misclassified test image."""
+
+    index: int
+    """Position in the test set."""
+    true: int
+    predicted: int
+    confidence: float
+    """Softmax probability of the predicted class, in [0, 1]."""
+    true_name: str
+    predicted_name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overlap:
+    """How far several models fail on the same images."""
+
+    names: tuple[str, ...]
+    num_wrong: tuple[int, ...]
+    """Images that each model gets wrong."""
+    all_wrong: int
+    """Images that every model gets wrong."""
+    any_wrong: int
+    """Images that at least one model gets wrong."""
+    expected_all_wrong: float
+    """Images that all would get wrong if their mistakes were independent of each other."""
+    same_answer: npt.NDArray[np.float64]
+    """Shape (M, M): of the images that both get wrong, the fraction with the same wrong answer."""
+
+
+def is_wrong(run: Run, images: ImageSet) -> npt.NDArray[np.bool_]:
+    """Mark the misclassified test images of a run.
+
+    Returns
+    -------
+    ndarray
+        Shape (N,), one value per test image.
+
+    Raises
+    ------
+    ValueError
+        If the run was not scored on the test images of this data set.
+    """
+    return np.asarray(run.predictions != _labels(run, images))
+
+
+def find_mistakes(
+    run: Run, images: ImageSet, *, order: Order = "most confident", count: int | None = 10
+) -> list[Mistake]:
+    """List the first ``count`` misclassified test images of a run, or all with ``count=None``.
+
+    Parameters
+    ----------
+    run
+        Whose predictions are judged.
+    images
+        The data set that the run was scored on.
+    order
+        ``"most confident"``: the wrong answers that the model believes in most, first;
+        ``"least confident"``: the closest calls first; ``"index"``: as in the test set. Ties are
+        in the order of the test set.
+    count
+        Length of the list; it is shorter when the run makes fewer mistakes.
+
+    Raises
+    ------
+    ValueError
+        If the order is unknown, the count is below 1, or the run belongs to other images.
+    """
+    wrong = np.flatnonzero(is_wrong(run, images))
+    keys: dict[str, npt.NDArray[Any]] = {
+        "most confident": -run.confidences[wrong],
+        "least confident": run.confidences[wrong],
+        "index": wrong,
+    }
+    if order not in keys:
+        msg = f"order={order!r} is unknown; accepted: {', '.join(keys)}"
+        raise ValueError(msg)
+    if count is not None and count < 1:
+        msg = f"count={count} is too few; give a whole number from 1, or None for all mistakes"
+        raise ValueError(msg)
+    labels = _labels(run, images)
+    return [
+        Mistake(
+            index=int(i),
+            true=int(labels[i]),
+            predicted=int(run.predictions[i]),
+            confidence=float(run.confidences[i]),
+            true_name=images.classes[labels[i]],
+            predicted_name=images.classes[run.predictions[i]],
+        )
+        for i in wrong[np.argsort(keys[order], kind="stable")][:count]
+    ]
+
+
+def confusion(run: Run, images: ImageSet) -> npt.NDArray[np.int64]:
+    """Count the test images of each true class (row) that were given each answer (column).
+
+    Returns
+    -------
+    ndarray
+        Shape (K, K) for K classes; the correct answers are on the diagonal.
+    """
+    counts = np.zeros((len(images.classes),) * 2, dtype=np.int64)
+    np.add.at(counts, (_labels(run, images), run.predictions), 1)
+    return counts
+
+
+def overlap(runs: Mapping[str, Run], images: ImageSet) -> Overlap:
+    """Compare the mistakes of several models, one run each.
+
+    Where two models have no mistake in common there is no answer to compare, and the entry is NaN.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two runs are given, or one belongs to other images.
+    """
+    if len(runs) < 2:
+        msg = f"{len(runs)} run given; comparing mistakes takes two or more, one for each model"
+        raise ValueError(msg)
+    wrong = np.stack([is_wrong(run, images) for run in runs.values()])  # (M, N)
+    answers = np.stack([run.predictions for run in runs.values()])
+    both = wrong[:, None] & wrong[None]  # (M, M, N)
+    same = both & (answers[:, None] == answers[None])
+    return Overlap(
+        names=tuple(runs),
+        num_wrong=tuple(int(n) for n in wrong.sum(1)),
+        all_wrong=int(wrong.all(0).sum()),
+        any_wrong=int(wrong.any(0).sum()),
+        expected_all_wrong=float(wrong.mean(1).prod() * wrong.shape[1]),
+        same_answer=_ratio(same.sum(2), both.sum(2)),
+    )
+
+
+def _ratio(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    return np.asarray(np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0))
+
+
+def _labels(run: Run, images: ImageSet) -> npt.NDArray[np.int64]:
+    """Take the true classes, after making sure that the predictions are about these images."""
+    if run.recipe.data != images.name:
+        msg = (
+            f"the run was trained on {run.recipe.data} and the images are {images.name}; "
+            f"give the images of normstudy.study.data.load({run.recipe.data!r})"
+        )
+        raise ValueError(msg)
+    if run.recipe.validation:
+        msg = (
+            "the run was scored on held-out training images, so its predictions are not about the "
+            "test set; give a run of a recipe with validation=False"
+        )
+        raise ValueError(msg)
+    if len(run.predictions) != len(images.test):
+        msg = (
+            f"the run has {len(run.predictions):,} predictions and the test set "
+            f"{len(images.test):,} images; give the run of this very set"
+        )
+        raise ValueError(msg)
+    return images.test.labels.cpu().numpy()

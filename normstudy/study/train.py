@@ -1,0 +1,375 @@
+"""One recipe in, one history and one set of predictions out."""
+
+import math
+import os
+import time
+import warnings
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import OneCycleLR
+from tqdm import tqdm
+
+from normstudy.study import data
+from normstudy.study.data import ImageSet, Split
+from normstudy.study.model import Net
+from normstudy.study.recipes import Recipe
+
+NUMBERS_VERSIONS = {"batch": 1, "group": 2, "layer": 1, "instance": 2, "none": 1}
+"""By norm, the version of the numbers: raised when a change alters what a norm's recipes yield."""
+
+COLUMNS = (
+    "epoch",
+    "lr",
+    "train_loss",
+    "train_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "penalty",
+    "seconds",
+    "images_per_second",
+)
+QUANTILES = np.linspace(0, 1, 1001)
+_EVALUATION_BATCH = 250  # 1,000 at a time take twice as long: their maps leave the caches
+
+
+class DivergedError(RuntimeError):
+    """The loss of a training is no longer a finite number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a training yields.
+
+    Attributes
+    ----------
+    history
+        One list per name in ``COLUMNS``, one value an epoch. Losses are mean cross-entropies in
+        nats without the penalty; accuracies are fractions. The ``train`` columns are gathered while
+        the weights move, on augmented images with dropout; ``penalty`` is the mean of lambda times
+        the L1 norm over the steps; ``images_per_second`` counts the training part of the epoch.
+    predictions, confidences
+        Predicted class and its softmax probability for each scored image, shape (N,).
+    clean_train
+        Loss and accuracy over all training images after the last epoch, as the scored images are
+        treated: no augmentation, evaluation mode.
+    weight_quantiles
+        The ``QUANTILES`` of ``|w|`` over convolution and linear weights after the last epoch.
+    """
+
+    history: dict[str, list[float]]
+    predictions: npt.NDArray[np.int64]
+    confidences: npt.NDArray[np.float32]
+    clean_train: dict[str, float]
+    weight_quantiles: npt.NDArray[np.float32]
+
+
+def pick_device(device: str) -> torch.device:
+    """Turn ``"auto"``, ``"cpu"`` or ``"cuda"`` into a device that is there.
+
+    Raises
+    ------
+    ValueError
+        If CUDA is asked for and PyTorch sees none, or the name is unknown.
+    """
+    there = torch.cuda.is_available()
+    if device == "auto":
+        return torch.device("cuda" if there else "cpu")
+    if device not in ("cpu", "cuda"):
+        msg = f"device={device!r} is unknown; accepted: auto, cpu, cuda"
+        raise ValueError(msg)
+    if device == "cuda" and not there:
+        msg = 'device="cuda" was asked for, but PyTorch sees no GPU here; use "cpu" or "auto"'
+        raise ValueError(msg)
+    return torch.device(device)
+
+
+def is_weight(parameter: Tensor) -> bool:
+    """Tell convolution and linear weights from biases and the parameters of norms."""
+    return parameter.ndim > 1
+
+
+def l1_penalty(net: nn.Module, recipe: Recipe) -> Tensor:
+    """Lambda times the sum of ``|w|`` over the parameters that the recipe names, a scalar.
+
+    The sum, not the mean: the mean would divide lambda by the number of weights.
+    """
+    covered = [p for p in net.parameters() if recipe.l1_on == "all" or is_weight(p)]
+    return recipe.l1 * torch.stack([p.abs().sum() for p in covered]).sum()
+
+
+def build(recipe: Recipe, image_set: ImageSet) -> Net:
+    """Build the network of a recipe for a data set, with initial weights from the recipe's seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        return Net(
+            recipe.norm,
+            recipe.num_groups,
+            in_channels=image_set.in_channels,
+            num_classes=len(image_set.classes),
+            dropout=recipe.dropout,
+        )
+
+
+def evaluate(net: nn.Module, image_set: ImageSet, split: Split, precision: str) -> Tensor:
+    """Class scores of all images of a split in evaluation mode: float32, shape (N, classes)."""
+    net.eval()
+    with torch.inference_mode(), _precision(split.images.device, precision):
+        scores = [
+            net(image_set.normalize(images)) for images in split.images.split(_EVALUATION_BATCH)
+        ]
+        return torch.cat(scores).float()
+
+
+def loss_and_accuracy(scores: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Mean cross-entropy in nats and fraction of hits, each a sum over all images divided once."""
+    loss = F.cross_entropy(scores, labels, reduction="sum").item() / len(labels)
+    return loss, int((scores.argmax(1) == labels).sum()) / len(labels)
+
+
+def _precision(device: torch.device, precision: str) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Everything that moves during a training, so that it can be saved and taken up again."""
+
+    net: Net
+    optimizer: torch.optim.Optimizer
+    schedule: OneCycleLR
+    generator: torch.Generator
+    history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
+
+    def save(self, path: Path, recipe: Recipe) -> None:
+        """Write the state after a finished epoch; the file is whole or not there."""
+        state = {
+            "recipe": recipe.to_dict(),
+            "numbers_version": NUMBERS_VERSIONS[recipe.norm],
+            "net": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "generator": self.generator.get_state(),
+            "random": torch.random.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state_all(),
+            "history": self.history,
+        }
+        part = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            torch.save(state, part)
+            part.replace(path)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+            part.unlink(missing_ok=True)
+            msg = f"no checkpoint after epoch {len(self.history['epoch'])}: {error}"
+            warnings.warn(msg, RuntimeWarning, stacklevel=2)
+
+    def load(self, path: Path, recipe: Recipe) -> None:
+        """Take up a saved state, if it is whole and of this recipe; else start from nothing."""
+        if not path.exists():
+            return
+        try:
+            with zipfile.ZipFile(path) as archive:  # torch.load does not look at checksums
+                if damaged := archive.testzip():
+                    raise OSError(damaged)
+            device = next(self.net.parameters()).device
+            state = torch.load(path, map_location=device, weights_only=True)
+            version, values = state["numbers_version"], state["recipe"]
+        except Exception as error:  # noqa: BLE001 - a damaged file raises almost anything
+            msg = f"the checkpoint {path} is damaged and is not used: {error}"
+            warnings.warn(msg, RuntimeWarning, stacklevel=2)
+            return
+        if version != NUMBERS_VERSIONS[recipe.norm] or values != recipe.to_dict():
+            return
+        self.net.load_state_dict(state["net"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.generator.set_state(state["generator"].cpu())
+        torch.random.set_rng_state(state["random"].cpu())
+        torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda_random"]])
+        self.history = state["history"]
+
+
+def train(
+    recipe: Recipe,
+    *,
+    device: str = "auto",
+    checkpoint: Path | None = None,
+    progress: bool = True,
+) -> Outcome:
+    """Train the network of a recipe, from its first to its last epoch.
+
+    SGD with Nesterov momentum, one-cycle learning rate stepped per batch (Smith & Topin 2019,
+    https://arxiv.org/abs/1708.07120), data held on the device.
+
+    Parameters
+    ----------
+    recipe
+        Everything that decides the result. On the CPU, the same recipe and number of threads give
+        the same numbers to the bit.
+    device
+        ``"auto"`` takes a GPU where there is one; else ``"cpu"`` or ``"cuda"``.
+    checkpoint
+        File that is written after each epoch and, if it is there, taken up at the start; an
+        interrupted training then ends with the same numbers as an uninterrupted one.
+    progress
+        Show a progress bar with running loss and accuracy on standard error.
+
+    Raises
+    ------
+    DivergedError
+        If a loss is not finite.
+    ValueError
+        If the device is not there, or the maps are 1x1 where batch norm gets a batch of one image.
+    """
+    where = pick_device(device)
+    image_set = data.load(recipe.data).to(where)
+    train_split, score_split = image_set.train, image_set.test
+    if recipe.validation:
+        train_split, score_split = image_set.validation_split()
+    steps = math.ceil(len(train_split) / recipe.batch_size)
+    with torch.random.fork_rng():
+        state = _start(recipe, image_set, steps, where)
+        if checkpoint is not None:
+            state.load(checkpoint, recipe)
+        done = len(state.history["epoch"])
+        with tqdm(
+            total=recipe.epochs * steps,
+            initial=done * steps,
+            desc=f"{recipe.label}, seed {recipe.seed}",
+            disable=not progress,
+            unit="step",
+        ) as bar:
+            for epoch in range(done + 1, recipe.epochs + 1):
+                _one_epoch(state, recipe, image_set, train_split, score_split, epoch, bar)
+                if checkpoint is not None and epoch < recipe.epochs:
+                    state.save(checkpoint, recipe)
+    return _outcome(state, recipe, image_set, train_split, score_split)
+
+
+def _start(recipe: Recipe, image_set: ImageSet, steps: int, device: torch.device) -> _Progress:
+    """Everything as it is before the first step."""
+    net = build(recipe, image_set)
+    net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    weights = [p for p in net.parameters() if is_weight(p)]
+    others = [p for p in net.parameters() if not is_weight(p)]
+    optimizer = torch.optim.SGD(
+        [
+            {"params": weights, "weight_decay": recipe.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.momentum > 0,
+    )
+    total_steps = recipe.epochs * steps
+    one_step = recipe.warmup * total_steps == 1  # by whose length, 0, OneCycleLR would divide
+    schedule = OneCycleLR(
+        optimizer,
+        recipe.lr,
+        total_steps=total_steps,
+        pct_start=recipe.warmup + 1e-9 * one_step,
+        anneal_strategy="linear",
+        cycle_momentum=False,
+        div_factor=10,
+        final_div_factor=1_000,
+    )
+    torch.manual_seed(recipe.seed)  # dropout draws from PyTorch's own generator
+    return _Progress(net, optimizer, schedule, torch.Generator().manual_seed(recipe.seed))
+
+
+def _one_epoch(
+    state: _Progress,
+    recipe: Recipe,
+    image_set: ImageSet,
+    train_split: Split,
+    score_split: Split,
+    epoch: int,
+    bar: "tqdm[Any]",
+) -> None:
+    """Train on every image once, score, and append one value to each column of the history."""
+    began = time.perf_counter()
+    device = train_split.labels.device
+    order = torch.randperm(len(train_split), generator=state.generator).to(device)
+    batches = order.split(recipe.batch_size)
+    sums = torch.zeros(4, dtype=torch.float64, device=device)  # loss, hits, penalty, images
+    finite = torch.ones(len(batches), dtype=torch.bool, device=device)
+    lr = state.schedule.get_last_lr()[0]
+    state.net.train()
+    for step, index in enumerate(batches):
+        images = data.draw_batch(image_set, train_split, index, recipe, state.generator)
+        labels = train_split.labels[index]
+        with _precision(device, recipe.precision):
+            scores = state.net(images)
+        loss = F.cross_entropy(scores.float(), labels)
+        penalty = l1_penalty(state.net, recipe) if recipe.l1 else loss.new_zeros(())
+        state.optimizer.zero_grad()
+        (loss + penalty).backward()
+        state.optimizer.step()
+        state.schedule.step()
+        with torch.no_grad():
+            finite[step] = torch.isfinite(loss + penalty)
+            hits = (scores.argmax(1) == labels).sum()
+            num = len(index)
+            sums += torch.stack([loss * num, hits, penalty * num, hits.new_tensor(num)])
+        bar.update()
+        if step % 20 == 0:
+            loss_sum, hits_sum, _, seen = sums.tolist()
+            bar.set_postfix(
+                epoch=epoch, loss=f"{loss_sum / seen:.3f}", accuracy=f"{hits_sum / seen:.1%}"
+            )
+    _require_finite(finite, epoch, recipe)
+    trained = time.perf_counter() - began
+    loss_sum, hits_sum, penalty_sum, seen = sums.tolist()
+    scores = evaluate(state.net, image_set, score_split, recipe.precision)
+    test_loss, test_accuracy = loss_and_accuracy(scores, score_split.labels)
+    finite[-1] = math.isfinite(test_loss)  # scores show what the last step broke
+    _require_finite(finite, epoch, recipe)
+    values = (
+        epoch,
+        lr,
+        loss_sum / seen,
+        hits_sum / seen,
+        test_loss,
+        test_accuracy,
+        penalty_sum / seen,
+        time.perf_counter() - began,
+        seen / trained,
+    )
+    for name, value in zip(COLUMNS, values, strict=True):
+        state.history[name].append(value)
+
+
+def _require_finite(finite: Tensor, epoch: int, recipe: Recipe) -> None:
+    """Stop a training whose loss was not finite at some step of the epoch."""
+    if not bool(finite.all()):
+        step = int(finite.int().argmin()) + 1
+        msg = (
+            f"the loss is not finite in epoch {epoch}, step {step}; a smaller lr usually mends "
+            f"this. The recipe was {recipe}"
+        )
+        raise DivergedError(msg)
+
+
+def _outcome(
+    state: _Progress, recipe: Recipe, image_set: ImageSet, train_split: Split, score_split: Split
+) -> Outcome:
+    """Score once more with the last weights, on the scored and on the training images."""
+    scores = evaluate(state.net, image_set, score_split, recipe.precision)
+    confidences, predictions = scores.softmax(1).max(1)
+    clean = evaluate(state.net, image_set, train_split, recipe.precision)
+    loss, accuracy = loss_and_accuracy(clean, train_split.labels)
+    weights = torch.cat([p.detach().flatten() for p in state.net.parameters() if is_weight(p)])
+    return Outcome(
+        history=state.history,
+        predictions=predictions.cpu().numpy(),
+        confidences=confidences.cpu().numpy(),
+        clean_train={"loss": loss, "accuracy": accuracy},
+        weight_quantiles=np.quantile(weights.abs().cpu().numpy(), QUANTILES).astype(np.float32),
+    )

@@ -1,0 +1,72 @@
+"""How results are written: tables, numbers with real minus signs, p-values, names of norms.
+
+Everybody imports this module, and it imports nobody.
+"""
+
+import html
+from dataclasses import dataclass
+
+LEVEL = 0.05
+"""Level of every test of the report: a p-value below it decides."""
+
+NORM_NAMES = {
+    "batch": "Batch norm",
+    "layer": "Layer norm",
+    "group": "Group norm",
+    "instance": "Instance norm",
+    "none": "No norm",
+}
+"""The norms as readers see them, the same on every page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text under a header, for print, Markdown and notebooks."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def __str__(self) -> str:
+        """Align the columns with spaces: names to the left, numbers to the right."""
+        widths = [max(map(len, column)) for column in zip(self.header, *self.rows, strict=True)]
+        rule = tuple("-" * width for width in widths)
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if i else cell.ljust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in (self.header, rule, *self.rows)
+        )
+
+    def markdown(self) -> str:
+        """Write the table as Markdown, numbers aligned to the right."""
+        rule = ("---", *["--:"] * (len(self.header) - 1))
+        return "\n".join(f"| {' | '.join(row)} |" for row in (self.header, rule, *self.rows))
+
+    def _repr_html_(self) -> str:
+        """Show a real table in notebooks and in the gallery."""
+        rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in self.rows)
+        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in self.header)
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        # "dataframe" is the class that themes of notebooks know how to show in dark mode
+        table = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+        return f'<table class="dataframe">{table}</table>'
+
+
+def number(value: float, digits: int, *, sign: bool = False) -> str:
+    """Write a number with fixed decimals and a real minus sign.
+
+    Examples
+    --------
+    >>> number(-1.5, 2), number(1.5, 1, sign=True)
+    ('−1.50', '+1.5')
+    """
+    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def p_value(p: float) -> str:
+    """Write p with three decimals, or as many as show on which side of the 5 % level it lies."""
+    if p < 0.001:
+        return "< 0.001"
+    digits = next(d for d in range(3, 20) if (round(p, d) < LEVEL) == (p < LEVEL))
+    return f"{p:.{digits}f}"

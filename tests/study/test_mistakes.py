@@ -1,0 +1,122 @@
+"""Mistakes of runs whose right answers are written down here."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from normstudy.study.data import ImageSet, Split
+from normstudy.study.mistakes import Mistake, confusion, find_mistakes, is_wrong, overlap
+from normstudy.study.recipes import Recipe
+from normstudy.study.runs import Run
+
+CLASSES = ("ant", "bee", "cat")
+LABELS = [0, 1, 2, 0, 1, 2]
+
+
+def image_set(labels=LABELS, name="digits"):
+    split = Split(torch.zeros(len(labels), 4, 4, 1, dtype=torch.uint8), torch.tensor(labels))
+    zero = torch.zeros(1)
+    return ImageSet(name, split, split, CLASSES, zero, zero + 1, False, "none")
+
+
+def made(predictions, confidences=None, **fields):
+    num = len(predictions)
+    return Run(
+        recipe=Recipe(**{"data": "digits", **fields}),
+        history={"test_accuracy": [0.5]},
+        predictions=np.array(predictions, dtype=np.int64),
+        confidences=np.array([0.5] * num if confidences is None else confidences, dtype=np.float32),
+        clean_train={},
+        weight_quantiles=np.linspace(0, 1, 1001, dtype=np.float32),
+        environment={},
+    )
+
+
+PREDICTIONS = [0, 2, 1, 0, 0, 1]  # images 1, 2, 4 and 5 are wrong
+CONFIDENCES = [0.99, 0.6, 0.9, 0.98, 0.7, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("most confident", [2, 5, 4, 1]),  # 2 and 5 are tied: the first of the test set comes first
+        ("least confident", [1, 4, 2, 5]),
+        ("index", [1, 2, 4, 5]),
+    ],
+)
+def test_orders(order, expected):
+    found = find_mistakes(made(PREDICTIONS, CONFIDENCES), image_set(), order=order)
+    assert [mistake.index for mistake in found] == expected
+
+
+def test_a_mistake_says_what_was_taken_for_what():
+    first = find_mistakes(made(PREDICTIONS, CONFIDENCES), image_set(), count=1)
+    expected = Mistake(
+        index=2,
+        true=2,
+        predicted=1,
+        confidence=float(np.float32(0.9)),
+        true_name="cat",
+        predicted_name="bee",
+    )
+    assert first == [expected]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.floats(0, 1, width=32))))
+def test_all_mistakes_are_mistakes_and_none_is_missing(rows):
+    labels = [row[0] for row in rows]
+    run = made([row[1] for row in rows], [row[2] for row in rows])
+    images = image_set(labels) if rows else image_set([])
+    found = find_mistakes(run, images, count=None)
+    assert {m.index for m in found} == {i for i, (a, b, _) in enumerate(rows) if a != b}
+    assert all(m.true != m.predicted for m in found)
+    assert [m.confidence for m in found] == sorted((m.confidence for m in found), reverse=True)
+    assert find_mistakes(run, images, count=10) == found[:10]
+
+
+def test_confusion_counts_every_image_once():
+    counts = confusion(made(PREDICTIONS), image_set())
+    assert counts.tolist() == [[2, 0, 0], [1, 0, 1], [0, 2, 0]]
+    assert counts.trace() == (~is_wrong(made(PREDICTIONS), image_set())).sum()
+
+
+def test_overlap_of_three_models():
+    runs = {
+        "A": made([0, 2, 1, 0, 1, 2]),  # wrong: 1, 2
+        "B": made([0, 2, 0, 1, 1, 2]),  # wrong: 1, 2, 3; on 2 another wrong answer than A
+        "C": made([0, 1, 1, 0, 0, 2]),  # wrong: 2, 4
+    }
+    found = overlap(runs, image_set())
+    assert found.names == ("A", "B", "C")
+    assert found.num_wrong == (2, 3, 2)
+    assert found.all_wrong == 1
+    assert found.any_wrong == 4
+    assert found.expected_all_wrong == pytest.approx(6 * (2 / 6) * (3 / 6) * (2 / 6))
+    np.testing.assert_allclose(found.same_answer, [[1, 1 / 2, 1], [1 / 2, 1, 0], [1, 0, 1]])
+
+
+def test_overlap_without_any_mistake_is_not_a_number():
+    found = overlap({"A": made(LABELS), "B": made(LABELS)}, image_set())
+    assert np.isnan(found.same_answer).all()
+    assert found.any_wrong == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (
+            lambda: find_mistakes(made(LABELS), image_set(), order="wildest"),
+            "unknown; accepted: most",
+        ),
+        (lambda: find_mistakes(made(LABELS), image_set(), count=0), "count=0 is too few"),
+        (lambda: is_wrong(made(LABELS), image_set(name="mnist")), "trained on digits .* are mnist"),
+        (lambda: is_wrong(made(LABELS, validation=True), image_set()), "validation=False"),
+        (lambda: confusion(made([0, 1]), image_set()), "has 2 predictions and the test set 6"),
+        (lambda: overlap({"A": made(LABELS)}, image_set()), "1 run given; .* two or more"),
+    ],
+)
+def test_errors(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()

@@ -1,0 +1,402 @@
+"""A training is what its recipe says, to the bit, however often it is interrupted."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from golden import record
+from torch import nn
+from torch.nn import functional as F
+
+from normstudy.study import data, train
+from normstudy.study.recipes import NORMS, Recipe
+from normstudy.study.train import (
+    COLUMNS,
+    NUMBERS_VERSIONS,
+    DivergedError,
+    build,
+    evaluate,
+    l1_penalty,
+    loss_and_accuracy,
+    pick_device,
+)
+
+TINY = Recipe(data="digits", epochs=3, batch_size=256, lr=0.1, crop=1, precision="float32")
+RICH = replace(
+    TINY, l1=1e-4, dropout=0.2, rotation=5.0, jitter=0.1, num_groups=8, precision="bfloat16"
+)
+TOLERANCES = {  # other processors round otherwise, by less; a changed formula differs by more
+    "lr": {"rel": 1e-9},
+    "train_loss": {"rel": 1e-3},
+    "train_accuracy": {"abs": 0.01},
+    "test_loss": {"rel": 1e-3},
+    "test_accuracy": {"abs": 0.01},
+    "penalty": {"rel": 1e-4},
+}
+MEASURED = [name for name in COLUMNS if name not in ("seconds", "images_per_second")]
+
+
+def trained(recipe, **options):
+    return train.train(recipe, device="cpu", **{"progress": False, **options})
+
+
+def assert_equal_to_the_bit(one, other):
+    for name in MEASURED:
+        assert one.history[name] == other.history[name], name
+    assert np.array_equal(one.predictions, other.predictions)
+    assert np.array_equal(one.confidences, other.confidences)
+    assert np.array_equal(one.weight_quantiles, other.weight_quantiles)
+    assert one.clean_train == other.clean_train
+
+
+@pytest.fixture(scope="module")
+def rich():
+    """Return the outcome of a recipe with everything random in it, never interrupted."""
+    return trained(RICH)
+
+
+# -- the numbers -----------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_numbers_whatever_was_drawn_before(rich):
+    torch.manual_seed(77)
+    before = torch.get_rng_state()
+    assert_equal_to_the_bit(trained(RICH), rich)
+    assert torch.equal(torch.get_rng_state(), before), "the caller's random numbers are left alone"
+
+
+def test_another_seed_gives_other_numbers(rich):
+    other = trained(replace(RICH, seed=1))
+    for name in ("train_loss", "test_loss", "penalty"):
+        assert not set(other.history[name]) & set(rich.history[name])
+    assert other.history["lr"] == rich.history["lr"]
+
+
+def test_arms_with_one_seed_begin_with_the_same_weights():
+    digits = data.load("digits")
+    weights = [
+        [p for p in build(replace(TINY, norm=norm), digits).parameters() if p.ndim > 1]
+        for norm in NORMS
+    ]
+    for arm in weights[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(weights[0], arm, strict=True))
+
+
+def test_curves_of_two_arms_are_not_one_object(rich):
+    other = trained(replace(RICH, norm="group"))
+    columns = [*rich.history.values(), *other.history.values()]
+    assert len({id(column) for column in columns}) == 2 * len(COLUMNS)
+    assert rich.history["test_loss"] != other.history["test_loss"]
+    assert all(len(column) == RICH.epochs for column in columns)
+
+
+def test_the_history_has_one_row_an_epoch_of_plausible_values(rich):
+    assert list(rich.history) == list(COLUMNS)
+    assert rich.history["epoch"] == [1, 2, 3]
+    for part in ("train", "test"):
+        assert all(0 <= accuracy <= 1 for accuracy in rich.history[f"{part}_accuracy"])
+        assert all(loss > 0 for loss in rich.history[f"{part}_loss"])
+    assert all(value > 0 for name in COLUMNS[-2:] for value in rich.history[name])
+
+
+def test_predictions_belong_to_the_last_epoch(rich):
+    labels = data.load("digits").test.labels.numpy()
+    assert (rich.predictions == labels).mean() == rich.history["test_accuracy"][-1]
+    assert rich.predictions.dtype == np.int64
+    assert rich.confidences.dtype == np.float32
+    assert ((rich.confidences >= 0.1) & (rich.confidences <= 1)).all()
+    assert set(rich.clean_train) == {"loss", "accuracy"}
+
+
+def test_validation_holds_images_out_and_leaves_the_test_images_alone():
+    found = trained(replace(TINY, epochs=1, validation=True))
+    assert len(found.predictions) == 287
+    held_out = data.load("digits").validation_split()[1].labels.numpy()
+    assert (found.predictions == held_out).mean() == found.history["test_accuracy"][-1]
+
+
+def textbook(recipe):
+    """Train as a textbook does: sums, steps and schedule written out; no dropout, float32."""
+    digits = data.load("digits")
+    net = build(recipe, digits)
+    weights = [m.weight for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    velocity = {p: torch.zeros_like(p) for p in net.parameters()}
+    generator = torch.Generator().manual_seed(recipe.seed)
+    num = len(digits.train)
+    steps = -(-num // recipe.batch_size)
+    last = recipe.epochs * steps - 1
+    peak = recipe.warmup * (last + 1) - 1
+    rates, losses, penalties, step = [], [], [], 0
+    for _ in range(recipe.epochs):
+        loss_sum = penalty_sum = 0.0
+        order = torch.randperm(num, generator=generator)
+        for start in range(0, num, recipe.batch_size):
+            index = order[start : start + recipe.batch_size]
+            images = data.draw_batch(digits, digits.train, index, recipe, generator)
+            loss = F.cross_entropy(net(images), digits.train.labels[index])
+            penalty = recipe.l1 * sum(w.abs().sum() for w in weights)
+            gradients = torch.autograd.grad(loss + penalty, list(velocity))
+            rate = np.interp(step, [0, peak, last], np.array([0.1, 1, 1e-4]) * recipe.lr)
+            with torch.no_grad():
+                for (p, v), gradient in zip(velocity.items(), gradients, strict=True):
+                    decayed = any(p is w for w in weights)
+                    g = gradient + recipe.weight_decay * p if decayed else gradient
+                    v.mul_(recipe.momentum).add_(g)
+                    p.sub_(rate * (g + recipe.momentum * v))
+            loss_sum += loss.item() * len(index)
+            penalty_sum += penalty.item() * len(index)
+            rates.append(float(rate))
+            step += 1
+        losses.append(loss_sum / num)
+        penalties.append(penalty_sum / num)
+    return net, rates, losses, penalties
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_a_training_is_the_textbooks(norm):
+    recipe = replace(TINY, norm=norm, epochs=2, lr=0.05, l1=1e-3, weight_decay=1e-2)
+    found = trained(recipe)
+    net, rates, losses, penalties = textbook(recipe)
+    steps = len(rates) // 2
+    assert found.history["lr"] == pytest.approx(rates[::steps])
+    assert found.history["train_loss"] == pytest.approx(losses, rel=1e-3)
+    assert found.history["penalty"] == pytest.approx(penalties, rel=1e-4)
+    weights = torch.cat([p.detach().flatten() for p in net.parameters() if p.ndim > 1]).abs()
+    expected = np.quantile(weights.numpy(), np.linspace(0, 1, 1001))
+    np.testing.assert_allclose(found.weight_quantiles, expected, rtol=0, atol=1e-3)
+
+
+def test_a_rise_of_one_step_is_none():
+    rates = trained(replace(TINY, epochs=5, batch_size=1437)).history["lr"]
+    assert rates[1:] == sorted(rates[1:], reverse=True)
+    assert max(rates) <= TINY.lr
+
+
+def test_the_learning_rate_moves_with_every_batch(monkeypatch):
+    rates = []
+
+    class Recorded(train.OneCycleLR):
+        def step(self, *args):
+            super().step(*args)
+            rates.append(self.get_last_lr()[0])
+
+    monkeypatch.setattr(train, "OneCycleLR", Recorded)
+    recipe = replace(TINY, epochs=4, warmup=0.25)
+    history = trained(recipe).history
+    assert len(rates) == 1 + 4 * 6, "one value before the first step, then one after each"
+    top = rates.index(max(rates))
+    assert rates[top] == pytest.approx(recipe.lr)
+    assert top == 0.25 * 24 - 1
+    assert rates[: top + 1] == sorted(set(rates[: top + 1]))
+    assert rates[top:] == sorted(set(rates[top:]), reverse=True)
+    assert rates[0] == pytest.approx(recipe.lr / 10)
+    assert rates[-1] < recipe.lr / 1000
+    assert history["lr"] == rates[::6][:4]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_golden_runs(norm):
+    expected = json.loads((record.FOLDER / f"{norm}.json").read_text())
+    assert expected["numbers_version"] == NUMBERS_VERSIONS[norm], record.__doc__
+    assert expected["recipe"] == record.RECIPES[norm].to_dict()
+    found = record.measure(record.RECIPES[norm])
+    for name, tolerance in TOLERANCES.items():
+        values = expected["history"][name]
+        assert found["history"][name] == pytest.approx(values, **tolerance), record.__doc__
+    assert found["weights"] == pytest.approx(expected["weights"], rel=2e-3, abs=1e-4)
+
+
+# -- penalties -------------------------------------------------------------------------------------
+
+
+def sum_of_magnitudes(net, kinds):
+    chosen = [m for m in net.modules() if isinstance(m, kinds)]
+    return sum(
+        float(np.abs(p.detach().numpy().astype(np.float64)).sum())
+        for module in chosen
+        for p in module.parameters(recurse=False)
+    )
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_l1_is_lambda_times_the_sum_of_magnitudes_of_weights_alone(norm):
+    recipe = replace(TINY, norm=norm, l1=3e-4)
+    net = build(recipe, data.load("digits"))
+    bias = float(net.classifier.bias.detach().abs().sum())
+    expected = 3e-4 * (sum_of_magnitudes(net, nn.Conv2d | nn.Linear) - bias)
+    assert l1_penalty(net, recipe).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_l1_on_all_covers_norms_and_biases_too():
+    recipe = replace(TINY, l1=3e-4, l1_on="all")
+    net = build(recipe, data.load("digits"))
+    expected = 3e-4 * sum_of_magnitudes(net, nn.Module)
+    assert l1_penalty(net, recipe).item() == pytest.approx(expected, rel=1e-5)
+    assert expected > l1_penalty(net, replace(recipe, l1_on="weights")).item() * 1.05
+
+
+def test_l1_makes_weights_smaller_and_is_written_down():
+    without, with_l1 = (trained(replace(TINY, l1=l1)) for l1 in (0.0, 2e-3))
+    assert without.history["penalty"] == [0.0] * 3
+    assert with_l1.history["penalty"] == sorted(with_l1.history["penalty"], reverse=True)
+    assert with_l1.weight_quantiles[500] < 0.9 * without.weight_quantiles[500]
+
+
+# -- evaluation ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_evaluation_sums_over_all_images_in_spite_of_a_short_last_batch(norm, monkeypatch):
+    digits = data.load("digits")
+    net = build(replace(TINY, norm=norm, dropout=0.5), digits)
+    monkeypatch.setattr(train, "_EVALUATION_BATCH", 101)  # 1,437 = 14 * 101 + 23
+    scores = evaluate(net, digits, digits.train, "float32")
+    assert scores.shape == (1437, 10)
+    found = loss_and_accuracy(scores, digits.train.labels)
+    net.eval()
+    with torch.no_grad():
+        whole = net(digits.normalize(digits.train.images)).double()
+    loss = F.cross_entropy(whole, digits.train.labels).item()
+    hits = (whole.argmax(1) == digits.train.labels).double().mean().item()
+    assert found == pytest.approx((loss, hits), rel=1e-5)
+
+
+def test_a_tie_of_batch_means_is_not_what_is_reported():
+    scores = torch.tensor([[9.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
+    loss, accuracy = loss_and_accuracy(scores, torch.tensor([0, 0, 0]))
+    assert accuracy == pytest.approx(2 / 3)
+    assert loss == pytest.approx((2 * math.log1p(math.exp(-9)) + 9 + math.log1p(math.exp(-9))) / 3)
+
+
+# -- interruptions ---------------------------------------------------------------------------------
+
+
+def interrupt(monkeypatch, after):
+    """Press Ctrl-C at the given batch."""
+    drawn = []
+    draw_batch = data.draw_batch
+
+    def interrupted(*args):
+        drawn.append(1)
+        if len(drawn) > after:
+            raise KeyboardInterrupt
+        return draw_batch(*args)
+
+    monkeypatch.setattr(data, "draw_batch", interrupted)
+    return drawn
+
+
+@pytest.mark.parametrize("after", [6, 8, 12, 17])  # six batches an epoch
+def test_an_interrupted_training_ends_with_the_same_numbers(after, rich, tmp_path, monkeypatch):
+    checkpoint = tmp_path / "checkpoint.pt"
+    with monkeypatch.context() as patch:
+        interrupt(patch, after)
+        with pytest.raises(KeyboardInterrupt):
+            trained(RICH, checkpoint=checkpoint)
+    torch.manual_seed(after)
+    drawn = interrupt(monkeypatch, 1_000)
+    assert_equal_to_the_bit(trained(RICH, checkpoint=checkpoint), rich)
+    assert len(drawn) == 18 - after // 6 * 6, "finished epochs are not trained again"
+
+
+@pytest.fixture
+def checkpoint(tmp_path, monkeypatch):
+    """Leave a checkpoint after the second epoch of the rich recipe."""
+    with monkeypatch.context() as patch:
+        interrupt(patch, 12)
+        with pytest.raises(KeyboardInterrupt):
+            trained(RICH, checkpoint=tmp_path / "checkpoint.pt")
+    return tmp_path / "checkpoint.pt"
+
+
+def halve(content):
+    return content[: len(content) // 2]
+
+
+def flip_a_bit(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [halve, flip_a_bit, lambda content: b"", lambda content: b"no"])
+def test_a_damaged_checkpoint_is_reported_and_not_used(damage, checkpoint, rich):
+    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
+    with pytest.warns(RuntimeWarning, match=r"checkpoint\.pt is damaged and is not used"):
+        found = trained(RICH, checkpoint=checkpoint)
+    assert_equal_to_the_bit(found, rich)
+
+
+@pytest.mark.parametrize("field", ["recipe", "numbers_version"])
+def test_a_checkpoint_of_another_recipe_or_version_is_not_used(field, checkpoint, rich):
+    state = torch.load(checkpoint, weights_only=True)
+    state[field] = {"recipe": RICH.to_dict() | {"seed": 1}, "numbers_version": -1}[field]
+    torch.save(state, checkpoint)
+    assert_equal_to_the_bit(trained(RICH, checkpoint=checkpoint), rich)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_reported_and_training_goes_on(rich, tmp_path):
+    with pytest.warns(RuntimeWarning, match="no checkpoint after epoch"):
+        found = trained(RICH, checkpoint=tmp_path / "missing" / "checkpoint.pt")
+    assert_equal_to_the_bit(found, rich)
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- errors ----------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_finite_stops_with_epoch_step_and_recipe():
+    recipe = replace(TINY, norm="none", lr=1e6)
+    match = r"not finite in epoch 1, step 3; a smaller lr .* Recipe\(data='digits', norm='none'"
+    with pytest.raises(DivergedError, match=match):
+        trained(recipe)
+
+
+def test_scores_that_the_last_step_broke_stop_it_too():
+    recipe = replace(TINY, norm="none", lr=1e30, epochs=1, batch_size=2_000)
+    with pytest.raises(DivergedError, match="not finite in epoch 1, step 1"):
+        trained(recipe)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"norm": "group", "num_groups": 5}, "num_groups=5 does not divide 16 channels"),
+        ({"crop": 8}, "crop=8 is too large for 8x8 images; accepted: 0 to 7"),
+    ],
+)
+def test_recipes_that_do_not_fit_the_data(wrong, match):
+    with pytest.raises(ValueError, match=match):
+        trained(replace(TINY, **wrong))
+
+
+def test_one_image_with_batch_norm_on_maps_of_1x1(monkeypatch):
+    digits = data.load("digits")
+    small = data.Split(digits.train.images[:65, 2:6, 2:6], digits.train.labels[:65])
+    monkeypatch.setattr(data, "load", lambda name: replace(digits, train=small, test=small))
+    recipe = replace(TINY, batch_size=64, epochs=1)
+    with pytest.raises(ValueError, match=r"shape \(1, 1, 4, 4\) leave one value per channel"):
+        trained(recipe)
+    trained(replace(recipe, norm="layer"))
+
+
+def test_cuda_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    match = r'device="cuda" was asked for, but PyTorch sees no GPU here; use "cpu" or "auto"'
+    with pytest.raises(ValueError, match=match):
+        train.train(TINY, device="cuda")
+    assert pick_device("auto") == torch.device("cpu")
+    with pytest.raises(ValueError, match="device='tpu' is unknown; accepted: auto, cpu, cuda"):
+        pick_device("tpu")
+
+
+def test_the_progress_bar_shows_loss_and_accuracy(capsys):
+    trained(replace(TINY, batch_size=32, epochs=1), progress=True)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "Batch norm, seed 0: 100%" in shown.err
+    assert "45/45" in shown.err
+    assert "accuracy=" in shown.err
+    assert "loss=" in shown.err
