@@ -4,20 +4,15 @@ One small tensor is normalized in six ways, forward and backward (`by_hand`); th
 running statistics (`running_by_hand`); four weights are penalized (`penalties_by_hand`). Each is a
 chain of steps held as frozen data, which the pages typeset, the worksheet turns into live formulas
 and the diagrams draw. The numbers are fractions and come neither from torch nor from the arithmetic
-of `normstudy.byhand.norms`: `differences` compares all three.
+of `normstudy.byhand.norms`: `normstudy.byhand.reference` compares all three.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
-from typing import Any
-
-import torch
-from torch import Tensor, nn
 
 from normstudy.byhand import norms
-from normstudy.byhand.steps import Chain, Example, Number, Step, Term, average, total
+from normstudy.byhand.steps import Chain, Example, Number, Term, average, total
 
 NORMS = ("batch", "layer", "group", "instance", "layer_chw", "layer_channels")
 SHAPE = (2, 4, 2, 2)  # two images, four channels, two rows, two columns
@@ -37,8 +32,6 @@ GAMMA = (1, 2, 3, -1)
 BETA = (0, 1, -1, 2)
 
 BATCHES = ((9, 1, 3, 3), (16, 0, 4, 4), (14, 2, 2, 14))  # three batches of one feature
-
-NO_EPS = 1e-30  # torch's batch norm refuses 0; in float64 this vanishes beside any variance here
 
 WEIGHTS = (6, -4, 1, 0)
 GRADIENT = (2, -2, 0, 2)  # of the loss without its penalty
@@ -254,137 +247,6 @@ def penalties_by_hand() -> Example:
     formula = r"w - \eta (\nabla + q)"
     add("l2_step", "w''", "i", formula, ["w", "lr", "grad", "l2_gradient"], down)
     return work.example()
-
-
-class Rearranged(nn.Module):
-    """A layer of torch on a tensor with its axes in another order."""
-
-    def __init__(
-        self, layer: nn.Module, there: Callable[[Tensor], Tensor], back: Callable[[Tensor], Tensor]
-    ) -> None:
-        super().__init__()
-        self.layer, self.there, self.back = layer, there, back
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Rearrange x, apply the layer, and undo the rearrangement."""
-        return self.back(self.layer(self.there(x)))
-
-
-def torch_layer(
-    norm: str,
-    shape: Sequence[int],
-    *,
-    num_groups: int = 1,
-    eps: float = 1e-5,
-    momentum: float | None = 0.1,
-) -> nn.Module:
-    """Build the layer of `torch.nn` for one of `norms.INDEX_SETS` and x of shape (N, C, ...).
-
-    It is in float64 and in training mode, with gamma 1 and beta 0. Torch has no weight
-    standardization: this is batch norm with the weight's output channels as channels of one image.
-
-    Examples
-    --------
-    >>> x = torch.randn(2, 4, 3, 3).double()
-    >>> torch.allclose(torch_layer("rms", x.shape)(x), norms.forward(x, "rms").y)
-    True
-    """
-    n, c, *positions = shape
-    dtype = torch.double
-    dims = len(positions)
-    batch = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-    instance: tuple[Any, ...] = (None, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
-
-    def channels_last(layer: nn.Module) -> nn.Module:
-        return Rearranged(layer, lambda x: x.movedim(1, -1), lambda y: y.movedim(-1, 1))
-
-    layers: dict[str, Callable[[], nn.Module]] = {
-        "batch": lambda: batch[dims](c, eps, momentum, dtype=dtype),
-        "instance": lambda: instance[dims](c, eps, momentum, True, True, dtype=dtype),
-        "group": lambda: nn.GroupNorm(num_groups, c, eps, dtype=dtype),
-        "layer": lambda: nn.GroupNorm(1, c, eps, dtype=dtype),
-        "layer_chw": lambda: nn.LayerNorm([c, *positions], eps, dtype=dtype),
-        "layer_channels": lambda: channels_last(nn.LayerNorm(c, eps, dtype=dtype)),
-        "rms": lambda: channels_last(nn.RMSNorm(c, eps, dtype=dtype)),
-        "weight": lambda: Rearranged(
-            nn.BatchNorm1d(n, eps, dtype=dtype),
-            lambda x: x.reshape(1, n, -1),
-            lambda y: y.reshape(*shape),
-        ),
-    }
-    return layers[norm]()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Difference:
-    """One row of the report: how far a worked example and the pure functions are from torch."""
-
-    example: str  #: such as "group, eps = 1e-05"
-    quantity: str  #: name of the step
-    torch: str  #: what torch computed it with
-    by_hand: float  #: largest absolute difference of the worked example
-    norms: float  #: the same of `normstudy.byhand.norms`
-
-
-def differences() -> list[Difference]:
-    """Compare all worked examples and `normstudy.byhand.norms` with `torch.nn` and its autograd.
-
-    Examples
-    --------
-    >>> max(max(row.by_hand, row.norms) for row in differences()) < 1e-12
-    True
-    """
-    rows = [row for norm in NORMS for eps in (0.0, 1e-5) for row in _norm_differences(norm, eps)]
-    return rows + [row for a in (Fraction(1, 10), None) for row in _running_differences(a)]
-
-
-def _norm_differences(norm: str, eps: float) -> Iterable[Difference]:
-    example = by_hand(norm, eps or Fraction(0))
-    x, weight, bias, grad_y = (example[name].tensor for name in ("x", "gamma", "beta", "grad_y"))
-    layer = torch_layer(norm, SHAPE, num_groups=NUM_GROUPS, eps=eps or NO_EPS)
-    gamma, beta = layer.parameters()
-    gamma.data, beta.data = weight, bias
-    y = layer(x.requires_grad_())
-    grads = torch.autograd.grad(y, (x, gamma, beta), grad_y)
-    out = norms.forward(x.detach(), norm, weight, bias, num_groups=NUM_GROUPS, eps=eps)
-    closed = norms.backward(grad_y, out)
-    title = f"{norm} norm, eps = {eps:g}"
-    name = type(getattr(layer, "layer", layer)).__name__
-    yield _difference(title, example["y"], name, y.detach(), out.y)
-    yield _difference(title, example["grad_x"], name, grads[0], closed.x)
-    yield _difference(title, example["grad_gamma"], name, grads[1], closed.weight)
-    yield _difference(title, example["grad_beta"], name, grads[2], closed.bias)
-
-
-def _running_differences(a: Fraction | None) -> Iterable[Difference]:
-    example = running_by_hand(a)
-    momentum = None if a is None else float(a)
-    layer = nn.BatchNorm1d(1, NO_EPS, momentum, affine=False, dtype=torch.double)
-    running = norms.RunningStatistics(torch.zeros(1).double(), torch.ones(1).double())
-    title = f"running statistics, momentum = {momentum}"
-    for t in range(1, len(BATCHES) + 1):
-        x = example[f"x_{t}"].tensor[:, None]
-        y, out = layer(x), norms.forward(x, "batch", eps=0)
-        running = norms.update_running(running, out, momentum=momentum)
-        yield _difference(title, example[f"xhat_{t}"], "BatchNorm1d", y, out.y)
-        for buffer in ("mean", "var"):
-            step = example[f"running_{buffer}_{t}"]
-            theirs = layer.get_buffer(f"running_{buffer}").clone()
-            yield _difference(title, step, "BatchNorm1d", theirs, getattr(running, buffer))
-    x = example["x_1"].tensor[:, None]
-    ours = norms.forward(x, "batch", eps=0, running=running).y
-    yield _difference(title, example["xhat_eval"], "BatchNorm1d", layer.eval()(x), ours)
-
-
-def _difference(example: str, step: Step, name: str, theirs: Tensor, ours: Tensor) -> Difference:
-    expected = theirs.reshape(step.tensor.shape)
-    return Difference(
-        example=example,
-        quantity=step.name,
-        torch=name,
-        by_hand=float((step.tensor - expected).abs().max()),
-        norms=float((ours - theirs).abs().max()),
-    )
 
 
 def _flat(images: Sequence[Sequence[Sequence[int]]]) -> list[Fraction]:

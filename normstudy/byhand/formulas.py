@@ -128,4 +128,16 @@ PENALTIES = (
     Line("l2_gradient", "q", "λ₂ w", "{0}*{1}"),
     Line("l2_step", "w''", "w − η (∇ + q): one step of SGD", "{0}-{1}*({2}+{3})"),
 )
+PENALTY_TITLES = {  # what computes the same in torch
+    "penalty": "l1 * w.abs().sum()",
+    "subgradient": "autograd",
+    "step": "optim.SGD",
+    "plain_step": "optim.SGD",
+    "proximal": "softshrink",
+    "mean_penalty": "l1 * w.abs().mean()",
+    "mean_subgradient": "autograd",
+    "l2_penalty": "l2 / 2 * w.square().sum()",
+    "l2_gradient": "autograd",
+    "l2_step": "optim.SGD, weight_decay",
+}
 LIMITS = {"eps": (0, 1e9), "momentum": (0, 1), "lr": (0, 1e9), "l1": (0, 1e9), "l2": (0, 1e9)}

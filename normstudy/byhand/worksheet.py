@@ -16,22 +16,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 from xlsxwriter import Workbook
 from xlsxwriter.utility import quote_sheetname, xl_range, xl_range_abs, xl_rowcol_to_cell
 
 from normstudy.byhand.diagrams import CELL_COLORS
-from normstudy.byhand.examples import (
-    BATCHES,
-    NO_EPS,
-    NUM_GROUPS,
-    SHAPE,
-    by_hand,
-    penalties_by_hand,
-    running_by_hand,
-    torch_layer,
-)
+from normstudy.byhand.examples import BATCHES, SHAPE, by_hand, penalties_by_hand, running_by_hand
 from normstudy.byhand.formulas import (
     BACKWARD,
     BATCH,
@@ -39,11 +29,13 @@ from normstudy.byhand.formulas import (
     FORWARD,
     LIMITS,
     PENALTIES,
+    PENALTY_TITLES,
     START,
     TITLES,
     UPSTREAM,
     Line,
 )
+from normstudy.byhand.reference import by_torch, penalties_by_torch, running_by_torch
 from normstudy.byhand.steps import Chain, Example, Index, Source, Step
 
 Torch = dict[str, tuple[str, Tensor]]  # by name of a step: what torch computed it with, and what
@@ -374,15 +366,11 @@ def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
 def _norm(norm: str) -> _Work:
     """Norm X by hand and by torch."""
     example = by_hand(norm)
-    leaves = [example[name].tensor for name in ("x", "gamma", "beta")]
-    layer = torch_layer(norm, SHAPE, num_groups=NUM_GROUPS, eps=NO_EPS)
-    gamma, beta = layer.parameters()
-    x, gamma.data, beta.data = leaves
-    y = layer(x.requires_grad_())
-    grads = torch.autograd.grad(y, (x, gamma, beta), example["grad_y"].tensor)
-    theirs = {"y": (TITLES[norm].torch, y.detach())}
-    for name, grad in zip(("grad_x", "grad_gamma", "grad_beta"), grads, strict=True):
-        theirs[name] = ("autograd", grad)
+    given = (example[name].tensor for name in ("x", "gamma", "beta", "grad_y"))
+    theirs = {
+        name: (TITLES[norm].torch if name == "y" else "autograd", tensor)
+        for name, tensor in by_torch(norm, *given).items()
+    }
     colors = {
         cell: CELL_COLORS[k % len(CELL_COLORS)]
         for k, cells in enumerate(example["mean"].cells)
@@ -397,41 +385,20 @@ def _running() -> _Work:
     example = running_by_hand(momentum)
     given = Chain("i", ((0,),))
     given.give("momentum", "a", "", [momentum])
-    layer = nn.BatchNorm1d(1, NO_EPS, float(momentum), affine=False, dtype=torch.double)
+    batches = [example[f"x_{t}"].tensor for t in range(1, len(BATCHES) + 1)]
     theirs = {}
-    for t in range(1, len(BATCHES) + 1):
-        theirs[f"xhat_{t}"] = ("BatchNorm1d in training", layer(example[f"x_{t}"].tensor[:, None]))
-        for name in ("running_mean", "running_var"):
-            theirs[f"{name}_{t}"] = (f"its {name}", layer.get_buffer(name).clone())
-    evaluated = layer.eval()(example["x_1"].tensor[:, None])
-    theirs["xhat_eval"] = ("BatchNorm1d in evaluation", evaluated)
+    for name, tensor in running_by_torch(batches, float(momentum)).items():
+        buffer, _, when = name.rpartition("_")
+        mode = "evaluation" if when == "eval" else "training"
+        theirs[name] = (f"BatchNorm1d in {mode}" if buffer == "xhat" else f"its {buffer}", tensor)
     return _Work("batches", Example((*given.example().steps, *example.steps)), theirs)
 
 
 def _penalties() -> _Work:
     """Penalties by hand and by torch."""
     example = penalties_by_hand()
-    w, grad = example["w"].tensor.requires_grad_(), example["grad"].tensor
-    lr, l1, l2 = (float(example[name].values[0]) for name in ("lr", "l1", "l2"))
-
-    def sgd(loss: Tensor, weight_decay: float = 0.0) -> Tensor:
-        stepped = nn.Parameter(w.detach().clone())
-        stepped.grad = torch.autograd.grad(loss, w)[0]
-        torch.optim.SGD([stepped], lr=lr, weight_decay=weight_decay).step()
-        return stepped.detach()
-
-    plain, penalty, mean = (w * grad).sum(), l1 * w.abs().sum(), l1 * w.abs().mean()
-    l2_penalty = l2 / 2 * w.square().sum()
-    theirs = {
-        "penalty": ("l1 * w.abs().sum()", penalty),
-        "subgradient": ("autograd", torch.autograd.grad(penalty, w, retain_graph=True)[0]),
-        "step": ("optim.SGD", sgd(plain + penalty)),
-        "plain_step": ("optim.SGD", sgd((w * grad).sum())),
-        "proximal": ("softshrink", nn.functional.softshrink(w - lr * grad, lr * l1)),
-        "mean_penalty": ("l1 * w.abs().mean()", mean),
-        "mean_subgradient": ("autograd", torch.autograd.grad(mean, w)[0]),
-        "l2_penalty": ("l2 / 2 * w.square().sum()", l2_penalty),
-        "l2_gradient": ("autograd", torch.autograd.grad(l2_penalty, w)[0]),
-        "l2_step": ("optim.SGD, weight_decay", sgd((w * grad).sum(), weight_decay=l2)),
-    }
-    return _Work("weights", example, {k: (what, t.detach()) for k, (what, t) in theirs.items()})
+    w, grad = (example[name].tensor for name in ("w", "grad"))
+    strengths = {name: float(example[name].values[0]) for name in ("lr", "l1", "l2")}
+    found = penalties_by_torch(w, grad, **strengths)
+    theirs = {name: (PENALTY_TITLES[name], tensor) for name, tensor in found.items()}
+    return _Work("weights", example, theirs)

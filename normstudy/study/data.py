@@ -6,9 +6,11 @@ embedded set that needs no network.
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,16 +20,32 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from normstudy.study.recipes import DATASETS, Recipe
+from normstudy.study.recipes import Recipe
 
 NUM_HELD_OUT = 5_000
 """Images of the validation split, at most a fifth of the training set."""
 
-CHECKSUMS = {
-    "cifar10": "7997768f35e6e382292fd27177cedce6",
-    "mnist": "3a8942afaa4d4472e73e631e8d5025b7",
-}
-"""MD5 of all images and labels: torchvision does not check MNIST's files once they are unpacked."""
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a data set before it is read."""
+
+    title: str
+    """Name in sentences and titles."""
+    mirror: bool
+    """Whether a mirror image keeps its class."""
+    md5: str
+    """Checksum of all images and labels: torchvision does not check MNIST's once unpacked."""
+
+
+FACTS: Mapping[str, Facts] = MappingProxyType(
+    {
+        "cifar10": Facts("CIFAR-10", mirror=True, md5="7997768f35e6e382292fd27177cedce6"),
+        "mnist": Facts("MNIST", mirror=False, md5="3a8942afaa4d4472e73e631e8d5025b7"),
+        "digits": Facts("Digits", mirror=False, md5="2e5899fa584f77358ac54f54ea3d7e0e"),
+    }
+)
+"""The data sets, by name."""
 
 
 class DataError(RuntimeError):
@@ -58,8 +76,6 @@ class ImageSet:
     """One data set: two splits, class names, and the constants that normalize it.
 
     ``mean`` and ``std`` have shape (C,) and are those of the training images on the scale 0 to 255.
-    ``mirror`` says whether a mirror image keeps its class. ``md5`` is the checksum of all images
-    and labels as they are trained on.
     """
 
     name: str
@@ -68,8 +84,11 @@ class ImageSet:
     classes: tuple[str, ...]
     mean: Tensor
     std: Tensor
-    mirror: bool
-    md5: str
+
+    @property
+    def facts(self) -> Facts:
+        """The line of :data:`FACTS`."""
+        return FACTS[self.name]
 
     @property
     def in_channels(self) -> int:
@@ -105,7 +124,7 @@ class ImageSet:
             Split(s.images.to(device), s.labels.to(device)) for s in (self.train, self.test)
         )
         mean, std = self.mean.to(device), self.std.to(device)
-        return ImageSet(self.name, train, test, self.classes, mean, std, self.mirror, self.md5)
+        return ImageSet(self.name, train, test, self.classes, mean, std)
 
 
 def data_root() -> Path:
@@ -137,8 +156,8 @@ def load(name: str) -> ImageSet:
     Y. LeCun et al., Gradient-Based Learning Applied to Document Recognition, 1998;
     https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits.html
     """
-    if name not in DATASETS:
-        msg = f"data set {name!r} is unknown; accepted: {', '.join(DATASETS)}"
+    if name not in FACTS:
+        msg = f"data set {name!r} is unknown; accepted: {', '.join(FACTS)}"
         raise ValueError(msg)
     train, test, classes = _read_digits() if name == "digits" else _read_torchvision(name)
     pixels = train.images.double()
@@ -148,11 +167,10 @@ def load(name: str) -> ImageSet:
         digest.update(split.images.numpy().tobytes())
         digest.update(split.labels.numpy().tobytes())
     md5 = digest.hexdigest()
-    if md5 != CHECKSUMS.get(name, md5):
-        reason = f"is damaged there (MD5 {md5}, not {CHECKSUMS[name]}); delete it"
+    if md5 != FACTS[name].md5:
+        reason = f"is damaged there (MD5 {md5}, not {FACTS[name].md5}); delete it"
         raise _data_error(name, data_root(), reason)
-    mirror = name == "cifar10"
-    return ImageSet(name, train, test, classes, mean, std, mirror, md5)
+    return ImageSet(name, train, test, classes, mean, std)
 
 
 def _read_digits() -> tuple[Split, Split, tuple[str, ...]]:
@@ -220,7 +238,8 @@ def draw_batch(
     index
         Image numbers, shape (B,), int64.
     recipe
-        Its fields ``crop``, ``flip``, ``rotation``, ``translation``, ``scaling`` and ``jitter``.
+        Its fields ``crop``, ``flip``, ``rotation``, ``shear``, ``translation``, ``scaling`` and
+        ``jitter``.
     generator
         Source of all random numbers, on the CPU, so that each device sees the same images.
 
@@ -241,13 +260,13 @@ def draw_batch(
     steps = torch.arange(size) - recipe.crop
     shifts = torch.randint(0, 2 * recipe.crop + 1, (2, num, 1), generator=generator)
     rows, columns = (_reflect(shift + steps, size) for shift in shifts)
-    if recipe.flip and image_set.mirror:
+    if recipe.flip and image_set.facts.mirror:
         mirrored = torch.rand(num, 1, generator=generator) < 0.5
         columns = torch.where(mirrored, columns.flip(1), columns)
     rows, columns = rows.to(device), columns.to(device)
     images = split.images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
     batch = image_set.normalize(images)
-    if recipe.rotation or recipe.translation or recipe.scaling:
+    if recipe.rotation or recipe.translation or recipe.scaling or recipe.shear:
         batch = _warp(batch, recipe, generator)
     if recipe.jitter:
         batch = _jitter(batch, recipe.jitter, generator)
@@ -265,12 +284,16 @@ def _uniform(num: int, most: float, generator: torch.Generator) -> Tensor:
 
 
 def _warp(batch: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Rotate, scale and shift every image by amounts of its own, bilinear, edges repeated."""
+    """Rotate, shear, scale and shift every image by its own amounts, bilinear, edges repeated."""
     num = len(batch)
     angle = _uniform(num, recipe.rotation * torch.pi / 180, generator)
     scale = 1 + _uniform(num, recipe.scaling, generator)
     shift = torch.stack([_uniform(num, 2 * recipe.translation, generator) for _ in range(2)], 1)
     turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(num, 2, 2)
+    if recipe.shear:
+        lean = torch.eye(2).repeat(num, 1, 1)
+        lean[:, 0, 1] = _uniform(num, recipe.shear * torch.pi / 180, generator).tan()
+        turn = turn @ lean
     matrix = torch.cat([turn / scale[:, None, None], shift[:, :, None]], 2).to(batch.device)
     grid = F.affine_grid(matrix, list(batch.shape), align_corners=False)
     return F.grid_sample(batch, grid, padding_mode="border", align_corners=False)

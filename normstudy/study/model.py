@@ -1,18 +1,30 @@
-"""The one network of the study: its ``norm`` argument, and its layer table.
+"""Networks from rows: what a row builds, what the ``norm`` argument puts in the places of norms.
 
-Every version has the same layers and the same number of parameters; only what stands in the places
-of the norms differs, and ``norm="none"`` leaves those places empty.
+All arms of a study build the same rows; only what stands in the places of the norms differs.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-NORMS = ("batch", "group", "layer", "instance", "none")
-STAGES = {1: ((32, 2), (48, 1)), 3: ((64, 3), (96, 2))}
-"""Image channels: (width, separable blocks) of each stage; the stem has half the first width."""
+from normstudy.study.networks import (
+    NETWORKS,
+    Act,
+    AveragePool,
+    Block,
+    Conv,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool,
+    Norm,
+    Row,
+)
+from normstudy.study.recipes import NORMS
+
+_ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU}
 
 
 class ContiguousGroupNorm(nn.GroupNorm):
@@ -29,25 +41,45 @@ class ContiguousGroupNorm(nn.GroupNorm):
         return y.contiguous(memory_format=torch.channels_last)
 
 
-def make_norm(norm: str, channels: int, num_groups: int) -> nn.Module:
+class ChannelShift(nn.Module):
+    """What stands in the place of a norm without one: a learned shift of each channel, first 0."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the shift to (N, C, H, W); the precision stays what it was."""
+        return x + self.bias.to(x.dtype)[:, None, None]
+
+
+def make_norm(
+    norm: str, channels: int, num_groups: int, *, size: int | None = None, shift: bool = False
+) -> nn.Module:
     """Build the norm for feature maps of shape (N, C, H, W).
 
-    Each has one weight and one bias per channel. Layer norm is ``GroupNorm(1, C)``, whose
-    statistics run over C, H and W of one image; instance norm is ``GroupNorm(C, C)``.
+    Each has one weight and one bias per channel, except ``"layer_chw"``, which has one of each per
+    value. Layer norm is ``GroupNorm(1, C)``, whose statistics run over C, H and W of one image;
+    instance norm is ``GroupNorm(C, C)``.
 
     Parameters
     ----------
     norm
-        ``"batch"``, ``"group"``, ``"layer"``, ``"instance"`` or ``"none"``.
+        ``"batch"``, ``"group"``, ``"layer"``, ``"layer_chw"``, ``"instance"`` or ``"none"``.
     channels
         C, the channels of the feature map.
     num_groups
         Groups of channels that share statistics; read for ``"group"`` only.
+    size
+        H and W of the feature map, in pixels; read for ``"layer_chw"`` only.
+    shift
+        Whether the place without a norm holds a learned shift; read for ``"none"`` only.
 
     Raises
     ------
     ValueError
-        If the norm is unknown or the groups do not divide the channels.
+        If the norm is unknown, the groups do not divide the channels, or ``"layer_chw"`` gets no
+        size.
     """
     if norm == "batch":
         return nn.BatchNorm2d(channels)
@@ -64,30 +96,25 @@ def make_norm(norm: str, channels: int, num_groups: int) -> nn.Module:
         return ContiguousGroupNorm(channels, channels)
     if norm == "layer":
         return nn.GroupNorm(1, channels)
+    if norm == "layer_chw":
+        if size is None:
+            msg = 'norm="layer_chw" has a weight for every pixel; give size, the side of the map'
+            raise ValueError(msg)
+        return nn.LayerNorm([channels, size, size])
     if norm == "none":
-        return nn.Identity()
+        return ChannelShift(channels) if shift else nn.Identity()
     msg = f"norm={norm!r} is unknown; accepted: {', '.join(NORMS)}"
     raise ValueError(msg)
 
 
-class SeparableBlock(nn.Module):
-    """Residual block ``x + pointwise(silu(norm(depthwise(x))))``; it keeps the shape (N, C, H, W).
+class ResidualBlock(nn.Module):
+    """What :class:`normstudy.study.networks.Block` describes, for maps of C channels."""
 
-    A 3x3 convolution of each channel alone, then a 1x1 convolution across channels: 9 C + C^2
-    weights instead of 9 C^2.
-
-    References
-    ----------
-    Howard et al., MobileNets, 2017, section 3.1; He et al., Identity Mappings in Deep Residual
-    Networks, 2016, equation 1 with an identity path; Elfwing et al., Sigmoid-Weighted Linear Units,
-    2017, equation 5.
-    """
-
-    def __init__(self, channels: int, norm: nn.Module) -> None:
+    def __init__(self, channels: int, norm: nn.Module, act: nn.Module) -> None:
         super().__init__()
         self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
         self.norm = norm
-        self.act = nn.SiLU()
+        self.act = act
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -97,32 +124,32 @@ class SeparableBlock(nn.Module):
 
 
 class Net(nn.Sequential):
-    """Stem, two stages of separable blocks, average pool, dropout, classifier.
+    """A network of :data:`normstudy.study.networks.NETWORKS`, one layer a row.
 
-    Images (N, C, H, W) go in, class scores (N, num_classes) come out. Each stage begins with a 1x1
-    transition to its width. Colour images get fewer than 50,000 parameters, grey ones fewer than
-    10,000.
-
-    With ``norm="instance"`` all images get the same scores: the last norm stands before the average
-    pool, and the mean of an instance-normalized map is its bias, whatever the image. It can be
-    built, counted and timed, and it cannot learn.
+    Images (N, C, H, W) go in, class scores (N, num_classes) come out. Layers are named by their
+    kind and number from the image on: ``conv1``, ``norm1``, ...
 
     Parameters
     ----------
     norm, num_groups
         As in :func:`make_norm`.
+    net
+        Name of the network.
     in_channels
         3 for colour, 1 for grey images.
     num_classes
         Number of classes.
     dropout
-        Probability of zeroing a feature before the classifier.
+        Probability of zeroing a value in the places of dropout.
+    size
+        Height and width of the images, in pixels. Only networks that end on maps of 1x1 and
+        ``norm="layer_chw"`` are bound to it.
 
     Raises
     ------
     ValueError
-        If the norm is unknown, the groups do not divide the channels, or ``in_channels`` is neither
-        1 nor 3.
+        If the network is unknown or has no form for these images, the norm is unknown, or the
+        groups do not divide the channels.
 
     Examples
     --------
@@ -131,47 +158,28 @@ class Net(nn.Sequential):
     torch.Size([2, 10])
     """
 
+    rows: tuple[Row, ...]
+
     def __init__(
         self,
         norm: str = "batch",
         num_groups: int = 16,
         *,
+        net: str = "separable",
         in_channels: int = 3,
         num_classes: int = 10,
         dropout: float = 0.0,
+        size: int = 32,
     ) -> None:
-        if in_channels not in STAGES:
-            msg = f"in_channels={in_channels} is not supported; accepted: 1 (grey) or 3 (colour)"
-            raise ValueError(msg)
-        stages = STAGES[in_channels]
-        width = stages[0][0] // 2
-        stem = nn.Conv2d(in_channels, width, 3, padding=1, bias=False)
-        layers: list[tuple[str, nn.Module]] = [
-            ("stem", stem),
-            ("pool1", nn.MaxPool2d(2)),
-            ("stem_norm", make_norm(norm, width, num_groups)),
-            ("stem_act", nn.SiLU()),
-        ]
-        for stage, (channels, blocks) in enumerate(stages, 1):
-            if stage > 1:
-                layers.append((f"pool{stage}", nn.MaxPool2d(2)))
-            layers += [
-                (f"transition{stage}", nn.Conv2d(width, channels, 1, bias=False)),
-                (f"transition{stage}_norm", make_norm(norm, channels, num_groups)),
-                (f"transition{stage}_act", nn.SiLU()),
-            ]
-            width = channels
-            for block in range(1, blocks + 1):
-                place = make_norm(norm, width, num_groups)
-                layers.append((f"block{stage}_{block}", SeparableBlock(width, place)))
-        layers += [
-            ("norm", make_norm(norm, width, num_groups)),
-            ("average", nn.AdaptiveAvgPool2d(1)),
-            ("flatten", nn.Flatten()),
-            ("dropout", nn.Dropout(dropout)),
-            ("classifier", nn.Linear(width, num_classes)),
-        ]
+        rows = _rows_of(net, in_channels)
+        builder = _Builder(norm, num_groups, num_classes, dropout, in_channels, size)
+        layers, counts = [], Counter[str]()
+        for row in rows:
+            kind = type(row).__name__.lower()
+            counts[kind] += 1
+            layers.append((f"{kind}{counts[kind]}", builder.layer(row)))
         super().__init__(OrderedDict(layers))
+        self.rows = rows
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W) to class scores (N, num_classes).
@@ -195,16 +203,81 @@ class Net(nn.Sequential):
         return scores
 
 
+def _rows_of(net: str, in_channels: int) -> tuple[Row, ...]:
+    if net not in NETWORKS:
+        msg = f"net={net!r} is unknown; accepted: {', '.join(NETWORKS)}"
+        raise ValueError(msg)
+    forms = NETWORKS[net]
+    if in_channels not in forms:
+        accepted = " or ".join(f"{n} ({'grey' if n == 1 else 'colour'})" for n in sorted(forms))
+        msg = f"in_channels={in_channels} is not supported by net={net!r}; accepted: {accepted}"
+        raise ValueError(msg)
+    return forms[in_channels]
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Builds one layer after the other, and remembers what shape of maps it has come to."""
+
+    norm: str
+    num_groups: int
+    num_classes: int
+    dropout: float
+    channels: int
+    size: int
+
+    def layer(self, row: Row) -> nn.Module:  # noqa: C901, PLR0911 - one case for each kind of row
+        """Build what a row describes.
+
+        Raises
+        ------
+        TypeError
+            If the builder does not know this kind of row.
+        """
+        match row:
+            case Conv(width, kernel, padding):
+                conv = nn.Conv2d(self.channels, width, kernel, padding=padding, bias=False)
+                self.channels, self.size = width, self.size + 2 * padding - kernel + 1
+                return conv
+            case Block(act):
+                place = make_norm(self.norm, self.channels, self.num_groups, size=self.size)
+                return ResidualBlock(self.channels, place, _ACTIVATIONS[act]())
+            case Norm(shift):
+                more = {"size": self.size, "shift": shift}
+                return make_norm(self.norm, self.channels, self.num_groups, **more)
+            case Act(name):
+                return _ACTIVATIONS[name]()
+            case Dropout(maps):
+                return nn.Dropout2d(self.dropout) if maps else nn.Dropout(self.dropout)
+            case MaxPool(side):
+                self.size //= side
+                return nn.MaxPool2d(side)
+            case AveragePool(0):
+                self.size = 1
+                return nn.AdaptiveAvgPool2d(1)
+            case AveragePool(side):
+                self.size //= side
+                return nn.AvgPool2d(side)
+            case Flatten():
+                return nn.Flatten()
+            case Linear():
+                return nn.Linear(self.channels, self.num_classes)
+        msg = f"no layer is known for the row {row!r}; teach normstudy.study.model to build it"
+        raise TypeError(msg)
+
+
 @dataclass(frozen=True, slots=True)
 class LayerRow:
     """One line of the layer table.
 
-    ``output_size`` is (C, H, W); ``receptive_field`` is the side, in pixels of the image, of the
-    square that one value of the output can see through convolutions and pools. (Group, layer and
-    instance norm add the whole image to it in a weak form: their statistics.)
+    ``row`` is what the network's plan says, ``kind`` the class that was built; ``output_size`` is
+    (C, H, W); ``receptive_field`` is the side, in pixels of the image, of the square that one value
+    of the output can see through convolutions and pools. (Group, layer and instance norm add the
+    whole image to it in a weak form: their statistics.)
     """
 
     name: str
+    row: Row
     kind: str
     output_size: tuple[int, ...]
     parameters: int
@@ -232,22 +305,22 @@ def layer_table(net: Net, size: int = 32) -> list[LayerRow]:
     device = next(net.parameters()).device
     in_channels = next(m for m in net.modules() if isinstance(m, nn.Conv2d)).in_channels
     x = torch.zeros(1, in_channels, size, size, device=device)
-    rows, field, jump, was_training = [], 1, 1, net.training
+    table, field, jump, was_training = [], 1, 1, net.training
     net.eval()
     with torch.no_grad():
-        for name, layer in net.named_children():
+        for row, (name, layer) in zip(net.rows, net.named_children(), strict=True):
             x = layer(x)
             for part in layer.modules():
-                if isinstance(part, nn.Conv2d | nn.MaxPool2d):
+                if isinstance(part, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
                     field += (_side(part.kernel_size) - 1) * jump
                     jump *= _side(part.stride)
             if isinstance(layer, nn.AdaptiveAvgPool2d):
                 field, jump = max(field, size), size
             parameters = sum(p.numel() for p in layer.parameters())
             kind = type(layer).__name__
-            rows.append(LayerRow(name, kind, tuple(x.shape[1:]), parameters, field))
+            table.append(LayerRow(name, row, kind, tuple(x.shape[1:]), parameters, field))
     net.train(was_training)
-    return rows
+    return table
 
 
 def _side(size: int | tuple[int, ...]) -> int:

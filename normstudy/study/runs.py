@@ -1,70 +1,50 @@
-"""Runs: what a recipe yielded, and where runs are kept.
+"""Runs: what a recipe yielded, how it is found, and how one or many are made.
 
-A run is two small files named by its recipe: ``<name>.json`` (recipe, environment, history) and
-``<name>.npz`` (last-epoch predictions). Reading trusts nothing: checksums are compared and nothing
-is unpickled. Writing is atomic. No pixels are kept; images come from the data set by index.
+A run is a record named by its recipe (:mod:`normstudy.study.store`): recipe, environment, history,
+last-epoch predictions. It is looked for in this machine's store, then among the published runs, and
+trained only where neither holds it. No pixels are kept; images come from the data set by index.
 """
 
-import hashlib
-import io
-import json
-import os
 import platform
 import subprocess
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
-import numpy.typing as npt
-import platformdirs
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from normstudy.study import data
+from normstudy.study import data, store
 from normstudy.study.recipes import Recipe
-from normstudy.study.train import COLUMNS, NUMBERS_VERSIONS, Outcome, pick_device, train
+from normstudy.study.store import RecordError
+from normstudy.study.studies import Study
+from normstudy.study.train import COLUMNS, Outcome, numbers_version, pick_device, train
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "runs"
 """Published runs, in a checkout of the project; an installed package has none."""
 
-_ARRAYS = {"predictions": np.int64, "confidences": np.float32, "weight_quantiles": np.float32}
 
-
-class RunError(RuntimeError):
-    """A run is damaged, cannot be kept, or could not be made."""
+class RunError(RecordError):
+    """A run cannot be used, cannot be kept, or could not be made."""
 
 
 class NewerRunError(RunError):
     """A run was saved by a newer version of normstudy; it must neither be used nor replaced."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """One recipe and what it yielded: :class:`normstudy.study.train.Outcome` and two fields more.
-
-    Attributes
-    ----------
-    recipe
-        What was trained.
-    history, predictions, confidences, clean_train, weight_quantiles
-        As in :class:`normstudy.study.train.Outcome`.
-    environment
-        Versions, device, threads, git revision, seconds, and the MD5 of the data.
-    """
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Run(Outcome):
+    """An outcome, what was trained for it, and where."""
 
     recipe: Recipe
-    history: dict[str, list[float]]
-    predictions: npt.NDArray[np.int64]
-    confidences: npt.NDArray[np.float32]
-    clean_train: dict[str, float]
-    weight_quantiles: npt.NDArray[np.float32]
     environment: dict[str, Any]
+    """Versions, device, threads, git revision, version of the numbers, and the data's MD5."""
 
     @property
     def accuracy(self) -> float:
@@ -95,86 +75,56 @@ class Run:
         return "\n".join(lines)
 
 
-def store_folder() -> Path:
-    """Folder of this machine's runs: ``NORMSTUDY_STORE``, or a cache folder of this user."""
-    given = os.environ.get("NORMSTUDY_STORE")
-    return Path(given) if given else Path(platformdirs.user_cache_dir("normstudy")) / "runs"
-
-
 def save(run: Run, folder: Path) -> Path:
-    """Write a run to a folder, whole or not at all, and return the path of its JSON file.
+    """Write a run to a folder, whole or not at all, and return the path of its record.
 
     Raises
     ------
     OSError
         If the folder cannot be written.
+    ValueError
+        If a number is not finite.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **{name: getattr(run, name) for name in _ARRAYS})
-    record = {
+    values = {
         "recipe": run.recipe.to_dict(),
-        "history": run.history,
-        "clean_train": run.clean_train,
         "environment": run.environment,
-        "arrays_sha256": hashlib.sha256(packed.getvalue()).hexdigest(),
+        "clean_train": run.clean_train,
+        "num_scored": run.num_scored,
+        "history": run.history,
     }
-    record["sha256"] = _checksum(record)
-    path = folder / f"{run.recipe.name}.json"
-    _write(path.with_suffix(".npz"), packed.getvalue())
-    _write(path, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+    arrays = {
+        "predictions": run.predictions.astype(np.uint8),  # fewer than 256 classes
+        "confidences": run.confidences,
+        "weight_quantiles": run.weight_quantiles,
+    }
+    there = store.locate(folder, run.recipe.name)
+    path = there or folder / f"{run.recipe.name}.json"
+    store.write(path, values, arrays)
     return path
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _checksum(record: dict[str, Any]) -> str:
-    rest = {key: value for key, value in record.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def load(path: Path) -> Run:
     """Read a run and check that it is what was written.
 
-    Parameters
-    ----------
-    path
-        The JSON file; its ``.npz`` lies beside it.
-
     Raises
     ------
-    RunError
-        If a file is missing, truncated or edited.
+    RecordError
+        If the file is missing, truncated or edited.
     NewerRunError
         If it was saved by a newer version.
     """
+    record, arrays = store.read(path)
     try:
-        record = json.loads(path.read_bytes())
-        packed = path.with_suffix(".npz").read_bytes()
-        if record["sha256"] != _checksum(record):
-            msg = f"the run {path} was edited: its checksum differs; delete it and train it again"
-            raise RunError(msg)
-        if record["arrays_sha256"] != hashlib.sha256(packed).hexdigest():
-            msg = f"the arrays of the run {path} are not those it was saved with; delete it"
-            raise RunError(msg)
-        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-            values = {name: arrays[name] for name in _ARRAYS}
-        rest = {name: record[name] for name in ("history", "clean_train", "environment")}
+        values = {name: record[name] for name in ("history", "clean_train", "num_scored")}
+        values["environment"] = record["environment"]
+        values |= {name: arrays[name] for name in ("confidences", "weight_quantiles")}
+        values["predictions"] = arrays["predictions"].astype(np.int64)
         recipe = record["recipe"]
-    except RunError:
-        raise
-    except Exception as error:  # a damaged file raises almost anything
-        msg = f"the run {path} cannot be read ({error}); delete it and train it again"
-        raise RunError(msg) from error
+    except KeyError as error:
+        msg = f"the record {path} cannot be read (it has no {error}); delete it and train again"
+        raise RecordError(msg) from error
     try:
-        return Run(recipe=Recipe.from_dict(recipe), **rest, **values)
+        return Run(recipe=Recipe.from_dict(recipe), **values)
     except (ValueError, TypeError) as error:  # it is whole, so another version accepted its recipe
         msg = (
             f"the run {path} was saved by another version of normstudy and cannot be used: "
@@ -183,30 +133,35 @@ def load(path: Path) -> Run:
         raise NewerRunError(msg) from error
 
 
-def find(recipe: Recipe, store: Path | None = None) -> Run | None:
+def find(recipe: Recipe, folder: Path | None = None) -> Run | None:
     """Look for the run of a recipe in this machine's store, then among the published runs.
 
     A damaged record is reported as a warning and not used, and so is one whose numbers are of an
     older version of the trainer.
+
+    Parameters
+    ----------
+    recipe
+        Whose run.
+    folder
+        The store; default :func:`normstudy.study.store.store_folder`.
 
     Raises
     ------
     NewerRunError
         If a newer version of normstudy saved the run: it must not be trained again and replaced.
     """
-    for folder in (store or store_folder(), PUBLISHED):
-        path = folder / f"{recipe.name}.json"
-        if not path.exists():
+    for place in (folder or store.store_folder(), PUBLISHED):
+        if (path := store.locate(place, recipe.name)) is None:
             continue
         try:
             found = load(path)
         except NewerRunError:
             raise
-        except RunError as error:
+        except RecordError as error:
             warnings.warn(str(error), RuntimeWarning, stacklevel=2)
             continue
-        made_by = found.environment.get("numbers_version", 0)
-        current = NUMBERS_VERSIONS[recipe.norm]
+        made_by, current = found.environment["numbers_version"], numbers_version(recipe)
         if found.recipe != recipe:
             msg = f"the run {path} holds another recipe than its name says; delete it"
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
@@ -226,10 +181,10 @@ def find(recipe: Recipe, store: Path | None = None) -> Run | None:
 def stored(folder: Path) -> list[Run]:
     """All runs of a folder that can be used, by name; any other is reported as a warning."""
     found = []
-    for path in sorted(folder.glob("*.json")):
+    for path in store.records(folder):
         try:
             found.append(load(path))
-        except RunError as error:
+        except RecordError as error:
             warnings.warn(str(error), RuntimeWarning, stacklevel=2)
     return found
 
@@ -237,7 +192,7 @@ def stored(folder: Path) -> list[Run]:
 def run(
     recipe: Recipe,
     *,
-    store: Path | None = None,
+    folder: Path | None = None,
     device: str = "auto",
     progress: bool = True,
     retrain: bool = False,
@@ -250,8 +205,8 @@ def run(
     ----------
     recipe
         What to train.
-    store
-        Folder that keeps the run; default :func:`store_folder`.
+    folder
+        The store that keeps the run; default :func:`normstudy.study.store.store_folder`.
     device
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     progress
@@ -262,80 +217,81 @@ def run(
     Raises
     ------
     RunError
-        If the store cannot be written. A run that was trained and cannot be kept is in the message,
-        as a table.
+        If a run that was trained cannot be kept; it is in the message, as a table.
+    RecordError
+        If the store cannot be written.
     NewerRunError
         If a newer version of normstudy saved the run.
     """
-    folder = store or store_folder()
-    lock = FileLock(folder / "unfinished" / f"{recipe.name}.lock")
-    try:
-        (folder / "unfinished").mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except OSError as error:
-        if not retrain and (found := find(recipe, folder)):
-            return found  # published, and the store is not needed
-        msg = (
-            f"the store {folder} cannot be written ({error}); make it writable or name another "
-            "folder in the environment variable NORMSTUDY_STORE"
-        )
-        raise RunError(msg) from error
-    try:
-        found = find(recipe, folder)  # even to retrain: a newer record must not be replaced
-        if found is None or retrain:
-            found = _train_and_keep(recipe, folder, device, progress)
+    place = folder or store.store_folder()
+    found = find(recipe, place)  # even to retrain: a newer record must not be replaced
+    if found is not None and not retrain:
         return found
-    finally:
-        lock.release()
+    with store.lock(place, recipe.name):
+        found = None if retrain else find(recipe, place)  # made while this process waited
+        if found is None:
+            found = _train(recipe, store.checkpoint(place, recipe.name), device, progress)
+            _keep(found, place)
+        return found
 
 
-def _train_and_keep(recipe: Recipe, folder: Path, device: str, progress: bool) -> Run:
-    checkpoint = folder / "unfinished" / f"{recipe.name}.pt"
+def _train(recipe: Recipe, checkpoint: Path, device: str, progress: bool) -> Run:
     outcome = train(recipe, device=device, checkpoint=checkpoint, progress=progress)
-    made = _as_run(recipe, outcome, device)
-    try:
-        save(made, folder)
-    except (OSError, ValueError) as error:  # the latter: JSON has no infinity
-        msg = f"the run was trained, but {folder} cannot be written ({error}):\n{made.table()}"
-        raise RunError(msg) from error
-    checkpoint.unlink(missing_ok=True)
-    return made
-
-
-def _as_run(recipe: Recipe, outcome: Outcome, device: str) -> Run:
     return Run(
         recipe=recipe,
-        history=outcome.history,
-        predictions=outcome.predictions,
-        confidences=outcome.confidences,
-        clean_train=outcome.clean_train,
-        weight_quantiles=outcome.weight_quantiles,
         environment={
-            "numbers_version": NUMBERS_VERSIONS[recipe.norm],
+            "numbers_version": numbers_version(recipe),
             "normstudy": version("normstudy"),
             "git_revision": _git_revision(),
             "python": platform.python_version(),
             "torch": torch.__version__,
             "device": _device_name(pick_device(device)),
             "threads": torch.get_num_threads(),
-            "seconds": sum(outcome.history["seconds"]),
-            "data_md5": data.load(recipe.data).md5,
+            "data_md5": data.FACTS[recipe.data].md5,
         },
+        **{f.name: getattr(outcome, f.name) for f in fields(Outcome)},
     )
+
+
+def _keep(made: Run, place: Path) -> None:
+    """Save a run, and drop the checkpoint that it began from."""
+    try:
+        save(made, place)
+    except (OSError, ValueError) as error:  # the latter: JSON has no infinity
+        msg = f"the run was trained, but {place} cannot be written ({error}):\n{made.table()}"
+        raise RunError(msg) from error
+    store.checkpoint(place, made.recipe.name).unlink(missing_ok=True)
+
+
+def run_study(study: Study, **options: Any) -> dict[str, list[Run]]:
+    """Return the runs of a study by arm, trained where they are missing.
+
+    Parameters
+    ----------
+    study
+        One of :data:`normstudy.study.studies.STUDIES`.
+    options
+        As in :func:`run_all`.
+    """
+    arms = study.recipes()
+    made = iter(run_all([recipe for recipes in arms.values() for recipe in recipes], **options))
+    return {arm: [next(made) for _ in recipes] for arm, recipes in arms.items()}
 
 
 def run_all(
     recipes: Iterable[Recipe],
     *,
     n_jobs: int | None = None,
-    store: Path | None = None,
+    folder: Path | None = None,
     device: str = "auto",
     progress: bool = True,
     retrain: bool = False,
 ) -> list[Run]:
     """Return the runs of many recipes, in their order, training what is missing side by side.
 
-    On the CPU each training gets one thread, so its numbers do not depend on ``n_jobs``.
+    On the CPU each training gets one thread, so its numbers do not depend on ``n_jobs``. The
+    workers are joblib's, of whatever backend is active, and return their runs: only this process
+    writes to the store.
 
     Parameters
     ----------
@@ -343,43 +299,113 @@ def run_all(
         What to train.
     n_jobs
         Trainings at a time; default one per CPU core, or one on a GPU.
-    store, device, progress, retrain
+    folder, device, progress, retrain
         As in :func:`run`.
 
     Raises
     ------
     RunError
         If some trainings failed, after all others have been trained and kept.
+    RecordError
+        If the store cannot be written.
     NewerRunError
         If a newer version of normstudy saved one of the runs; nothing is trained then.
     """
-    wanted: Sequence[Recipe] = list(recipes)
-    missing = [r for r in wanted if find(r, store) is None or retrain]
+    wanted, place = list(recipes), folder or store.store_folder()
+    found = {recipe: find(recipe, place) for recipe in dict.fromkeys(wanted)}
+    missing = [recipe for recipe, there in found.items() if there is None or retrain]
     if missing:
         where = pick_device(device)
         jobs = n_jobs or (1 if where.type == "cuda" else joblib.cpu_count())
-        data.load(missing[0].data)  # fail, or download, once and before any worker starts
-        work = (joblib.delayed(_worker)(r, store, where.type, retrain) for r in missing)
-        results = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(work)
-        with tqdm(results, total=len(missing), desc="Trainings", disable=not progress) as bar:
-            failed = [error for error in bar if error]
+        for name in dict.fromkeys(recipe.data for recipe in missing):
+            data.load(name)  # fail, or download, once and before any worker starts
+        crew = _Crew(place, where.type, jobs, progress, retrain)
+        found |= crew.make(missing)
+        for recipe in crew.elsewhere:  # other processes are making these: wait for them
+            found[recipe] = run(recipe, folder=place, device=where.type, progress=progress)
+    return [there for recipe in wanted if (there := found[recipe])]
+
+
+@dataclass(slots=True)
+class _Crew:
+    """Trains many recipes side by side, holding the lock of each while it is in work."""
+
+    place: Path
+    device: str
+    jobs: int
+    progress: bool
+    retrain: bool
+    locks: dict[Recipe, FileLock]
+    elsewhere: list[Recipe]
+
+    def __init__(self, place: Path, device: str, jobs: int, progress: bool, retrain: bool) -> None:
+        self.place, self.device, self.jobs = place, device, jobs
+        self.progress, self.retrain = progress, retrain
+        self.locks, self.elsewhere = {}, []
+
+    def make(self, missing: list[Recipe]) -> dict[Recipe, Run | None]:
+        """Train, keep and return the runs; failures are told together, after all others."""
+        made: dict[Recipe, Run | None] = {}
+        failed: list[str] = []
+        parallel = joblib.Parallel(
+            n_jobs=self.jobs, return_as="generator_unordered", pre_dispatch="n_jobs"
+        )
+        try:
+            results = parallel(self._work(missing, made))
+            with tqdm(
+                results, total=len(missing), desc="Trainings", disable=not self.progress
+            ) as bar:
+                for recipe, result in bar:
+                    if isinstance(result, Run):
+                        _keep(result, self.place)
+                        made[recipe] = result
+                    else:
+                        failed.append(result)
+                    self.locks.pop(recipe).release()
+        finally:
+            for lock in self.locks.values():
+                lock.release()
         if failed:
             msg = f"{len(failed)} of {len(missing)} trainings failed:\n" + "\n".join(failed)
             raise RunError(msg)
-    return [run(r, store=store, device=device, progress=progress) for r in wanted]
+        return made
+
+    def _kept(self, result: Run | str) -> Run:
+        if isinstance(result, str):
+            raise RunError(result)
+        _keep(result, self.place)
+        return result
+
+    def _work(self, missing: list[Recipe], made: dict[Recipe, Run | None]) -> Iterator[Any]:
+        """Yield one task after the other, as workers become free."""
+        for recipe in missing:
+            lock = store.lock(self.place, recipe.name)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                self.elsewhere.append(recipe)
+                continue
+            there = None if self.retrain else find(recipe, self.place)
+            if there is not None:  # another process has made it since
+                made[recipe] = there
+                lock.release()
+                continue
+            self.locks[recipe] = lock
+            checkpoint = store.checkpoint(self.place, recipe.name)
+            yield joblib.delayed(_worker)(recipe, checkpoint, self.device)
 
 
-def _worker(recipe: Recipe, store: Path | None, device: str, retrain: bool) -> str:
+def _worker(recipe: Recipe, checkpoint: Path, device: str) -> tuple[Recipe, Run | str]:
     """Make one run in a process of its own; an error comes back as text and stops no other run."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        run(recipe, store=store, device=device, progress=False, retrain=retrain)
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)  # this may be another machine
+        return recipe, _train(recipe, checkpoint, device, progress=False)
     except Exception as error:  # noqa: BLE001 - whatever stops one training is told with the others
-        return f"{recipe.name}: {error}"
+        return recipe, f"{recipe.name}: {error}"
     finally:
         torch.set_num_threads(threads)  # a single job works in the caller's own process
-    return ""
 
 
 def _git_revision() -> str:

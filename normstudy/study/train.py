@@ -5,6 +5,7 @@ import os
 import time
 import warnings
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 from tqdm import tqdm
 
 from normstudy.study import data
@@ -22,8 +23,16 @@ from normstudy.study.data import ImageSet, Split
 from normstudy.study.model import Net
 from normstudy.study.recipes import Recipe
 
-NUMBERS_VERSIONS = {"batch": 1, "group": 2, "layer": 1, "instance": 2, "none": 1}
-"""By norm, the version of the numbers: raised when a change alters what a norm's recipes yield."""
+CHANGES: tuple[tuple[Mapping[str, tuple[str, ...]], str], ...] = (
+    ({}, "the first published numbers"),
+    ({"norm": ("group", "instance")}, "group norm computes on contiguous maps"),
+)
+"""What altered the numbers of recipes: of which, by field and values, and why. Only ever extended.
+
+``{}`` means all. The version of a recipe's numbers is how many of these apply to it, and a run
+carries it. A change that moves a golden run gets a line here, and the published runs that it
+touches are trained again.
+"""
 
 COLUMNS = (
     "epoch",
@@ -40,11 +49,17 @@ QUANTILES = np.linspace(0, 1, 1001)
 _EVALUATION_BATCH = 250  # 1,000 at a time take twice as long: their maps leave the caches
 
 
+def numbers_version(recipe: Recipe) -> int:
+    """Count the lines of :data:`CHANGES` that apply to a recipe."""
+    values = recipe.to_dict()
+    return sum(all(values[name] in of for name, of in which.items()) for which, _ in CHANGES)
+
+
 class DivergedError(RuntimeError):
     """The loss of a training is no longer a finite number."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Outcome:
     """What a training yields.
 
@@ -55,8 +70,11 @@ class Outcome:
         nats without the penalty; accuracies are fractions. The ``train`` columns are gathered while
         the weights move, on augmented images with dropout; ``penalty`` is the mean of lambda times
         the L1 norm over the steps; ``images_per_second`` counts the training part of the epoch.
+    num_scored
+        Number N of the images that were scored.
     predictions, confidences
-        Predicted class and its softmax probability for each scored image, shape (N,).
+        Predicted class and its softmax probability for each test image, shape (N,); on the
+        validation split none are kept, and the shape is (0,).
     clean_train
         Loss and accuracy over all training images after the last epoch, as the scored images are
         treated: no augmentation, evaluation mode.
@@ -65,6 +83,7 @@ class Outcome:
     """
 
     history: dict[str, list[float]]
+    num_scored: int
     predictions: npt.NDArray[np.int64]
     confidences: npt.NDArray[np.float32]
     clean_train: dict[str, float]
@@ -91,9 +110,9 @@ def pick_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def is_weight(parameter: Tensor) -> bool:
-    """Tell convolution and linear weights from biases and the parameters of norms."""
-    return parameter.ndim > 1
+def weights(net: nn.Module) -> list[nn.Parameter]:
+    """List the weights of convolutions and linear layers: no biases, no parameters of norms."""
+    return [m.weight for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
 
 
 def l1_penalty(net: nn.Module, recipe: Recipe) -> Tensor:
@@ -101,7 +120,7 @@ def l1_penalty(net: nn.Module, recipe: Recipe) -> Tensor:
 
     The sum, not the mean: the mean would divide lambda by the number of weights.
     """
-    covered = [p for p in net.parameters() if recipe.l1_on == "all" or is_weight(p)]
+    covered = list(net.parameters()) if recipe.l1_on == "all" else weights(net)
     return recipe.l1 * torch.stack([p.abs().sum() for p in covered]).sum()
 
 
@@ -112,9 +131,11 @@ def build(recipe: Recipe, image_set: ImageSet) -> Net:
         return Net(
             recipe.norm,
             recipe.num_groups,
+            net=recipe.net,
             in_channels=image_set.in_channels,
             num_classes=len(image_set.classes),
             dropout=recipe.dropout,
+            size=image_set.size,
         )
 
 
@@ -139,20 +160,34 @@ def _precision(device: torch.device, precision: str) -> torch.autocast:
 
 
 @dataclass(slots=True)
-class _Progress:
-    """Everything that moves during a training, so that it can be saved and taken up again."""
+class _Training:
+    """A training in progress: what is trained on what, and everything that moves."""
 
+    recipe: Recipe
+    image_set: ImageSet
+    train_split: Split
+    score_split: Split
     net: Net
     optimizer: torch.optim.Optimizer
-    schedule: OneCycleLR
+    schedule: LRScheduler
     generator: torch.Generator
     history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
 
-    def save(self, path: Path, recipe: Recipe) -> None:
+    @property
+    def device(self) -> torch.device:
+        """Where everything lies."""
+        return self.train_split.labels.device
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return _steps(self.recipe, self.train_split)
+
+    def save(self, path: Path) -> None:
         """Write the state after a finished epoch; the file is whole or not there."""
         state = {
-            "recipe": recipe.to_dict(),
-            "numbers_version": NUMBERS_VERSIONS[recipe.norm],
+            "recipe": self.recipe.to_dict(),
+            "numbers_version": numbers_version(self.recipe),
             "net": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -170,7 +205,7 @@ class _Progress:
             msg = f"no checkpoint after epoch {len(self.history['epoch'])}: {error}"
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
 
-    def load(self, path: Path, recipe: Recipe) -> None:
+    def load(self, path: Path) -> None:
         """Take up a saved state, if it is whole and of this recipe; else start from nothing."""
         if not path.exists():
             return
@@ -178,14 +213,13 @@ class _Progress:
             with zipfile.ZipFile(path) as archive:  # torch.load does not look at checksums
                 if damaged := archive.testzip():
                     raise OSError(damaged)
-            device = next(self.net.parameters()).device
-            state = torch.load(path, map_location=device, weights_only=True)
+            state = torch.load(path, map_location=self.device, weights_only=True)
             version, values = state["numbers_version"], state["recipe"]
         except Exception as error:  # noqa: BLE001 - a damaged file raises almost anything
             msg = f"the checkpoint {path} is damaged and is not used: {error}"
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
             return
-        if version != NUMBERS_VERSIONS[recipe.norm] or values != recipe.to_dict():
+        if version != numbers_version(self.recipe) or values != self.recipe.to_dict():
             return
         self.net.load_state_dict(state["net"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -205,8 +239,8 @@ def train(
 ) -> Outcome:
     """Train the network of a recipe, from its first to its last epoch.
 
-    SGD with Nesterov momentum, one-cycle learning rate stepped per batch (Smith & Topin 2019,
-    https://arxiv.org/abs/1708.07120), data held on the device.
+    SGD with momentum, its learning rate stepped per batch: by default Nesterov's momentum and one
+    cycle (Smith & Topin 2019, https://arxiv.org/abs/1708.07120). The data are held on the device.
 
     Parameters
     ----------
@@ -230,47 +264,63 @@ def train(
     """
     where = pick_device(device)
     image_set = data.load(recipe.data).to(where)
-    train_split, score_split = image_set.train, image_set.test
-    if recipe.validation:
-        train_split, score_split = image_set.validation_split()
-    steps = math.ceil(len(train_split) / recipe.batch_size)
     with torch.random.fork_rng():
-        state = _start(recipe, image_set, steps, where)
+        state = _start(recipe, image_set, where)
         if checkpoint is not None:
-            state.load(checkpoint, recipe)
+            state.load(checkpoint)
         done = len(state.history["epoch"])
         with tqdm(
-            total=recipe.epochs * steps,
-            initial=done * steps,
-            desc=f"{recipe.label}, seed {recipe.seed}",
+            total=recipe.epochs * state.steps,
+            initial=done * state.steps,
+            desc=recipe.name.rsplit("-", 1)[0],
             disable=not progress,
             unit="step",
         ) as bar:
             for epoch in range(done + 1, recipe.epochs + 1):
-                _one_epoch(state, recipe, image_set, train_split, score_split, epoch, bar)
+                _one_epoch(state, epoch, bar)
                 if checkpoint is not None and epoch < recipe.epochs:
-                    state.save(checkpoint, recipe)
-    return _outcome(state, recipe, image_set, train_split, score_split)
+                    state.save(checkpoint)
+    return _outcome(state)
 
 
-def _start(recipe: Recipe, image_set: ImageSet, steps: int, device: torch.device) -> _Progress:
+def _start(recipe: Recipe, image_set: ImageSet, device: torch.device) -> _Training:
     """Everything as it is before the first step."""
+    train_split, score_split = image_set.train, image_set.test
+    if recipe.validation:
+        train_split, score_split = image_set.validation_split()
     net = build(recipe, image_set)
     net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    weights = [p for p in net.parameters() if is_weight(p)]
-    others = [p for p in net.parameters() if not is_weight(p)]
+    decayed, on_all = weights(net), recipe.weight_decay_on == "all"
+    others = set(net.parameters()) - set(decayed)
     optimizer = torch.optim.SGD(
         [
-            {"params": weights, "weight_decay": recipe.weight_decay},
-            {"params": others, "weight_decay": 0.0},
+            {"params": decayed, "weight_decay": recipe.weight_decay},
+            {
+                "params": [p for p in net.parameters() if p in others],
+                "weight_decay": recipe.weight_decay if on_all else 0.0,
+            },
         ],
         lr=recipe.lr,
         momentum=recipe.momentum,
-        nesterov=recipe.momentum > 0,
+        nesterov=recipe.nesterov and recipe.momentum > 0,
     )
-    total_steps = recipe.epochs * steps
+    schedule = _schedule(optimizer, recipe, recipe.epochs * _steps(recipe, train_split))
+    torch.manual_seed(recipe.seed)  # dropout draws from PyTorch's own generator
+    generator = torch.Generator().manual_seed(recipe.seed)
+    return _Training(
+        recipe, image_set, train_split, score_split, net, optimizer, schedule, generator
+    )
+
+
+def _steps(recipe: Recipe, split: Split) -> int:
+    return math.ceil(len(split) / recipe.batch_size)
+
+
+def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total_steps: int) -> LRScheduler:
+    if recipe.schedule == "constant":
+        return ConstantLR(optimizer, factor=1.0)
     one_step = recipe.warmup * total_steps == 1  # by whose length, 0, OneCycleLR would divide
-    schedule = OneCycleLR(
+    return OneCycleLR(
         optimizer,
         recipe.lr,
         total_steps=total_steps,
@@ -280,31 +330,21 @@ def _start(recipe: Recipe, image_set: ImageSet, steps: int, device: torch.device
         div_factor=10,
         final_div_factor=1_000,
     )
-    torch.manual_seed(recipe.seed)  # dropout draws from PyTorch's own generator
-    return _Progress(net, optimizer, schedule, torch.Generator().manual_seed(recipe.seed))
 
 
-def _one_epoch(
-    state: _Progress,
-    recipe: Recipe,
-    image_set: ImageSet,
-    train_split: Split,
-    score_split: Split,
-    epoch: int,
-    bar: "tqdm[Any]",
-) -> None:
+def _one_epoch(state: _Training, epoch: int, bar: "tqdm[Any]") -> None:
     """Train on every image once, score, and append one value to each column of the history."""
     began = time.perf_counter()
-    device = train_split.labels.device
-    order = torch.randperm(len(train_split), generator=state.generator).to(device)
+    recipe, device = state.recipe, state.device
+    order = torch.randperm(len(state.train_split), generator=state.generator).to(device)
     batches = order.split(recipe.batch_size)
     sums = torch.zeros(4, dtype=torch.float64, device=device)  # loss, hits, penalty, images
     finite = torch.ones(len(batches), dtype=torch.bool, device=device)
     lr = state.schedule.get_last_lr()[0]
     state.net.train()
     for step, index in enumerate(batches):
-        images = data.draw_batch(image_set, train_split, index, recipe, state.generator)
-        labels = train_split.labels[index]
+        images = data.draw_batch(state.image_set, state.train_split, index, recipe, state.generator)
+        labels = state.train_split.labels[index]
         with _precision(device, recipe.precision):
             scores = state.net(images)
         loss = F.cross_entropy(scores.float(), labels)
@@ -327,8 +367,8 @@ def _one_epoch(
     _require_finite(finite, epoch, recipe)
     trained = time.perf_counter() - began
     loss_sum, hits_sum, penalty_sum, seen = sums.tolist()
-    scores = evaluate(state.net, image_set, score_split, recipe.precision)
-    test_loss, test_accuracy = loss_and_accuracy(scores, score_split.labels)
+    scores = evaluate(state.net, state.image_set, state.score_split, recipe.precision)
+    test_loss, test_accuracy = loss_and_accuracy(scores, state.score_split.labels)
     finite[-1] = math.isfinite(test_loss)  # scores show what the last step broke
     _require_finite(finite, epoch, recipe)
     values = (
@@ -357,19 +397,20 @@ def _require_finite(finite: Tensor, epoch: int, recipe: Recipe) -> None:
         raise DivergedError(msg)
 
 
-def _outcome(
-    state: _Progress, recipe: Recipe, image_set: ImageSet, train_split: Split, score_split: Split
-) -> Outcome:
+def _outcome(state: _Training) -> Outcome:
     """Score once more with the last weights, on the scored and on the training images."""
-    scores = evaluate(state.net, image_set, score_split, recipe.precision)
+    precision = state.recipe.precision
+    scores = evaluate(state.net, state.image_set, state.score_split, precision)
     confidences, predictions = scores.softmax(1).max(1)
-    clean = evaluate(state.net, image_set, train_split, recipe.precision)
-    loss, accuracy = loss_and_accuracy(clean, train_split.labels)
-    weights = torch.cat([p.detach().flatten() for p in state.net.parameters() if is_weight(p)])
+    clean = evaluate(state.net, state.image_set, state.train_split, precision)
+    loss, accuracy = loss_and_accuracy(clean, state.train_split.labels)
+    kept = 0 if state.recipe.validation else len(scores)  # mistakes are studied on test images
+    magnitudes = torch.cat([w.detach().flatten() for w in weights(state.net)]).abs()
     return Outcome(
         history=state.history,
-        predictions=predictions.cpu().numpy(),
-        confidences=confidences.cpu().numpy(),
+        num_scored=len(scores),
+        predictions=predictions[:kept].cpu().numpy(),
+        confidences=confidences[:kept].cpu().numpy(),
         clean_train={"loss": loss, "accuracy": accuracy},
-        weight_quantiles=np.quantile(weights.abs().cpu().numpy(), QUANTILES).astype(np.float32),
+        weight_quantiles=np.quantile(magnitudes.cpu().numpy(), QUANTILES).astype(np.float32),
     )

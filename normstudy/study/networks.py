@@ -1,0 +1,145 @@
+"""The networks as rows: what stands where, before anything is built.
+
+A network is a tuple of rows, from the image to the scores. ``NETWORKS`` names them; for each it
+holds the rows for colour images, for grey ones, or for both. The module knows no torch, so that a
+recipe can name a network without loading it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """Convolution to ``width`` channels, stride 1, no bias."""
+
+    width: int
+    kernel: int = 3
+    padding: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Residual block ``x + pointwise(act(norm(depthwise(x))))``; it keeps the shape (N, C, H, W).
+
+    A 3x3 convolution of each channel alone, then a 1x1 convolution across channels: 9 C + C^2
+    weights instead of 9 C^2.
+
+    References
+    ----------
+    Howard et al., MobileNets, 2017, section 3.1; He et al., Identity Mappings in Deep Residual
+    Networks, 2016, equation 1 with an identity path.
+    """
+
+    act: Literal["relu", "silu"] = "silu"
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """Place of a norm, whichever the recipe names.
+
+    Without a norm the place is empty, or, with ``shift``, holds the one thing that a norm has and a
+    convolution without a bias lacks: a learned shift of each channel.
+    """
+
+    shift: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Activation: ReLU, or SiLU, ``x * sigmoid(x)`` (Elfwing et al. 2017, equation 5)."""
+
+    name: Literal["relu", "silu"] = "relu"
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout:
+    """Dropout at the recipe's rate, of single values or, with ``maps``, of whole channels."""
+
+    maps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MaxPool:
+    """Maximum of every square of ``size`` pixels."""
+
+    size: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class AveragePool:
+    """Mean of every square of ``size`` pixels, or of the whole map where ``size`` is 0."""
+
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """Maps of 1x1 become features: (N, C, 1, 1) to (N, C)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """Linear layer with a bias, to one score per class."""
+
+
+Row = Conv | Block | Norm | Act | Dropout | MaxPool | AveragePool | Flatten | Linear
+Rows = tuple[Row, ...]
+
+
+def _separable(*stages: tuple[int, int]) -> Rows:
+    """Rows of the first study: a stem, stages of (width, blocks), a classifier.
+
+    The last norm feeds the average pool with nothing between. Under group norm that ties the
+    classifier's inputs together, one equation for each group, and under instance norm all of them.
+    """
+    silu = Act("silu")
+    rows: list[Row] = [Conv(stages[0][0] // 2, padding=1), MaxPool(), Norm(), silu]
+    for number, (width, blocks) in enumerate(stages):
+        rows += [MaxPool()] * (number > 0)
+        rows += [Conv(width, kernel=1), Norm(), silu, *[Block()] * blocks]
+    return (*rows, Norm(), AveragePool(), Flatten(), Dropout(), Linear())
+
+
+def _conv(width: int, kernel: int = 3, padding: int = 0, *, maps: bool = False) -> Rows:
+    """Rows of one convolution in a class report: the norm comes behind the ReLU."""
+    return (Conv(width, kernel, padding), Act(), Norm(), Dropout(maps))
+
+
+NETWORKS: Mapping[str, Mapping[int, Rows]] = MappingProxyType(
+    {
+        "separable": {3: _separable((64, 3), (96, 2)), 1: _separable((32, 2), (48, 1))},
+        "study-b": {
+            1: (
+                *(*_conv(8), *_conv(16), MaxPool(), Conv(8, kernel=1)),
+                *(*_conv(10), *_conv(16), *_conv(24), AveragePool(6), *_conv(16, kernel=1)),
+                *(Conv(10, kernel=1), Conv(10, kernel=1), Flatten()),
+            )
+        },
+        "study-c": {
+            3: (
+                *(*_conv(16), *_conv(16), Conv(24, kernel=1), MaxPool()),
+                *(*_conv(24, padding=1) * 3, Conv(32, kernel=1), MaxPool()),
+                *(*_conv(32) * 3, Conv(10, kernel=1), Flatten()),
+            )
+        },
+        "study-d": {
+            1: (
+                *(*_conv(8, maps=True), *_conv(10, maps=True), MaxPool()),
+                *(*_conv(12, maps=True), *_conv(14, maps=True)),
+                *(*_conv(16, padding=1, maps=True), *_conv(16, maps=True)),
+                *(AveragePool(6), Conv(10, kernel=1), Flatten()),
+            )
+        },
+        "study-e": {
+            1: (
+                *(*_conv(8, padding=1), *_conv(16, padding=1), MaxPool(), Conv(8, kernel=1)),
+                *(*_conv(12) * 2, *_conv(16) * 2),
+                *(AveragePool(6), Conv(10, kernel=1), Flatten()),
+            )
+        },
+    }
+)
+"""Rows by the name of the network and the channels of its images: 3 for colour, 1 for grey."""

@@ -1,0 +1,175 @@
+"""The studies as values: which arms are compared, on which data, with which seeds.
+
+An arm is a name that its study gives to one recipe or, in a search, to the recipes that are tried
+for it. Nothing is guessed from a recipe: two settings of one norm are two arms.
+
+To add a study, add an entry to :data:`STUDIES`.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import cast
+
+from normstudy.study.recipes import DATASETS, Dataset, Recipe, variants
+
+Arms = Mapping[str, tuple[Recipe, ...]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reference:
+    """Numbers of somebody else, to be set beside ours: values by arm, and where they are from."""
+
+    values: Mapping[str, float]
+    """Test accuracy in percent, by the name of the arm."""
+    label: str
+    """What the numbers are, in a word or two."""
+    source: str
+    """Where they come from, and how they were obtained, in a sentence."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Study:
+    """One comparison: arms by name, and the seeds that each is trained with."""
+
+    name: str
+    title: str
+    arms: Arms
+    """Recipes by the name of the arm: one, or all that are tried for it."""
+    seeds: tuple[int, ...] = (0,)
+    diverged: Arms = field(default_factory=dict)
+    """Recipes that were tried too, and left no run: their loss stopped being finite."""
+    reference: Reference | None = None
+    """What the study is compared with."""
+    stands_in: bool = True
+    """Whether a report on another data set shows the study on that set, or as it was published."""
+
+    def recipes(self, seeds: Iterable[int] | None = None) -> dict[str, list[Recipe]]:
+        """List what is trained: for each arm its recipes, each with every seed.
+
+        In a report on another data set than CIFAR-10 they are moved there.
+
+        Parameters
+        ----------
+        seeds
+            Instead of the study's own.
+        """
+        chosen = self.seeds if seeds is None else tuple(seeds)
+        arms = self.arms
+        if self.stands_in and report_data() != "cifar10":
+            arms = {arm: tuple(map(_moved, tried)) for arm, tried in arms.items()}
+            chosen = chosen[:2]  # a stand-in shows the way, and is no evidence
+        return {
+            arm: [replace(recipe, seed=seed) for recipe in tried for seed in chosen]
+            for arm, tried in arms.items()
+        }
+
+    @property
+    def data(self) -> Dataset:
+        """Data set that the study is trained on, here and now."""
+        return next(iter(self.recipes().values()))[0].data
+
+
+def report_data() -> Dataset:
+    """Data set that the report shows: ``NORMSTUDY_REPORT``, or else CIFAR-10.
+
+    Raises
+    ------
+    ValueError
+        If the variable names an unknown data set.
+    """
+    given = os.environ.get("NORMSTUDY_REPORT", "cifar10")
+    if given not in DATASETS:
+        msg = f"NORMSTUDY_REPORT={given!r} is unknown; accepted: {', '.join(DATASETS)}"
+        raise ValueError(msg)
+    return cast("Dataset", given)
+
+
+def _moved(recipe: Recipe) -> Recipe:
+    """Move a recipe to the data set of the report, where that is another one.
+
+    Smaller images get a smaller crop. Smaller batches make noisier steps, so the rate follows the
+    square-root rule of Krizhevsky 2014, arXiv:1404.5997. Networks for grey images are half as wide.
+    """
+    data = report_data()
+    if recipe.data == data:
+        return recipe
+    batch_size = {"digits": 32}.get(data, recipe.batch_size)
+    return replace(
+        recipe,
+        data=data,
+        crop={"mnist": 2, "digits": 1}.get(data, recipe.crop),
+        batch_size=batch_size,
+        lr=recipe.lr * (batch_size / recipe.batch_size) ** 0.5,
+        num_groups=max(1, recipe.num_groups // 2),
+        precision="float32",  # which every processor computes at its full speed
+    )
+
+
+_FIRST = Recipe()
+_TRIED = replace(_FIRST, epochs=5, validation=True)
+_GROUP = replace(_TRIED, norm="group", lr=0.2, num_groups=32)
+_NONE = replace(_TRIED, norm="none")
+
+_ALL = (
+    Study(
+        name="cifar10",
+        title="Five arms on CIFAR-10, the first network",
+        seeds=(0, 1, 2, 3),
+        arms={
+            "Batch norm": variants(_FIRST, norm="batch", lr=0.3),
+            "Batch norm + L1": variants(_FIRST, norm="batch", lr=0.3, l1=3e-5),
+            "Group norm": variants(_FIRST, norm="group", lr=0.2, num_groups=32),
+            "Layer norm": variants(_FIRST, norm="layer", lr=0.1, weight_decay=2e-4),
+            "No norm": variants(_FIRST, norm="none", lr=0.2, weight_decay=2e-4),
+        },
+        reference=Reference(
+            values={"Batch norm": 81.67, "Group norm": 78.84, "Layer norm": 77.04},
+            label="best class report",
+            source=(
+                "The highest test accuracies among 28 class reports of this study on CIFAR-10, "
+                "student work found by searching public repositories for the text of the "
+                "assignment: fewer than 50,000 parameters, at most 20 epochs, one seed, and the "
+                "best epoch as picked on the test images. We found none with batch norm and L1."
+            ),
+        ),
+    ),
+    Study(
+        name="search",
+        title="Search for the settings of the five arms, on validation images",
+        stands_in=False,  # its results are used on the other data sets as well
+        arms={
+            "Batch norm": (
+                *variants(_TRIED, norm="batch", lr=[0.15, 0.3, 0.6]),
+                *variants(_TRIED, norm="batch", lr=0.3, weight_decay=2e-4),
+            ),
+            "Batch norm + L1": variants(_TRIED, norm="batch", lr=0.3, l1=[1e-5, 3e-5, 1e-4]),
+            "Group norm": (
+                *variants(_GROUP, lr=[0.1, 0.2], num_groups=16),
+                *variants(_GROUP, lr=0.2, num_groups=[8, 32]),
+                *variants(_GROUP, lr=0.4),
+                *variants(_GROUP, weight_decay=2e-4),
+            ),
+            "Layer norm": (
+                *variants(_TRIED, norm="layer", lr=[0.05, 0.1, 0.2]),
+                *variants(_TRIED, norm="layer", lr=0.1, weight_decay=2e-4),
+            ),
+            "No norm": (
+                *variants(_NONE, lr=0.03),
+                *variants(_NONE, lr=[0.1, 0.2, 0.3], weight_decay=[5e-4, 2e-4]),
+            ),
+        },
+        diverged={"No norm": variants(_NONE, lr=0.6)},
+    ),
+    Study(
+        name="no-norm-first-settings",
+        title="No norm, with the settings of a search that was too short",
+        stands_in=False,
+        seeds=(0, 1, 2),
+        arms={"No norm, first settings": variants(_FIRST, norm="none", lr=0.1)},
+    ),
+)
+
+STUDIES: Mapping[str, Study] = MappingProxyType({study.name: study for study in _ALL})
+"""Every study, by its name."""
