@@ -67,7 +67,7 @@ print(Table(("norm", "averages over", "gamma varies along"), tuple(rows)))
 
 import torch
 
-from normstudy.byhand.examples import torch_layer
+from normstudy.byhand.reference import torch_layer
 from normstudy.byhand.norms import backward, forward
 
 torch.manual_seed(0)

@@ -120,7 +120,7 @@ import torch
 from torch import nn
 
 from normstudy.byhand import norms
-from normstudy.byhand.examples import NO_EPS
+from normstudy.byhand.reference import NO_EPS
 
 layer = nn.BatchNorm2d(4, eps=NO_EPS, dtype=torch.float64)
 layer.weight.data, layer.bias.data = gamma, beta

@@ -130,7 +130,7 @@ print("Both sums are 0 over each set of each norm.")
 import torch
 from torch import nn
 
-from normstudy.byhand.examples import NO_EPS
+from normstudy.byhand.reference import NO_EPS
 
 layer = nn.BatchNorm2d(4, eps=NO_EPS, dtype=torch.float64)
 layer.weight.data, layer.bias.data = example["gamma"].tensor, example["beta"].tensor
@@ -173,7 +173,7 @@ assert torch.allclose(slopes, example["grad_x"].tensor, atol=1e-6, rtol=0)
 # with torch's layers and autograd: outputs and all three gradients, with and without
 # :math:`\varepsilon`. The table shows the gradient of the input for each norm.
 
-from normstudy.byhand.examples import differences
+from normstudy.byhand.reference import differences
 from normstudy.tables import Table
 
 found = [row for row in differences() if "eps" in row.example]

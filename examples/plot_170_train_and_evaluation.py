@@ -153,7 +153,7 @@ working(average["xhat_eval"])
 import torch
 from torch import nn
 
-from normstudy.byhand.examples import NO_EPS
+from normstudy.byhand.reference import NO_EPS
 
 for momentum, steps in ((0.1, example), (None, average)):
     layer = nn.BatchNorm1d(1, NO_EPS, momentum, affine=False, dtype=torch.float64)
@@ -177,7 +177,8 @@ print("Outputs and buffers are those of torch.")
 # statistics, are held to the same, and evaluation also to torch's usual :math:`\varepsilon`:
 
 from normstudy.byhand import norms
-from normstudy.byhand.examples import by_hand, differences
+from normstudy.byhand.examples import by_hand
+from normstudy.byhand.reference import differences
 
 found = [row for row in differences() if row.example.startswith("running")]
 assert max(max(row.by_hand, row.norms) for row in found) < 1e-12

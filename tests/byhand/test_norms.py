@@ -9,7 +9,6 @@ import torch
 from hypothesis import assume, given
 from torch import Tensor
 
-from normstudy.byhand.examples import torch_layer
 from normstudy.byhand.norms import (
     INDEX_SETS,
     Normalized,
@@ -21,15 +20,14 @@ from normstudy.byhand.norms import (
     standardize,
     update_running,
 )
+from normstudy.byhand.reference import assert_close, torch_layer
 
 each_norm = pytest.mark.parametrize("norm", INDEX_SETS)
 
 
 def assert_equal(ours: Tensor, theirs: Tensor, tolerance: float = 1e-12) -> None:
     """Equal up to the tolerance, relative to the largest number where that is above 1."""
-    assert ours.shape == theirs.shape
-    assert ours.dtype == theirs.dtype
-    assert (ours - theirs).abs().max() <= tolerance * max(1.0, float(theirs.abs().max()))
+    assert_close(ours, theirs, atol=tolerance * max(1.0, float(theirs.abs().max())))
 
 
 @dataclass(frozen=True)

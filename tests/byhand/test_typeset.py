@@ -7,20 +7,25 @@ from fractions import Fraction
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from normstudy.byhand.examples import (
     BATCHES,
-    NO_EPS,
     NORMS,
     NUM_GROUPS,
     SHAPE,
     by_hand,
     penalties_by_hand,
     running_by_hand,
-    torch_layer,
 )
 from normstudy.byhand.norms import index_sets
+from normstudy.byhand.reference import (
+    assert_close,
+    by_torch,
+    penalties_by_torch,
+    running_by_torch,
+    torch_layer,
+)
 from normstudy.byhand.steps import Example, Step
 from normstudy.byhand.typeset import TERMS, working
 
@@ -79,22 +84,15 @@ def shown(step: Step) -> list[float]:
 def compare(example: Example, expected: dict[str, Tensor]) -> None:
     for name, tensor in expected.items():
         values = torch.tensor(shown(example[name]), dtype=torch.double)
-        assert torch.allclose(values, tensor.detach().flatten().double(), atol=2e-7, rtol=0), name
+        assert_close(values, tensor.flatten(), atol=2e-7, name=name)
 
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("eps", [Fraction(0), 1e-5])
 def test_every_displayed_number_of_a_norm_is_that_of_torch(norm: str, eps: float) -> None:
     example = by_hand(norm, eps)
-    x, gamma, beta, upstream = (
-        example[name].tensor.requires_grad_() for name in ("x", "gamma", "beta", "grad_y")
-    )
-    layer = torch_layer(norm, SHAPE, num_groups=NUM_GROUPS, eps=float(eps) or NO_EPS)
-    xhat = layer(x).detach()
-    scale, shift = layer.parameters()
-    scale.data, shift.data = gamma.detach(), beta.detach()
-    y = layer(x)
-    grads = torch.autograd.grad(y, (x, scale, shift), upstream)
+    x, gamma, beta, upstream = (example[name].tensor for name in ("x", "gamma", "beta", "grad_y"))
+    xhat = torch_layer(norm, SHAPE, num_groups=NUM_GROUPS, eps=float(eps))(x).detach()
     owners = index_sets(SHAPE, norm, num_groups=NUM_GROUPS)
     sets = [owners == k for k in owners.unique()]
 
@@ -112,15 +110,12 @@ def test_every_displayed_number_of_a_norm_is_that_of_torch(norm: str, eps: float
         "variance": variance,
         "std": (variance + float(eps)).sqrt(),
         "xhat": xhat,
-        "y": y,
-        "grad_x": grads[0],
-        "grad_gamma": grads[1],
-        "grad_beta": grads[2],
         "grad_y_xhat": upstream * xhat,
         "g": g,
         "mean_g": over_sets(g),
         "g_xhat": g * xhat,
         "mean_g_xhat": over_sets(g * xhat),
+        **by_torch(norm, x, gamma, beta, upstream, eps=float(eps)),
     }
     given = {"x", "gamma", "beta", "eps", "grad_y"}
     assert {step.name for step in example.steps} == expected.keys() | given
@@ -130,47 +125,20 @@ def test_every_displayed_number_of_a_norm_is_that_of_torch(norm: str, eps: float
 @pytest.mark.parametrize("momentum", [Fraction(1, 10), None])
 def test_every_displayed_running_statistic_is_that_of_torch(momentum: Fraction | None) -> None:
     example = running_by_hand(momentum)
-    a = None if momentum is None else float(momentum)
-    layer = nn.BatchNorm1d(1, NO_EPS, a, affine=False, dtype=torch.double)
-    for t, batch in enumerate(BATCHES, start=1):
-        x = torch.tensor(batch).double()
-        expected = {
-            f"mean_{t}": x.mean(),
-            f"variance_{t}": x.var(correction=0),
-            f"unbiased_{t}": x.var(correction=1),
-            f"xhat_{t}": layer(x[:, None]),
-            f"running_mean_{t}": layer.running_mean,
-            f"running_var_{t}": layer.running_var,
-        }
-        compare(example, expected)
-    first = torch.tensor(BATCHES[0]).double()[:, None]
-    evaluated = layer.eval()(first)
-    compare(example, {"running_std": layer.running_var.sqrt(), "xhat_eval": evaluated})
+    batches = [torch.tensor(batch).double() for batch in BATCHES]
+    expected = running_by_torch(batches, None if momentum is None else float(momentum))
+    for t, x in enumerate(batches, start=1):
+        expected |= {f"mean_{t}": x.mean(), f"variance_{t}": x.var(correction=0)}
+        expected[f"unbiased_{t}"] = x.var(correction=1)
+    expected["running_std"] = expected[f"running_var_{len(BATCHES)}"].sqrt()
+    compare(example, expected)
 
 
 def test_every_displayed_penalty_is_that_of_torch() -> None:
     example = penalties_by_hand()
-    w, grad = example["w"].tensor.requires_grad_(), example["grad"].tensor
-    lr, l1, l2 = (float(example[name].values[0]) for name in ("lr", "l1", "l2"))
-    total, half = l1 * w.abs().sum(), l2 / 2 * w.square().sum()
-    slope = torch.autograd.grad(total, w)[0]
-    decay = torch.autograd.grad(half, w)[0]
-    plain = w - lr * grad
-    compare(
-        example,
-        {
-            "penalty": total,
-            "subgradient": slope,
-            "step": w - lr * (grad + slope),
-            "plain_step": plain,
-            "proximal": nn.functional.softshrink(plain, lr * l1),
-            "mean_penalty": l1 * w.abs().mean(),
-            "mean_subgradient": slope / len(w),
-            "l2_penalty": half,
-            "l2_gradient": decay,
-            "l2_step": w - lr * (grad + decay),
-        },
-    )
+    w, grad = (example[name].tensor for name in ("w", "grad"))
+    strengths = {name: float(example[name].values[0]) for name in ("lr", "l1", "l2")}
+    compare(example, penalties_by_torch(w, grad, **strengths))
 
 
 def test_a_notebook_gets_the_same_mathematics() -> None:

@@ -15,21 +15,26 @@ from openpyxl.cell import Cell
 from openpyxl.utils import range_boundaries
 from openpyxl.workbook import Workbook
 from openpyxl.worksheet.formula import ArrayFormula
-from torch import Tensor, nn
+from torch import Tensor
 
 from normstudy import __main__ as command
 from normstudy.byhand.examples import (
     BATCHES,
-    NO_EPS,
     NORMS,
     NUM_GROUPS,
     SHAPE,
     by_hand,
     penalties_by_hand,
     running_by_hand,
-    torch_layer,
 )
 from normstudy.byhand.formulas import TITLES
+from normstudy.byhand.reference import (
+    assert_close,
+    by_torch,
+    penalties_by_torch,
+    running_by_torch,
+    torch_layer,
+)
 from normstudy.byhand.steps import Example, Step
 from normstudy.byhand.worksheet import BLUE, write
 
@@ -305,7 +310,7 @@ def check(book: Workbook, key: str, expected: dict[str, Tensor]) -> None:
     for name, theirs in expected.items():
         letters = EXAMPLES[key][name].letters
         ours = values(book, f"{key}_{name}", letters)
-        assert (ours - theirs.detach().reshape(ours.shape)).abs().max() < 1e-9, f"{key}_{name}"
+        assert_close(ours, theirs, atol=1e-9, name=f"{key}_{name}")
 
 
 @pytest.mark.libreoffice
@@ -320,14 +325,8 @@ def test_a_norm_is_that_of_torch(
         values(book, f"{norm}_{name}", example[name].letters)
         for name in ("x", "gamma", "beta", "eps")
     )
-    layer = torch_layer(norm, SHAPE, num_groups=NUM_GROUPS, eps=eps.item() or NO_EPS)
-    weight, bias = layer.parameters()
-    weight.data, bias.data = gamma, beta
-    y = layer(x.requires_grad_())
     upstream = values(book, "backward_grad_y", "nchw")
-    grads = torch.autograd.grad(y, (x, weight, bias), upstream)
-    names = ("grad_x", "grad_gamma", "grad_beta")
-    check(book, norm, {"y": y, **dict(zip(names, grads, strict=True))})
+    check(book, norm, by_torch(norm, x, gamma, beta, upstream, eps=eps.item()))
 
 
 @pytest.mark.libreoffice
@@ -338,17 +337,12 @@ def test_running_statistics_are_those_of_torch(
     book = recalculated[variant]
     momentum = [cell.value for cell in area(book, "batches_momentum")]
     assert (momentum == []) == (variant == "plain average")
-    layer = nn.BatchNorm1d(1, NO_EPS, *(momentum or [None]), affine=False, dtype=torch.double)
-    for name in ("running_mean", "running_var"):
-        layer.get_buffer(name).copy_(values(book, f"batches_{name}_0", ""))
-    expected = {}
-    for t in range(1, len(BATCHES) + 1):
-        x = values(book, f"batches_x_{t}", "i")[:, None]
-        expected |= {f"xhat_{t}": layer(x), f"mean_{t}": x.mean()}
-        expected |= {f"variance_{t}": x.var(correction=0), f"unbiased_{t}": x.var(correction=1)}
-        for name in ("running_mean", "running_var"):
-            expected[f"{name}_{t}"] = layer.get_buffer(name).clone()
-    expected["xhat_eval"] = layer.eval()(values(book, "batches_x_1", "i")[:, None])
+    batches = [values(book, f"batches_x_{t}", "i") for t in range(1, len(BATCHES) + 1)]
+    mean, var = (values(book, f"batches_running_{name}_0", "").item() for name in ("mean", "var"))
+    expected = running_by_torch(batches, *(momentum or [None]), mean=mean, var=var)
+    for t, x in enumerate(batches, start=1):
+        expected |= {f"mean_{t}": x.mean(), f"variance_{t}": x.var(correction=0)}
+        expected[f"unbiased_{t}"] = x.var(correction=1)
     check(book, "batches", expected)
 
 
@@ -356,32 +350,9 @@ def test_running_statistics_are_those_of_torch(
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_penalties_are_those_of_torch(recalculated: dict[str, Workbook], variant: str) -> None:
     book = recalculated[variant]
-    w, grad = (nn.Parameter(values(book, f"weights_{name}", "i")) for name in ("w", "grad"))
-    lr, l1, l2 = (values(book, f"weights_{name}", "").item() for name in ("lr", "l1", "l2"))
-    penalties = {
-        "penalty": l1 * w.abs().sum(),
-        "mean_penalty": l1 * w.abs().mean(),
-        "l2_penalty": l2 / 2 * w.square().sum(),
-    }
-    slopes = {name: torch.autograd.grad(loss, w)[0] for name, loss in penalties.items()}
-
-    def stepped(slope: Tensor) -> Tensor:
-        moved = nn.Parameter(w.detach().clone())
-        moved.grad = grad.detach() + slope
-        torch.optim.SGD([moved], lr=lr).step()
-        return moved
-
-    plain = stepped(torch.zeros(4))
-    steps = {
-        "subgradient": slopes["penalty"],
-        "mean_subgradient": slopes["mean_penalty"],
-        "l2_gradient": slopes["l2_penalty"],
-        "step": stepped(slopes["penalty"]),
-        "plain_step": plain,
-        "l2_step": stepped(slopes["l2_penalty"]),
-        "proximal": nn.functional.softshrink(plain, lr * l1),
-    }
-    check(book, "weights", penalties | steps)
+    w, grad = (values(book, f"weights_{name}", "i") for name in ("w", "grad"))
+    strengths = {name: values(book, f"weights_{name}", "").item() for name in ("lr", "l1", "l2")}
+    check(book, "weights", penalties_by_torch(w, grad, **strengths))
 
 
 @pytest.mark.libreoffice
