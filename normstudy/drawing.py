@@ -115,7 +115,7 @@ def finish(ax: Axes, curves: Sequence[Curve], x_title: str, y_title: str) -> Non
         color, dashes, marker = style(curve.label, labels)
         if len(curve.values) > 1:
             band = (curve.values.min(0), curve.values.max(0))
-            ax.fill_between(curve.x, *band, color=color, alpha=0.18, linewidth=0)
+            ax.fill_between(curve.x, *band, color=color, alpha=0.12, linewidth=0)
         (line,) = ax.plot(curve.x, curve.mean, color=color, linewidth=1.8, label=curve.label)
         line.set(dashes=dashes, marker=marker if len(curve.x) < 100 else "")
         line.set(markersize=4, markeredgewidth=0)
@@ -147,7 +147,9 @@ def _end_labels(ax: Axes, curves: Sequence[Curve]) -> None:
     middles = apart(wanted, 29 * point, 0.02, 0.98)
     for curve, (x, y), middle in zip(curves, starts, middles, strict=True):
         color, dashes, _ = style(curve.label, [other.label for other in curves])
-        path = ([x, 1.02, 1.05, 1.085], [y, y, middle, middle])
+        if x < 0.97:  # the way to the edge must not look like a part of the curve
+            _line(ax, ([x, 1.02], [y, y]), QUIET, DOTS, linewidth=0.6)
+        path = ([max(x, 1.0), 1.02, 1.05, 1.085], [y, y, middle, middle])
         _line(ax, path, color, dashes, clip_on=False)
         words: dict[str, Any] = {"transform": ax.transAxes, "fontsize": 10}
         ax.text(1.1, middle + 2 * point, curve.label, va="baseline", weight="bold", **words)
@@ -186,10 +188,8 @@ def mark_chance(ax: Axes, chance: float, text: str) -> None:
         ax.text(1, below, text, transform=ax.transAxes, va="top", **words)
 
 
-def mark_published(ax: Axes, published: dict[str, float]) -> None:
-    """Draw the best published numbers as dotted lines, named at their left end."""
-    if not published:
-        return
+def mark_reference(ax: Axes, published: dict[str, float], title: str) -> None:
+    """Draw somebody else's numbers as dotted lines, named at their left end, under a title."""
     low, high = ax.get_ylim()
     point = 1 / _points(ax)
     names = [f"{label} {value:.2f}" for label, value in published.items()]
@@ -202,7 +202,7 @@ def mark_published(ax: Axes, published: dict[str, float]) -> None:
         _line(ax, path, style(label, [label])[0], DOTS, zorder=1)
         ax.text(0.01, middle, name, transform=ax.transAxes, **words)
     top = float(max(middles)) + 12.5 * point
-    ax.text(0.01, top, "best published, %", transform=ax.transAxes, style="italic", **words)
+    ax.text(0.01, top, title, transform=ax.transAxes, style="italic", **words)
 
 
 def forest(rows: Sequence[Row], title: str, subtitle: str, axis: str) -> Figure:
@@ -259,7 +259,7 @@ def _line(
     **more: Any,
 ) -> None:
     """Draw a thin line whose places are fractions of the panel."""
-    line = Line2D(*path, color=color, linewidth=1.3, transform=ax.transAxes, **more)
+    line = Line2D(*path, **{"color": color, "linewidth": 1.3, "transform": ax.transAxes} | more)
     line.set_dashes(dashes)
     ax.add_line(line)
 

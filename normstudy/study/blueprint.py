@@ -1,6 +1,7 @@
-"""The drawing of the network, one that fits on a napkin."""
+"""The drawing of a network, one that fits on a napkin."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -9,19 +10,49 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from normstudy.drawing import QUIET, WIDTH, describe, panel
 from normstudy.study.model import LayerRow
-
-LAYERS = {
-    "stem": ("3×3 convolution", "#A9D3EE"),
-    "pool": ("2×2 max pool", "#D9D9D9"),
-    "transition": ("1×1 convolution", "#F5CE85"),
-    "block": ("residual block", "#9EDBC2"),
-    "average": ("mean over all pixels", "#D9D9D9"),
-    "classifier": ("linear layer", "#E8C3DA"),
-}
-"""What is drawn, by the first letters of a layer's name: its description and colour."""
+from normstudy.study.networks import (
+    Act,
+    AveragePool,
+    Block,
+    Conv,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool,
+    Norm,
+    Row,
+)
 
 NORM_COLOR = "#D55E00"
+CONV, POINTWISE, BLOCK, POOL, LINEAR = "#A9D3EE", "#F5CE85", "#9EDBC2", "#D9D9D9", "#E8C3DA"
 MIDDLE, FULL = 1.2, 1.7  # inches: middle of the bars, width of the widest
+_ACTS = {"relu": "ReLU", "silu": "SiLU"}
+
+
+def describe_row(row: Row) -> tuple[str, str] | None:
+    """Name a layer and choose the colour of its bar; None for what has no bar of its own.
+
+    Raises
+    ------
+    TypeError
+        If the kind of row is unknown: nothing is left out of a drawing without a word.
+    """
+    match row:
+        case Conv(_, kernel, padding):
+            words = f"{kernel}×{kernel} convolution" + (", padded" if padding else "")
+            return words, POINTWISE if kernel == 1 else CONV
+        case Block():
+            return "residual block", BLOCK
+        case MaxPool(size):
+            return f"{size}×{size} max pool", POOL
+        case AveragePool(size):
+            return (f"{size}×{size} average pool" if size else "mean over all pixels"), POOL
+        case Linear():
+            return "linear layer", LINEAR
+        case Norm() | Act() | Dropout() | Flatten():
+            return None
+    msg = f"no drawing is known for the row {row!r}; teach normstudy.study.blueprint to draw it"
+    raise TypeError(msg)
 
 
 def network(rows: Sequence[LayerRow]) -> Figure:
@@ -31,8 +62,13 @@ def network(rows: Sequence[LayerRow]) -> Figure:
     ----------
     rows
         What :func:`normstudy.study.model.layer_table` returned.
+
+    Raises
+    ------
+    TypeError
+        If a layer is of an unknown kind.
     """
-    drawn = [row for row in rows if _kind(row) in LAYERS]
+    drawn = [row for row in rows if describe_row(row.row)]
     widest = max(row.output_size[-1] for row in drawn if len(row.output_size) == 3)
     total = f"{sum(row.parameters for row in rows):,}"
     title = "The network: the same layers under every norm"
@@ -46,35 +82,57 @@ def network(rows: Sequence[LayerRow]) -> Figure:
         ax.text(x, -0.6, word, ha="right" if x > 6 else "left", **head)
     place = -1
     for row in rows:
-        if _kind(row) in LAYERS:
+        if known := describe_row(row.row):
             place += 1
-            _layer(ax, row, place, widest)
-        elif row.name.endswith("norm"):
+            _layer(ax, row, *known, place, widest)
+        elif isinstance(row.row, Norm):
             _norm(ax, place + 0.5, row.output_size[-1] / widest)
-    words = "; ".join(f"{LAYERS[_kind(row)][0]} to {_size(row)}" for row in drawn)
-    caption = (
-        f"The network, {total} parameters with norms. {about} Not drawn: a SiLU after each norm, "
-        "and dropout. A residual block is x + 1×1(SiLU(norm(3×3 depthwise(x))))."
-    )
+    words = "; ".join(f"{(describe_row(r.row) or ('',))[0]} to {_size(r)}" for r in drawn)
+    caption = f"The network, {total} parameters with norms. {about} {_not_drawn(rows)}"
     return describe(fig, name="network", caption=caption, alt=f"Layers from the top: {words}.")
 
 
-def _kind(row: LayerRow) -> str:
-    """Cut the numbers off the name of a layer: ``block`` for ``block1_2``."""
-    return row.name.rstrip("0123456789_")
+def _not_drawn(rows: Sequence[LayerRow]) -> str:
+    """Say in words what stands in the network and has no mark in the drawing."""
+    plan = [row.row for row in rows]
+    norms = [row for row in plan if isinstance(row, Norm)]
+    behind: dict[str, list[str]] = {}
+    for before, row in pairwise(plan):
+        if isinstance(row, Act):
+            behind.setdefault(type(before).__name__, []).append(_ACTS[row.name])
+    parts = []
+    if acts := behind.get("Norm"):
+        which = "each norm" if len(acts) == len(norms) else f"{len(acts)} of the {len(norms)} norms"
+        last = " (not behind the last)" if not isinstance(_after(plan, norms[-1]), Act) else ""
+        outside = " outside the blocks" if any(isinstance(row, Block) for row in plan) else ""
+        parts.append(f"a {acts[0]} behind {which}{outside}{last}")
+    if acts := behind.get("Conv"):
+        parts.append(f"a {acts[0]} behind {len(acts)} convolutions, before the norm")
+    if any(isinstance(row, Dropout) for row in plan):
+        parts.append("places of dropout")
+    text = f"Not drawn: {'; '.join(parts)}." if parts else ""
+    blocks = {_ACTS[row.act] for row in plan if isinstance(row, Block)}
+    for act in sorted(blocks):
+        text += f" A residual block is x + 1×1({act}(norm(3×3 depthwise(x))))."
+    return text
+
+
+def _after(plan: Sequence[Row], row: Row) -> Row | None:
+    """Return what follows the last occurrence of a row."""
+    place = len(plan) - 1 - plan[::-1].index(row)
+    return plan[place + 1] if place + 1 < len(plan) else None
 
 
 def _size(row: LayerRow) -> str:
     return " × ".join(map(str, row.output_size))
 
 
-def _layer(ax: Axes, row: LayerRow, place: int, widest: int) -> None:
-    text, color = LAYERS[_kind(row)]
+def _layer(ax: Axes, row: LayerRow, text: str, color: str, place: int, widest: int) -> None:
     share = row.output_size[-1] / widest if len(row.output_size) == 3 else 1 / widest
     wide = FULL * max(share, 0.06)
     left = MIDDLE - wide / 2
     ax.add_patch(Rectangle((left, place - 0.29), wide, 0.58, facecolor=color, gid="as-is"))
-    if _kind(row) == "block":
+    if isinstance(row.row, Block):
         _norm(ax, place, share)
         look: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 9, "color": QUIET}
         bend: dict[str, Any] = {"connectionstyle": "arc3,rad=0.9", "shrinkA": 0, "shrinkB": 0}

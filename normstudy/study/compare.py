@@ -1,11 +1,11 @@
-"""Intervals, paired tests and tables over runs: what the data decide and what they leave open.
+"""Measures, intervals and paired tests over runs: what the data decide and what they leave open.
 
 An arm is a list of runs of one recipe that differ in the seed alone. Accuracies are in percent
 here, their differences in points, losses in nats.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from normstudy.study.recipes import varied
 from normstudy.study.runs import Run
-from normstudy.tables import LEVEL, Table, number, p_value
+from normstudy.tables import LEVEL, number, p_value
 
 CONFIDENCE = 1 - LEVEL
 SMALL_WEIGHT = 1e-3  # a weight below this magnitude counts as switched off
@@ -39,7 +40,7 @@ class Measure:
 
 MEASURES = {
     "test_accuracy": Measure("test accuracy", "%", 2, "higher", lambda run: 100 * run.accuracy),
-    "test_loss": Measure("test loss", "nats", 4, "lower", lambda run: run.history["test_loss"][-1]),
+    "test_loss": Measure("test loss", "nats", 4, "lower", lambda run: run.loss),
     "train_accuracy": Measure(
         "training accuracy", "%", 2, "higher", lambda run: 100 * run.clean_train["accuracy"]
     ),
@@ -57,18 +58,31 @@ MEASURES = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """Mean of one measure over ``n`` seeds; ``sd``, ``low`` and ``high`` are NaN for one seed.
+    """One measure over the seeds of an arm; ``sd``, ``low`` and ``high`` are NaN for one seed.
 
-    ``sd`` is the sample standard deviation (divisor n - 1); ``low`` and ``high`` are the 95 %
-    interval of the mean from Student's t distribution.
+    ``low`` and ``high`` are the 95 % interval of the mean from Student's t distribution.
     """
 
     measure: Measure
-    n: int
-    mean: float
-    sd: float
+    values: Mapping[int, float]
+    """What was measured, by seed."""
     low: float
     high: float
+
+    @property
+    def n(self) -> int:
+        """Number of seeds."""
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds."""
+        return float(np.mean(list(self.values.values())))
+
+    @property
+    def sd(self) -> float:
+        """Sample standard deviation over the seeds, divisor n - 1."""
+        return _sd(self.values)
 
     def __str__(self) -> str:
         """Write mean ± sd, or the single value and that it is single."""
@@ -93,13 +107,33 @@ class Difference:
     first: str
     second: str
     measure: Measure
-    n: int
-    mean: float
+    values: Mapping[int, float]
+    """First minus second, by seed."""
     low: float
     high: float
     p: float
     p_holm: float
     family: int
+
+    @property
+    def n(self) -> int:
+        """Number of seeds that both arms have."""
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        """Mean difference over the seeds."""
+        return float(np.mean(list(self.values.values())))
+
+    @property
+    def sd(self) -> float:
+        """Sample standard deviation of the differences, divisor n - 1; NaN for one seed."""
+        return _sd(self.values)
+
+    @property
+    def pair(self) -> str:
+        """First minus second, as text."""
+        return f"{self.first} \N{MINUS SIGN} {self.second}"
 
     @property
     def decided(self) -> bool:
@@ -143,7 +177,7 @@ def check_arms(arms: Arms) -> None:
         msg = f"no runs to compare ({counts}); give a dict of arm label to one run or more"
         raise ValueError(msg)
     recipes = [run.recipe for runs in arms.values() for run in runs]
-    for name, what in (("data", "data sets"), ("validation", "test and validation scores")):
+    for name, what in (("data", "data sets"), ("scored", "test and validation scores")):
         values = sorted({str(getattr(recipe, name)) for recipe in recipes})
         if len(values) > 1:
             msg = (
@@ -152,7 +186,7 @@ def check_arms(arms: Arms) -> None:
             )
             raise ValueError(msg)
     for label, runs in arms.items():
-        if changed := [name for name in _varied(runs) if name != "seed"]:
+        if changed := [name for name in varied([r.recipe for r in runs]) if name != "seed"]:
             msg = (
                 f"the runs of the arm {label!r} differ in {', '.join(changed)}; accepted: runs of "
                 "one recipe that differ in the seed alone; give each recipe an arm of its own"
@@ -162,14 +196,6 @@ def check_arms(arms: Arms) -> None:
         if len(set(seeds)) < len(seeds):
             msg = f"the arm {label!r} has the seeds {seeds}; give each seed once"
             raise ValueError(msg)
-
-
-def by_arm(runs: Iterable[Run]) -> dict[str, list[Run]]:
-    """Group runs by the label of their recipe, in the order of first appearance."""
-    arms: dict[str, list[Run]] = {}
-    for run in runs:
-        arms.setdefault(run.recipe.label, []).append(run)
-    return arms
 
 
 def mean_interval(values: npt.ArrayLike) -> tuple[float, float]:
@@ -205,17 +231,14 @@ def summarize(runs: Sequence[Run], measure: str = "test_accuracy") -> Summary:
         If there are no runs, they are of different recipes, or the measure is unknown.
     """
     check_arms({"given": runs})
-    chosen = _measure(measure, runs)
-    values = np.array([chosen.of(run) for run in runs])
-    low, high = mean_interval(values)
-    return Summary(
-        measure=chosen,
-        n=len(values),
-        mean=float(values.mean()),
-        sd=float(values.std(ddof=1)) if len(values) > 1 else float("nan"),
-        low=low,
-        high=high,
-    )
+    chosen = measure_of(measure, runs)
+    values = {run.recipe.seed: chosen.of(run) for run in runs}
+    low, high = mean_interval(list(values.values()))
+    return Summary(measure=chosen, values=values, low=low, high=high)
+
+
+def _sd(values: Mapping[int, float]) -> float:
+    return float(np.std(list(values.values()), ddof=1)) if len(values) > 1 else float("nan")
 
 
 def sampling_error(run: Run) -> tuple[float, float, float]:
@@ -227,7 +250,7 @@ def sampling_error(run: Run) -> tuple[float, float, float]:
         The binomial standard error sqrt(a (1 - a) / N), and the ends of Wilson's 95 % interval; all
         in percent.
     """
-    total = len(run.predictions)
+    total = run.num_scored
     test = stats.binomtest(round(run.accuracy * total), total)
     rate, ends = test.statistic, test.proportion_ci(CONFIDENCE, method="wilson")
     error = (rate * (1 - rate) / total) ** 0.5
@@ -273,7 +296,7 @@ def differences(
         If an arm of a pair is unknown, two arms share no seed, or the runs must not be compared.
     """
     check_arms(arms)
-    chosen = _measure(measure, next(iter(arms.values())))
+    chosen = measure_of(measure, next(iter(arms.values())))
     family = list(combinations(arms, 2) if pairs is None else pairs)
     found = [_difference(arms, first, second, chosen) for first, second in family]
     corrected = holm([difference.p for difference in found])
@@ -296,57 +319,17 @@ def _difference(arms: Arms, first: str, second: str, measure: Measure) -> Differ
             "takes seeds that both have: train the missing ones"
         )
         raise ValueError(msg)
-    paired = np.array([a[seed] - b[seed] for seed in seeds])
+    values = {seed: a[seed] - b[seed] for seed in seeds}
+    paired = np.array(list(values.values()))
     mean, n, p = float(paired.mean()), len(paired), float("nan")
     if n > 1:
-        error = float(paired.std(ddof=1)) / n**0.5
+        error = _sd(values) / n**0.5
         # without any spread t is infinite, or undefined for arms that are equal in every seed
         t = abs(mean) / error if error else (float("inf") if mean else 0.0)
         p = float(2 * stats.t.sf(t, n - 1))
     low, high = mean_interval(paired)
-    ends = {"mean": mean, "low": low, "high": high, "p": p, "p_holm": p}
-    return Difference(first=first, second=second, measure=measure, n=n, family=1, **ends)
-
-
-def findings(arms: Arms) -> Table:
-    """Tabulate all arms: means ± standard deviations over the seeds, after the last epoch.
-
-    Training accuracy is that of all training images without augmentation, in evaluation mode.
-    """
-    check_arms(arms)
-    rows, names = [], ("test_accuracy", "test_loss", "train_accuracy", "gap")
-    for label, runs in arms.items():
-        accuracy, *others = (summarize(runs, name) for name in names)
-        rows.append((label, str(len(runs)), str(accuracy), accuracy.interval, *map(str, others)))
-    titles = [f"{m.title}, {m.unit}" for m in (_measure(name, runs) for name in names)]
-    return Table(("arm", "seeds", titles[0], "95 % interval", *titles[1:]), tuple(rows))
-
-
-def difference_table(found: Sequence[Difference]) -> Table:
-    """Tabulate what :func:`differences` found."""
-    header = ("pair", "seeds", "difference", "95 % interval", "p", "p, Holm", "decided")
-    rows = []
-    for d in found:
-        text = d.measure.text
-        pair = f"{d.first} \N{MINUS SIGN} {d.second}"
-        ends = f"{text(d.low)} to {text(d.high)}" if d.n > 1 else "none"
-        p_values = (p_value(p) if d.n > 1 else "none" for p in (d.p, d.p_holm))
-        decided = "yes" if d.decided else "no"
-        rows.append((pair, str(d.n), text(d.mean, sign=True), ends, *p_values, decided))
-    return Table(header, tuple(rows))
-
-
-def settings_table(runs: Sequence[Run]) -> Table:
-    """Tabulate a search: the settings that vary among the runs, best accuracy first."""
-    check_arms({str(i): [run] for i, run in enumerate(runs)})
-    varied = [name for name in _varied(runs) if name != "norm"]
-    accuracy = _measure("test_accuracy", runs)
-    header = ("arm", *(name.replace("_", " ") for name in varied), f"{accuracy.title}, %")
-    rows = []
-    for run in sorted(runs, key=lambda run: -run.accuracy):
-        settings = (_setting(run, name) for name in varied)
-        rows.append((run.recipe.label, *settings, accuracy.text(accuracy.of(run))))
-    return Table(header, tuple(rows))
+    ends = {"values": values, "low": low, "high": high, "p": p, "p_holm": p}
+    return Difference(first=first, second=second, measure=measure, family=1, **ends)
 
 
 def penalty_share(run: Run) -> npt.NDArray[np.float64]:
@@ -367,39 +350,16 @@ def small_weights(run: Run, below: float = SMALL_WEIGHT) -> float:
     return float(np.interp(below, quantiles, np.linspace(0, 1, len(quantiles)), left=0, right=1))
 
 
-def penalty_table(arms: Arms) -> Table:
-    """Set an L1 arm beside the one without: share of the loss, and what became of the weights."""
-    check_arms(arms)
-    shares_header = ("share of the loss, first epoch, %", "last epoch, %")
-    small_header = f"weights below {SMALL_WEIGHT:g} in magnitude, %"
-    header = ("arm", "lambda", *shares_header, small_header, "median magnitude")
-    rows = []
-    for label, runs in arms.items():
-        shares = 100 * np.mean([penalty_share(run) for run in runs], axis=0)
-        small = 100 * np.mean([small_weights(run) for run in runs])
-        median = np.mean([run.weight_quantiles[len(run.weight_quantiles) // 2] for run in runs])
-        strength = f"{runs[0].recipe.l1:g}"
-        row = (label, strength, f"{shares[0]:.1f}", f"{shares[-1]:.1f}", f"{small:.1f}")
-        rows.append((*row, f"{median:.2g}"))
-    return Table(header, tuple(rows))
+def measure_of(name: str, runs: Sequence[Run]) -> Measure:
+    """Look up a measure, with the name of what these runs were scored on in its title.
 
-
-def _varied(runs: Sequence[Run]) -> list[str]:
-    """Name the recipe fields in which the runs differ."""
-    names = [f.name for f in fields(runs[0].recipe)]
-    return [name for name in names if len({getattr(run.recipe, name) for run in runs}) > 1]
-
-
-def _measure(name: str, runs: Sequence[Run]) -> Measure:
+    Raises
+    ------
+    ValueError
+        If the measure is unknown.
+    """
     if name not in MEASURES:
         msg = f"the measure {name!r} is unknown; accepted: {', '.join(MEASURES)}"
         raise ValueError(msg)
-    scored = "validation" if runs[0].recipe.validation else "test"
+    scored = runs[0].recipe.scored
     return replace(MEASURES[name], title=MEASURES[name].title.replace("test", scored))
-
-
-def _setting(run: Run, name: str) -> str:
-    if name == "num_groups" and run.recipe.norm != "group":
-        return "\N{EN DASH}"  # the field is read by group norm alone
-    value = getattr(run.recipe, name)
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -2,22 +2,21 @@
 
 The figures are pyplot's, so scripts show them with ``plt.show()`` and the gallery finds them;
 nothing here writes to disk. All numbers in captions and labels are computed from the runs. ``arms``
-is a dict of arm label to runs, one a seed; arms that must not be set beside each other raise a
+is a dict of arm to runs, one a seed; arms that must not be set beside each other raise a
 ValueError, as :func:`normstudy.study.compare.check_arms` says.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from normstudy.drawing import (
-    COLORS,
     DOTS,
     QUIET,
-    WIDTH,
     Curve,
     Row,
     describe,
@@ -25,8 +24,7 @@ from normstudy.drawing import (
     forest,
     limit,
     mark_chance,
-    mark_published,
-    mosaic,
+    mark_reference,
     panel,
     style,
 )
@@ -39,61 +37,180 @@ from normstudy.study.compare import (
     small_weights,
     summarize,
 )
-from normstudy.study.data import ImageSet, to_display
-from normstudy.study.mistakes import Order, find_mistakes, is_wrong
+from normstudy.study.data import FACTS
+from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
+from normstudy.study.studies import Reference
 
-__all__ = [
-    "BEST_PUBLISHED",
-    "COLORS",
-    "accuracy_intervals",
-    "describe",
-    "difference_intervals",
-    "gap",
-    "mistake_grid",
-    "penalty",
-    "samples",
-    "schedule",
-    "search",
-    "test_accuracy",
-    "test_loss",
-    "train_accuracy",
-    "train_loss",
-    "weight_magnitudes",
-]
+Tried = Sequence[Recipe]
 
-BEST_PUBLISHED = {
-    "cifar10": {"Batch norm": 81.67, "Group norm": 78.84, "Layer norm": 77.04},
-    "mnist": {"Batch norm": 99.57, "Batch norm + L1": 99.47, "Group norm": 99.52,
-              "Layer norm": 99.55},
-}  # fmt: skip
-"""Highest test accuracy, %, among about 45 public reports of the same study: at most 20 epochs, one
-seed, fewer than 50,000 (CIFAR-10) or 10,000 parameters (MNIST), best of all epochs as picked on the
-test images. Nobody published Batch norm + L1 on CIFAR-10."""
-
-__test__: dict[str, str] = {}  # for pytest: test_loss and test_accuracy are no tests
-_TITLES = {"cifar10": "CIFAR-10", "mnist": "MNIST", "digits": "Digits"}
 _NUM_CLASSES = 10  # in each of the three data sets
+_TITLES = {
+    "test_loss": "{} loss",
+    "test_accuracy": "{} accuracy",
+    "train_loss": "Training loss",
+    "train_accuracy": "Training accuracy",
+}
 
 
-def test_loss(arms: Arms) -> Figure:
-    """Draw Graph 1: test loss of all arms over the epochs."""
-    return _history(arms, "test_loss", "Graph 1: {} loss")
+def history(
+    arms: Arms, column: str, *, title: str = "", reference: Reference | None = None
+) -> Figure:
+    """Draw one column of the histories of all arms over the epochs.
+
+    Parameters
+    ----------
+    arms
+        Runs by arm.
+    column
+        ``"test_loss"`` or ``"test_accuracy"``, or ``"train_loss"`` or ``"train_accuracy"``, which
+        are measured during each epoch, with augmentation and without the penalty.
+    title
+        What the figure is called; by default what it shows.
+    reference
+        Numbers of somebody else to draw as dotted lines; for test accuracy only.
+
+    Raises
+    ------
+    ValueError
+        If the column is unknown.
+    """
+    check_arms(arms)
+    if column not in _TITLES:
+        msg = f"column={column!r} is unknown; accepted: {', '.join(_TITLES)}"
+        raise ValueError(msg)
+    is_loss = column.endswith("loss")
+    scale, digits, unit = (1, 4, "") if is_loss else (100, 2, " %")
+    curves = []
+    for arm, runs in arms.items():
+        values = scale * _column(runs, column)
+        number = _number(values, digits, unit)
+        curves.append(Curve(arm, _epochs(runs), values, number, float(values[:, -1].mean())))
+    title, labels = (
+        title or _TITLES[column].format(_scored(arms).capitalize()),
+        "Labels: last epoch",
+    )
+    if any(len(runs) > 1 for runs in arms.values()):
+        labels += ", mean ± standard deviation"
+    if column.startswith("train"):
+        labels += ". Measured while learning, with augmentation"
+    fig, ax = panel(title, f"{_setting(arms)}\n{labels}.")
+    means = np.concatenate([curve.mean for curve in curves])
+    theirs = dict(reference.values) if reference else {}
+    theirs = {arm: value for arm, value in theirs.items() if arm in arms}
+    # the wildest twelfth of all means, in the first epochs, must not flatten the rest
+    core = np.quantile(means, [0, 0.92] if is_loss else [0.08, 1])
+    lasts = [float(value) for curve in curves for value in curve.values[:, -1]]
+    limit(ax, [*core, *lasts, *theirs.values()])
+    chance = math.log(_NUM_CLASSES) if is_loss else 100 / _NUM_CLASSES
+    chance_text = f"chance: {chance:.2f} nats" if is_loss else f"chance: {chance:.0f} %"
+    mark_chance(ax, chance, chance_text)
+    if reference and theirs:
+        mark_reference(ax, theirs, f"{reference.label}, %")
+    axis = "mean cross-entropy, nats" if is_loss else "accuracy, %"
+    finish(ax, curves, "epoch", axis)
+    caption = f"{title}. {_setting(arms)} {labels}. {chance_text.capitalize()}."
+    low, high = ax.get_ylim()
+    cut = [(c.x[i], y) for c in curves for i, y in enumerate(c.mean) if not low <= y <= high]
+    if cut:
+        last = max(epoch for epoch, _ in cut)
+        caption += (
+            f" {len(cut)} of {len(means)} means, none after epoch {last:.0f}, are off the axis."
+        )
+    if reference and theirs:
+        caption += f" Dotted: {reference.label}. {reference.source}"
+    moves = "; ".join(f"{c.label} from {c.mean[0]:.2f} to {c.mean[-1]:.2f}" for c in curves)
+    alt = f"Line chart of {axis}, from epoch 1 to {max(len(c.x) for c in curves)}: {moves}."
+    return describe(fig, name=column.replace("_", "-"), caption=caption, alt=alt)
 
 
-def test_accuracy(arms: Arms) -> Figure:
-    """Draw Graph 2: test accuracy of all arms over the epochs, and the best published numbers."""
-    return _history(arms, "test_accuracy", "Graph 2: {} accuracy")
+def sweep(
+    arms: Arms, field: str, *, title: str, axis: str, diverged: Tried | None = None
+) -> Figure:
+    """Draw accuracy over one field of the recipe, on a log axis: what a sweep or a search found.
+
+    Here the runs of an arm may differ in any field. A line joins only runs that differ in the swept
+    field and the seed alone; a dot is the mean over the seeds.
+
+    Parameters
+    ----------
+    arms
+        Runs by arm.
+    field
+        Name of the field, whose values are positive numbers.
+    title, axis
+        What the figure and its horizontal axis are called.
+    diverged
+        Recipes that were tried and left no run, by arm; they are marked below the axis.
+
+    Raises
+    ------
+    ValueError
+        If the field is not a number in all recipes.
+    """
+    single = {f"{arm} {i}": [run] for arm, runs in arms.items() for i, run in enumerate(runs)}
+    check_arms(single)
+    lines = {arm: _joined(runs, field) for arm, runs in arms.items()}
+    best = {arm: max(of_arm, key=lambda line: line[1].max()) for arm, of_arm in lines.items()}
+    every = np.concatenate([y for of_arm in lines.values() for _, y in of_arm])
+    lowest = min(float(y.max()) for _, y in best.values()) - 10  # points; worse has failed to learn
+    hidden = int((every < lowest).sum())
+    how = f"{len(single)} runs; a line joins settings that differ in nothing else."
+    cut = f" Not drawn: {hidden} below {lowest:.0f} %." if hidden else ""
+    fig, ax = panel(title, f"{_data(arms)}. {how}\nLabels: best of each arm.{cut}")
+    ax.set_xscale("log")
+    limit(ax, every[every >= lowest].tolist())
+    curves = []
+    for arm, (x, y) in best.items():
+        text = f"{y.max():.2f} % at {x[y.argmax()]:g}"
+        curves.append(Curve(arm, x, y[None], text, float(y[-1])))
+    finish(ax, curves, f"{axis} (log scale)", f"{_scored(arms)} accuracy, %")
+    for arm, of_arm in lines.items():
+        color, dashes, marker = style(arm, list(arms))
+        for x, y in of_arm:
+            (line,) = ax.plot(x, y, ".", color=color, markersize=5, linestyle="-", linewidth=0.8)
+            line.set_dashes(dashes)
+        x, y = best[arm]
+        ax.plot(x[y.argmax()], y.max(), marker, color=color, markersize=9)
+    failed = dict(diverged or {})
+    for arm, recipes in failed.items():
+        color = style(arm, list(arms))[0]
+        places = [float(getattr(recipe, field)) for recipe in recipes]
+        low = ax.get_ylim()[0]
+        ax.plot(places, [low] * len(places), "x", color=color, markersize=8, clip_on=False)
+    every_x = [float(x) for of_arm in lines.values() for xs, _ in of_arm for x in xs]
+    every_x += [float(getattr(r, field)) for recipes in failed.values() for r in recipes]
+    ticks = sorted(set(every_x))
+    ax.set_xlim(min(ticks) / 1.15, max(ticks) * 1.05)
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+    words = "".join(
+        f" A cross marks {arm} at {', '.join(f'{getattr(r, field):g}' for r in recipes)}, whose "
+        "loss stopped being finite."
+        for arm, recipes in failed.items()
+    )
+    caption = f"{title}: {_scored(arms)} accuracy. {how}{cut}{words}"
+    alt = f"{_scored(arms).capitalize()} accuracy over {axis}. Best: {_list(curves)}."
+    return describe(fig, name=f"sweep-{field.replace('_', '-')}", caption=caption, alt=alt)
 
 
-def train_loss(arms: Arms) -> Figure:
-    """Draw the training loss of all arms as measured during each epoch, penalty not included."""
-    return _history(arms, "train_loss", "Training loss")
-
-
-def train_accuracy(arms: Arms) -> Figure:
-    """Draw the training accuracy of all arms as measured during each epoch."""
-    return _history(arms, "train_accuracy", "Training accuracy")
+def _joined(
+    runs: Sequence[Run], field: str
+) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]:
+    """Group runs into lines: values of the field, and mean accuracy over the seeds, in percent."""
+    groups: dict[Recipe, dict[float, list[float]]] = {}
+    for run in runs:
+        value = getattr(run.recipe, field)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            msg = f"the field {field} is {value!r}; accepted: a field whose values are numbers"
+            raise ValueError(msg)
+        rest = replace(run.recipe, seed=0, **{field: type(value)(1)})
+        groups.setdefault(rest, {}).setdefault(float(value), []).append(100 * run.accuracy)
+    found = []
+    for points in groups.values():
+        x = np.array(sorted(points))
+        found.append((x, np.array([np.mean(points[value]) for value in sorted(points)])))
+    return found
 
 
 def gap(arms: Arms) -> Figure:
@@ -192,49 +309,13 @@ def weight_magnitudes(arms: Arms) -> Figure:
     return describe(fig, name="weight-magnitudes", caption=caption, alt=alt)
 
 
-def search(arms: Arms) -> Figure:
-    """Draw what a search found: accuracy over the learning rate, for the best other settings.
-
-    Here the runs of an arm may differ in any setting, as in :func:`normstudy.study.compare.by_arm`.
-    """
-    check_arms({f"{key} {i}": [run] for key, runs in arms.items() for i, run in enumerate(runs)})
-    curves, dots = [], {}
-    for label, runs in arms.items():
-        dots[label] = np.array([(run.recipe.lr, 100 * run.accuracy) for run in runs])
-        rates = np.unique(dots[label][:, 0])
-        best = np.array([[dots[label][dots[label][:, 0] == rate, 1].max() for rate in rates]])
-        text = f"{best.max():.2f} % at {rates[best.argmax()]:g}"
-        curves.append(Curve(label, rates, best, text, float(best[0, -1])))
-    every = np.concatenate([points[:, 1] for points in dots.values()])
-    lowest = min(float(curve.values.max()) for curve in curves) - 10  # points; worse has diverged
-    scored, hidden = _scored(arms), int((every < lowest).sum())
-    title = "Search for the learning rate"
-    how = f"{len(every)} runs, a dot each; lines: best of the other settings."
-    cut = f" Not drawn: {hidden} below {lowest:.0f} %." if hidden else ""
-    fig, ax = panel(title, f"{_data(arms)}. {how}\nLabels: best of each arm.{cut}")
-    ax.set_xscale("log")
-    limit(ax, every[every >= lowest].tolist())
-    x_title = "highest learning rate of the schedule (log scale)"
-    finish(ax, curves, x_title, f"{scored} accuracy, %")
-    for curve in curves:
-        color, _, marker = style(curve.label, list(arms))
-        ax.plot(*dots[curve.label].T, ".", color=color, markersize=5, alpha=0.7)
-        ax.plot(curve.x[curve.mean.argmax()], curve.mean.max(), marker, color=color, markersize=9)
-    ticks = sorted({float(x) for curve in curves for x in curve.x})
-    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.minorticks_off()
-    caption = f"{title}: {scored} accuracy, {how}{cut} Best of each arm: {_list(curves)}."
-    alt = f"{scored.capitalize()} accuracy over the learning rate. Best: {_list(curves)}."
-    return describe(fig, name="search", caption=caption, alt=alt)
-
-
 def accuracy_intervals(arms: Arms) -> Figure:
     """Draw the last-epoch accuracy of every arm: seeds, mean and 95 % interval."""
     check_arms(arms)
     rows = []
     for label, runs in arms.items():
-        seeds, s = [100 * run.accuracy for run in runs], summarize(runs)
-        rows.append(Row(label, label, seeds, s.mean, s.low, s.high, f"{s} %"))
+        s = summarize(runs)
+        rows.append(Row(label, label, list(s.values.values()), s.mean, s.low, s.high, f"{s} %"))
     axis = f"{_scored(arms)} accuracy, %"
     title = f"{_scored(arms).capitalize()} accuracy after the last epoch"
     return _intervals(rows, title, axis, arms, name="accuracy-intervals")
@@ -244,129 +325,14 @@ def difference_intervals(arms: Arms, pairs: Sequence[tuple[str, str]] | None = N
     """Draw the paired differences in accuracy with 95 % intervals, by default of all pairs."""
     rows, found = [], differences(arms, pairs=pairs)
     for d in found:
-        a, b = ({r.recipe.seed: r.accuracy for r in arms[key]} for key in (d.first, d.second))
-        seeds = [100 * (a[seed] - b[seed]) for seed in sorted(a.keys() & b.keys())]
         text = f"{d.measure.text(d.mean, sign=True)}, {'decided' if d.decided else 'undecided'}"
-        pair = f"{d.first} \N{MINUS SIGN} {d.second}"
-        rows.append(Row(pair, d.first, seeds, d.mean, d.low, d.high, text))
+        rows.append(Row(d.pair, d.first, list(d.values.values()), d.mean, d.low, d.high, text))
     axis = f"difference in {_scored(arms)} accuracy, points"
     title = "Differences between the arms, paired by seed"
     note = f"Decided: p below 0.05 after Holm's correction for {len(found)} pairs."
     fig = _intervals(rows, title, axis, arms, name="difference-intervals", note=note)
     fig.axes[0].axvline(0, color=QUIET, linewidth=1)
     return fig
-
-
-def samples(images: ImageSet, per_class: int = 10) -> Figure:
-    """Draw the first training images of every class, one class a row.
-
-    Raises
-    ------
-    ValueError
-        If ``per_class`` is below 1 or above the number of images of some class.
-    """
-    labels = images.train.labels.cpu().numpy()
-    smallest = int(np.bincount(labels, minlength=len(images.classes)).min())
-    if not 1 <= per_class <= smallest:
-        msg = f"per_class={per_class}; accepted: 1 to {smallest}, the images of the smallest class"
-        raise ValueError(msg)
-    index = np.stack([np.flatnonzero(labels == k)[:per_class] for k in range(len(images.classes))])
-    pictures = to_display(images.train.images[index.ravel().tolist()])
-    rows, size, left, top = len(index), images.size, 1.05, 0.75
-    step = size + max(1, size // 10)
-    text = f"The first {per_class} training images of each of the {rows} classes"
-    height = top + 0.1 + (WIDTH - left - 0.1) * rows / per_class
-    title = f"{_TITLES[images.name]}: sample images"
-    fig, ax = panel(title, f"{text}.", height=height, left=left, right=0.1, bottom=0.1, top=top)
-    mosaic(ax, pictures, step=step, wide=step, columns=per_class, rows=rows)
-    ax.set_yticks([row * step + size / 2 for row in range(rows)], images.classes, fontsize=11)
-    caption = f"{title}. {text}, {size} × {size} pixels each."
-    alt = f"Grid of {rows} rows of {per_class} images, a class a row: {', '.join(images.classes)}."
-    return describe(fig, name="samples", caption=caption, alt=alt)
-
-
-def mistake_grid(run: Run, images: ImageSet, *, order: Order = "most confident") -> Figure:
-    """Draw ten misclassified test images, 5 rows by 2 columns, row by row in the given order.
-
-    The order is one of :func:`normstudy.study.mistakes.find_mistakes`, whose errors are raised.
-    Cells stay empty when the run makes fewer than ten mistakes.
-    """
-    found, total = find_mistakes(run, images, order=order), int(is_wrong(run, images).sum())
-    chosen = {
-        "most confident": "wrong answers of highest confidence, highest first",
-        "least confident": "wrong answers of lowest confidence, lowest first",
-        "index": "wrong answers that come first in the test set",
-    }[order]
-    chosen = f"Shown: the {len(found)} {chosen}."
-    title = f"{run.recipe.label}, seed {run.recipe.seed}: {len(found)} of its {total:,} mistakes"
-    score = f"{100 * run.accuracy:.2f} % of {len(run.predictions):,} test images right"
-    score = f"{_TITLES[images.name]}, after the last epoch: {score}."
-    fig, ax = panel(
-        title, f"{score}\n{chosen}", height=7.3, left=0.1, right=0.1, bottom=0.1, top=0.76
-    )
-    size = images.size
-    step, wide = size + max(1, size // 8), 3 * size
-    pictures = to_display(images.test.images[[mistake.index for mistake in found]])
-    mosaic(ax, pictures, step=step, wide=wide, columns=2, rows=5)
-    for i, mistake in enumerate(found):
-        text = (
-            f"true: {mistake.true_name}\npredicted: {mistake.predicted_name}\n"
-            f"confidence: {100 * mistake.confidence:.1f} %\ntest image {mistake.index}"
-        )
-        x, y = i % 2 * wide + 1.08 * size, i // 2 * step + size / 2
-        ax.text(x, y, text, va="center", fontsize=11, linespacing=1.4)
-    alt = "; ".join(
-        f"{m.true_name} taken for {m.predicted_name} ({100 * m.confidence:.1f} %)" for m in found
-    )
-    name = f"mistakes-{run.recipe.name.rsplit('-', 1)[0]}"
-    alt = f"{title}; {score} {alt or 'None'}."
-    return describe(fig, name=name, caption=f"{title}. {score} {chosen}", alt=alt)
-
-
-def _history(arms: Arms, column: str, title: str) -> Figure:
-    """Draw one column of the histories of all arms."""
-    check_arms(arms)
-    is_loss = column.endswith("loss")
-    scale, digits, unit = (1, 4, "") if is_loss else (100, 2, " %")
-    curves = []
-    for label, runs in arms.items():
-        values = scale * _column(runs, column)
-        number = _number(values, digits, unit)
-        curves.append(Curve(label, _epochs(runs), values, number, float(values[:, -1].mean())))
-    title, labels = title.format(_scored(arms).capitalize()), "Labels: last epoch"
-    if any(len(runs) > 1 for runs in arms.values()):
-        labels += ", mean ± standard deviation"
-    if column.startswith("train"):
-        labels += ". Measured while learning, with augmentation"
-    fig, ax = panel(title, f"{_setting(arms)}\n{labels}.")
-    means = np.concatenate([curve.mean for curve in curves])
-    recipe, published = next(iter(arms.values()))[0].recipe, {}
-    if column == "test_accuracy" and not recipe.validation:
-        published = {k: v for k, v in BEST_PUBLISHED.get(recipe.data, {}).items() if k in arms}
-    # the wildest twelfth of all means, in the first epochs, must not flatten the rest
-    core = np.quantile(means, [0, 0.92] if is_loss else [0.08, 1])
-    lasts = [float(value) for curve in curves for value in curve.values[:, -1]]
-    limit(ax, [*core, *lasts, *published.values()])
-    chance = math.log(_NUM_CLASSES) if is_loss else 100 / _NUM_CLASSES
-    chance_text = f"chance: {chance:.2f} nats" if is_loss else f"chance: {chance:.0f} %"
-    mark_chance(ax, chance, chance_text)
-    mark_published(ax, published)
-    axis = "mean cross-entropy, nats" if is_loss else "accuracy, %"
-    finish(ax, curves, "epoch", axis)
-    caption = f"{title}. {_setting(arms)} {labels}. {_list(curves)}. {chance_text.capitalize()}."
-    low, high = ax.get_ylim()
-    cut = [(c.x[i], y) for c in curves for i, y in enumerate(c.mean) if not low <= y <= high]
-    if cut:
-        last = max(epoch for epoch, _ in cut)
-        caption += (
-            f" {len(cut)} of {len(means)} means, none after epoch {last:.0f}, are off the axis."
-        )
-    if published:
-        best = "; ".join(f"{label} {value:.2f} %" for label, value in published.items())
-        caption += f" Dotted: best published, one seed, best epoch picked on test images: {best}."
-    moves = "; ".join(f"{c.label} from {c.mean[0]:.2f} to {c.mean[-1]:.2f}" for c in curves)
-    alt = f"Line chart of {axis}, from epoch 1 to {max(len(c.x) for c in curves)}: {moves}."
-    return describe(fig, name=column.replace("_", "-"), caption=caption, alt=alt)
 
 
 def _intervals(
@@ -403,11 +369,11 @@ def _list(curves: Sequence[Curve]) -> str:
 
 
 def _scored(arms: Arms) -> str:
-    return "validation" if next(iter(arms.values()))[0].recipe.validation else "test"
+    return next(iter(arms.values()))[0].recipe.scored
 
 
 def _data(arms: Arms) -> str:
-    return _TITLES[next(iter(arms.values()))[0].recipe.data]
+    return FACTS[next(iter(arms.values()))[0].recipe.data].title
 
 
 def _setting(arms: Arms) -> str:

@@ -1,7 +1,7 @@
 """Which images a run gets wrong, in what order, and which models get them wrong together."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -147,6 +147,82 @@ def overlap(runs: Mapping[str, Run], images: ImageSet) -> Overlap:
         expected_all_wrong=float(wrong.mean(1).prod() * wrong.shape[1]),
         same_answer=_ratio(same.sum(2), both.sum(2)),
     )
+
+
+def kappa(first: Run, second: Run, images: ImageSet) -> float:
+    """Compute how far two models fail on the same images, beyond chance: Cohen's kappa.
+
+    The two are treated as raters who call each test image right or wrong. 0 is what independent
+    mistakes give, 1 means the same mistakes.
+
+    References
+    ----------
+    J. Cohen, A Coefficient of Agreement for Nominal Scales, 1960;
+    https://scikit-learn.org/stable/modules/generated/sklearn.metrics.cohen_kappa_score.html
+    """
+    from sklearn.metrics import cohen_kappa_score  # noqa: PLC0415 - slow to import
+
+    return float(cohen_kappa_score(is_wrong(first, images), is_wrong(second, images)))
+
+
+def kappas(
+    first: Sequence[Run], second: Sequence[Run], images: ImageSet
+) -> list[tuple[int, int, float]]:
+    """Compute :func:`kappa` for all pairs of unequal seeds: (seed, seed, kappa).
+
+    Runs of equal seeds began from the same weights and saw the same batches, which two arms would
+    share and two seeds of one arm cannot. Within one arm each pair comes once.
+    """
+    return [
+        (a.recipe.seed, b.recipe.seed, kappa(a, b, images))
+        for a in first
+        for b in second
+        if a.recipe.seed != b.recipe.seed
+        and (a.recipe.seed < b.recipe.seed or replace(a.recipe, seed=b.recipe.seed) != b.recipe)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reliability:
+    """Confidence against accuracy, in bins of confidence of equal width.
+
+    Each array has one value for each bin that holds images: the number of images, their mean
+    confidence, and the fraction that was right.
+    """
+
+    counts: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float64]
+    accuracy: npt.NDArray[np.float64]
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: mean distance of the two over the images, a fraction."""
+        distance = np.abs(self.confidence - self.accuracy)
+        return float((self.counts * distance).sum() / self.counts.sum())
+
+
+def reliability(run: Run, images: ImageSet, *, num_bins: int = 15) -> Reliability:
+    """Compare the confidence of a run's answers with how often they are right.
+
+    Parameters
+    ----------
+    run, images
+        Whose predictions, and the data set that they are about.
+    num_bins
+        Bins of equal width between 0 and 1.
+
+    References
+    ----------
+    Guo et al., On Calibration of Modern Neural Networks, 2017, equations 3 and 5.
+    """
+    right = ~is_wrong(run, images)
+    confidence = run.confidences.astype(np.float64)
+    bins = np.minimum((confidence * num_bins).astype(np.int64), num_bins - 1)
+    counts = np.bincount(bins, minlength=num_bins)
+    there = counts > 0
+    means = (np.bincount(bins, values, num_bins)[there] for values in (confidence, right))
+    mean_confidence, accuracy = (total / counts[there] for total in means)
+    return Reliability(counts=counts[there], confidence=mean_confidence, accuracy=accuracy)
 
 
 def _ratio(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

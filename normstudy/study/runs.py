@@ -5,12 +5,9 @@ last-epoch predictions. It is looked for in this machine's store, then among the
 trained only where neither holds it. No pixels are kept; images come from the data set by index.
 """
 
-import platform
-import subprocess
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +17,11 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from normstudy.study import data, store
+from normstudy.study import data, environment, store
 from normstudy.study.recipes import Recipe
 from normstudy.study.store import RecordError
 from normstudy.study.studies import Study
-from normstudy.study.train import COLUMNS, Outcome, numbers_version, pick_device, train
+from normstudy.study.train import COLUMNS, Outcome, numbers_version, train
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "runs"
 """Published runs, in a checkout of the project; an installed package has none."""
@@ -241,13 +238,8 @@ def _train(recipe: Recipe, checkpoint: Path, device: str, progress: bool) -> Run
         recipe=recipe,
         environment={
             "numbers_version": numbers_version(recipe),
-            "normstudy": version("normstudy"),
-            "git_revision": _git_revision(),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "device": _device_name(pick_device(device)),
-            "threads": torch.get_num_threads(),
             "data_md5": data.FACTS[recipe.data].md5,
+            **environment.describe(environment.pick_device(device)),
         },
         **{f.name: getattr(outcome, f.name) for f in fields(Outcome)},
     )
@@ -315,7 +307,7 @@ def run_all(
     found = {recipe: find(recipe, place) for recipe in dict.fromkeys(wanted)}
     missing = [recipe for recipe, there in found.items() if there is None or retrain]
     if missing:
-        where = pick_device(device)
+        where = environment.pick_device(device)
         jobs = n_jobs or (1 if where.type == "cuda" else joblib.cpu_count())
         for name in dict.fromkeys(recipe.data for recipe in missing):
             data.load(name)  # fail, or download, once and before any worker starts
@@ -406,20 +398,3 @@ def _worker(recipe: Recipe, checkpoint: Path, device: str) -> tuple[Recipe, Run 
         return recipe, f"{recipe.name}: {error}"
     finally:
         torch.set_num_threads(threads)  # a single job works in the caller's own process
-
-
-def _git_revision() -> str:
-    """Commit of the checkout that holds the package, or ``"unknown"``."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        here = Path(__file__).parent
-        done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return done.stdout.strip()
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return torch.backends.cpu.get_cpu_capability() + " CPU, " + platform.machine()

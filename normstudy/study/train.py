@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from normstudy.study import data
 from normstudy.study.data import ImageSet, Split
+from normstudy.study.environment import pick_device
 from normstudy.study.model import Net
 from normstudy.study.recipes import Recipe
 
@@ -88,26 +89,6 @@ class Outcome:
     confidences: npt.NDArray[np.float32]
     clean_train: dict[str, float]
     weight_quantiles: npt.NDArray[np.float32]
-
-
-def pick_device(device: str) -> torch.device:
-    """Turn ``"auto"``, ``"cpu"`` or ``"cuda"`` into a device that is there.
-
-    Raises
-    ------
-    ValueError
-        If CUDA is asked for and PyTorch sees none, or the name is unknown.
-    """
-    there = torch.cuda.is_available()
-    if device == "auto":
-        return torch.device("cuda" if there else "cpu")
-    if device not in ("cpu", "cuda"):
-        msg = f"device={device!r} is unknown; accepted: auto, cpu, cuda"
-        raise ValueError(msg)
-    if device == "cuda" and not there:
-        msg = 'device="cuda" was asked for, but PyTorch sees no GPU here; use "cpu" or "auto"'
-        raise ValueError(msg)
-    return torch.device(device)
 
 
 def weights(net: nn.Module) -> list[nn.Parameter]:

@@ -1,0 +1,77 @@
+"""Pictures of images: samples of a data set, and what a run got wrong."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from normstudy.drawing import WIDTH, describe, mosaic, panel
+from normstudy.study.data import ImageSet, to_display
+from normstudy.study.mistakes import Order, find_mistakes, is_wrong
+from normstudy.study.runs import Run
+
+
+def samples(images: ImageSet, per_class: int = 10) -> Figure:
+    """Draw the first training images of every class, one class a row.
+
+    Raises
+    ------
+    ValueError
+        If ``per_class`` is below 1 or above the number of images of some class.
+    """
+    labels = images.train.labels.cpu().numpy()
+    smallest = int(np.bincount(labels, minlength=len(images.classes)).min())
+    if not 1 <= per_class <= smallest:
+        msg = f"per_class={per_class}; accepted: 1 to {smallest}, the images of the smallest class"
+        raise ValueError(msg)
+    index = np.stack([np.flatnonzero(labels == k)[:per_class] for k in range(len(images.classes))])
+    pictures = to_display(images.train.images[index.ravel().tolist()])
+    rows, size, left, top = len(index), images.size, 1.05, 0.75
+    step = size + max(1, size // 10)
+    text = f"The first {per_class} training images of each of the {rows} classes"
+    height = top + 0.1 + (WIDTH - left - 0.1) * rows / per_class
+    title = f"{images.facts.title}: sample images"
+    fig, ax = panel(title, f"{text}.", height=height, left=left, right=0.1, bottom=0.1, top=top)
+    mosaic(ax, pictures, step=step, wide=step, columns=per_class, rows=rows)
+    ax.set_yticks([row * step + size / 2 for row in range(rows)], images.classes, fontsize=11)
+    caption = f"{title}. {text}, {size} × {size} pixels each."
+    alt = f"Grid of {rows} rows of {per_class} images, a class a row: {', '.join(images.classes)}."
+    return describe(fig, name="samples", caption=caption, alt=alt)
+
+
+def mistakes(arm: str, run: Run, images: ImageSet, *, order: Order = "most confident") -> Figure:
+    """Draw ten misclassified test images, 5 rows by 2 columns, row by row in the given order.
+
+    ``arm`` is what the study calls the run.
+
+    The order is one of :func:`normstudy.study.mistakes.find_mistakes`, whose errors are raised.
+    Cells stay empty when the run makes fewer than ten mistakes.
+    """
+    found, total = find_mistakes(run, images, order=order), int(is_wrong(run, images).sum())
+    chosen = {
+        "most confident": "wrong answers of highest confidence, highest first",
+        "least confident": "wrong answers of lowest confidence, lowest first",
+        "index": "wrong answers that come first in the test set",
+    }[order]
+    chosen = f"Shown: the {len(found)} {chosen}."
+    title = f"{arm}, seed {run.recipe.seed}: {len(found)} of its {total:,} mistakes"
+    score = f"{100 * run.accuracy:.2f} % of {len(run.predictions):,} test images right"
+    score = f"{images.facts.title}, after the last epoch: {score}."
+    fig, ax = panel(
+        title, f"{score}\n{chosen}", height=7.3, left=0.1, right=0.1, bottom=0.1, top=0.76
+    )
+    size = images.size
+    step, wide = size + max(1, size // 8), 3 * size
+    pictures = to_display(images.test.images[[mistake.index for mistake in found]])
+    mosaic(ax, pictures, step=step, wide=wide, columns=2, rows=5)
+    for i, mistake in enumerate(found):
+        text = (
+            f"true: {mistake.true_name}\npredicted: {mistake.predicted_name}\n"
+            f"confidence: {100 * mistake.confidence:.1f} %\ntest image {mistake.index}"
+        )
+        x, y = i % 2 * wide + 1.08 * size, i // 2 * step + size / 2
+        ax.text(x, y, text, va="center", fontsize=11, linespacing=1.4)
+    alt = "; ".join(
+        f"{m.true_name} taken for {m.predicted_name} ({100 * m.confidence:.1f} %)" for m in found
+    )
+    name = f"mistakes-{run.recipe.name}"
+    alt = f"{title}; {score} {alt or 'None'}."
+    return describe(fig, name=name, caption=f"{title}. {score} {chosen}", alt=alt)
