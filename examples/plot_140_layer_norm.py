@@ -7,6 +7,10 @@ Layer norm by hand, and the three different layers that go by its name.
 **The question.** What does layer norm compute, and what do people mean by it when they talk about
 feature maps?
 
+**The answer.** It takes one mean and one variance for each image, here from 16 cells. But three
+layers go by that name. The first two share these statistics, yet have 64 and 16,384 parameters for
+32 channels of 16 × 16 cells; the third has a mean for each pixel and is a different function.
+
 **You will see** the sets of all three layer norms in colour, the first of them step by step, where
 they agree and where they do not, and how many parameters each of them has.
 """
@@ -16,8 +20,8 @@ they agree and where they do not, and how many parameters each of them has.
 # ------------------------------
 #
 # Ba, Kiros and Hinton (2016) normalize the vector of one example: mean and variance over all of its
-# features. A feature map has channels *and* positions, and so the idea can be carried over in three
-# ways. With indices :math:`n, c, h, w` for image, channel, row and column, and the letters of
+# features. Feature maps have channels *and* positions, so the idea carries over in three ways. With
+# indices :math:`n, c, h, w` for image, channel, row and column, and the letters of
 # :doc:`/notation`:
 #
 # .. math::
@@ -30,20 +34,20 @@ they agree and where they do not, and how many parameters each of them has.
 #    \frac{x_{nchw} - \mu_{nhw}}{\sqrt{\sigma_{nhw}^2 + \varepsilon}} + \beta_c
 #
 # The first two have the same statistics, one mean for each image, and differ in :math:`\gamma` and
-# :math:`\beta`. The third has a mean for each *pixel*, over its channels alone; that is what
-# transformers and ConvNeXt do.
+# :math:`\beta`. The third has a mean for each *pixel*, over its channels alone, as in transformers
+# and ConvNeXt.
 
 from normstudy.byhand.diagrams import layer_meanings
 
 picture = layer_meanings()
 
 # %%
-# Compare the left grids first. In the two upper ones an image is one colour, in the lowest one a
-# pixel is. Then the right ones: ``LayerNorm([C, H, W])`` has a :math:`\gamma` for every cell of the
-# map, which both images share, and the other two have one for every channel.
+# Compare the grids on the left first. In the upper two an image has one colour; in the lowest, a
+# pixel has. Then those on the right: ``LayerNorm([C, H, W])`` has a :math:`\gamma` for every cell
+# of the maps, shared by both images, and the other two have one for every channel.
 #
-# In this study "layer norm" is the first one. It has as many parameters as batch norm and group
-# norm, and does not tie the network to one size of image.
+# In this study "layer norm" means the first. It has as many parameters as batch norm and group
+# norm, and does not tie the network to one image size.
 #
 # Step by step
 # ------------
@@ -68,8 +72,8 @@ working(example["variance"])
 working(example["std"])
 
 # %%
-# One cell of each image, first standardized, then scaled and shifted with the :math:`\gamma` and
-# :math:`\beta` of its channel:
+# Now one cell of each image, first standardized, then scaled and shifted with the :math:`\gamma`
+# and :math:`\beta` of its channel:
 
 cells = [(0, 2, 1, 1), (1, 1, 1, 1)]
 working(example["xhat"], *cells)
@@ -90,68 +94,70 @@ result = worked_cells(
 )
 
 # %%
-# Colours go across: everything in a row of maps is one image and shares one mean. In the second
-# block, channel 0 lies below zero in both images and channel 3 mostly above. Layer norm leaves such
-# differences between channels as they are, where batch norm would remove them.
+# Colours run across: a row of maps is one image, and shares one mean. In the second block, channel
+# 0 lies below zero in both images and channel 3 mostly above. Layer norm keeps such differences
+# between channels; batch norm would remove them.
 #
 # Does PyTorch agree?
 # -------------------
 #
-# For each meaning, the worked example against PyTorch's layer. The channels-last one wants the
-# channels as the last dimension, so the tensor is turned before and after.
+# We compare the worked example of each meaning with PyTorch's layer. The third wants the channels
+# in the last dimension, so they are moved there and back.
 
 import torch
 from torch import nn
+
+from normstudy.byhand.reference import assert_close
 
 x, y = example["x"].tensor, example["y"].tensor
 gamma, beta = example["gamma"].tensor, example["beta"].tensor
 
 first = nn.GroupNorm(1, 4, eps=0, dtype=torch.float64)
 first.weight.data, first.bias.data = gamma, beta
-assert torch.allclose(y, first(x), atol=1e-12, rtol=0)
+assert_close(y, first(x))
 
 second = nn.LayerNorm([4, 2, 2], eps=0, dtype=torch.float64)
 second.weight.data = gamma[:, None, None].expand(4, 2, 2).clone()
 second.bias.data = beta[:, None, None].expand(4, 2, 2).clone()
-assert torch.allclose(by_hand("layer_chw")["y"].tensor, second(x), atol=1e-12, rtol=0)
+assert_close(by_hand("layer_chw")["y"].tensor, second(x))
 
 third = nn.LayerNorm(4, eps=0, dtype=torch.float64)
 third.weight.data, third.bias.data = gamma, beta
 pixels = third(x.movedim(1, -1)).movedim(-1, 1)
-assert torch.allclose(by_hand("layer_channels")["y"].tensor, pixels, atol=1e-12, rtol=0)
+assert_close(by_hand("layer_channels")["y"].tensor, pixels)
 
 # %%
 # Where do they differ?
 # ---------------------
 #
 # PyTorch's page on GroupNorm says that putting all channels into a single group is equivalent to
-# LayerNorm. Is it? With :math:`\gamma = 1` and :math:`\beta = 0`, and before any training, yes. But
-# training moves :math:`\gamma` for each channel in the one, and for each cell in the other.
+# LayerNorm. Is it? As long as :math:`\gamma` and :math:`\beta` are the same, as before any
+# training, yes. But training changes :math:`\gamma` channel by channel in the one, and cell by cell
+# in the other.
 
-print(
-    f"first and second differ by up to {(first(x) - second(x)).abs().max().item():.1e}"
-)
+before = (first(x) - second(x)).abs().max().item()
 second.weight.data[0, 0, 0] += 1  # no gamma per channel can do this
-print(f"after one step of one weight: {(first(x) - second(x)).abs().max().item():.2f}")
-assert (first(x) - second(x)).abs().max() > 0.1
+after = (first(x) - second(x)).abs().max().item()
+print(f"first and second differ by up to {before:.1e}, and then by up to {after:.2f}")
+assert before < 1e-12
+assert after > 0.1
 
 # %%
-# The third one is a different function from the start. On the same cells it gives other numbers,
-# and no longer fractions, since the roots of its variances are not whole:
+# The third is a different function from the start. It gives other numbers for the same cells, and
+# they are no longer fractions, since the roots of its variances are not whole:
 
-difference = by_hand("layer_channels")["xhat"].tensor - example["xhat"].tensor
-print(
-    f"first and third differ by up to {difference.abs().max().item():.2f} before the scale"
-)
-assert difference.abs().max() > 0.5
+third_xhat = by_hand("layer_channels")["xhat"].tensor
+difference = (third_xhat - example["xhat"].tensor).abs().max().item()
+print(f"first and third differ by up to {difference:.2f} before the scale")
+assert difference > 0.5
 
 # %%
 # How many parameters?
 # --------------------
 #
 # The count is :math:`2C` for the first and the third, and :math:`2CHW` for the second, which grows
-# with the size of the maps. Here it is for our batch and for a layer of 32 channels with maps of
-# 16 × 16 cells.
+# with the size of the maps. Here are the counts for our batch, and for a layer of 32 channels with
+# maps of 16 × 16 cells.
 
 from normstudy.byhand.norms import affine_shape
 from normstudy.tables import Table
@@ -169,18 +175,19 @@ for norm, (name, layer) in layers.items():
     )
     assert large == sum(p.numel() for p in layer.parameters())
     rows.append((name, f"{small:,}", f"{large:,}"))
+assert [large for *_, large in rows] == ["64", "16,384", "64"]
 print(Table(("layer", "C = 4, H = W = 2", "C = 32, H = W = 16"), tuple(rows)))
 
 # %%
-# A network of the size in this study would spend most of its parameters on the second kind, and two
-# versions of it could no longer be compared parameter by parameter.
+# A network of the size in this study would spend most of its parameters on the second kind, and the
+# arms of the study would no longer have equally many.
 #
 # What this does not show
 # -----------------------
 #
-# Layer norm was made for recurrent networks and is at home in transformers. How it does in a
-# convolutional network is not a matter of arithmetic; the study measures it for the first meaning,
-# and says nothing about the other two.
+# Layer norm was made for recurrent networks and is at home in transformers. Arithmetic cannot say
+# how well it does in a convolutional network; the study measures that for the first meaning, and
+# says nothing about the other two.
 #
 # Exercises
 # ---------
@@ -189,12 +196,54 @@ print(Table(("layer", "C = 4, H = W = 2", "C = 32, H = W = 16"), tuple(rows)))
 # 2. On maps of 1 × 1 cells, which of the three meanings are the same?
 # 3. Compute the mean of the pixel in row 0, column 0 of image 0 for the third meaning.
 #
+# .. dropdown:: Answer to 1
+#
+#    .. code-block:: python
+#
+#       larger = torch.zeros(2, 4, 3, 3, dtype=torch.float64)
+#       try:
+#           second(larger)
+#       except RuntimeError as error:
+#           print(error)
+#       assert first(larger).shape == larger.shape
+#
+#    Its :math:`\gamma` and :math:`\beta` have one number for every cell of a map, and for a
+#    larger map there are not enough. The other two have one for every channel.
+#
+# .. dropdown:: Answer to 2
+#
+#    .. code-block:: python
+#
+#       from normstudy.byhand.reference import torch_layer
+#
+#       maps = torch.randn(2, 4, 1, 1, dtype=torch.float64)
+#       results = [torch_layer(norm, maps.shape)(maps) for norm in layers]
+#       assert_close(results[1], results[0])
+#       assert_close(results[2], results[0])
+#       assert {affine_shape(maps.shape, norm)[0] for norm in layers} == {4}
+#
+#    All three. An image is a single pixel then, so each image has one mean, and a value per cell
+#    is a value per channel.
+#
+# .. dropdown:: Answer to 3
+#
+#    .. code-block:: python
+#
+#       working(by_hand("layer_channels")["mean"], (0, 0, 0))
+#       assert by_hand("layer_channels")["mean"].values[0] == (0 + 0 + 2 + 6) / 4 == 2
+#
+#    The pixel has the values 0, 0, 2 and 6 in its four channels, and their mean is 2.
+#
 # Where to go next
 # ----------------
 #
 # :ref:`sphx_glr_auto_examples_plot_150_instance_norm.py` goes to the other end: as many groups as
 # channels.
 
+# sphinx_gallery_start_ignore
+# sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt
 
 plt.show()
+# sphinx_gallery_end_ignore
+# sphinx_gallery_end_ignore

@@ -1,26 +1,160 @@
-"""Every page of the report runs alone, from any folder, here on the embedded digits."""
+"""Every page of the report runs alone, from any folder, and so do the answers to its exercises.
 
-import runpy
+Here the pages show the embedded digits. Each of them is executed once.
+"""
+
+import ast
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cache
 from pathlib import Path
+from textwrap import dedent
+from typing import Any
 
+import matplotlib.pyplot as plt
 import pytest
+from torch import Tensor
 
+from normstudy.byhand.examples import NORMS, by_hand, penalties_by_hand, running_by_hand
+from normstudy.byhand.typeset import Working
 from normstudy.study.recipes import study
 from normstudy.study.runs import run_all
 
 PAGES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))
+BY_HAND = [page for page in PAGES if page.stem.startswith("plot_1")]
+WORKED = [page for page in BY_HAND if "120" <= page.stem[5:8] <= "160"]
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def trained():
+@dataclass(slots=True)
+class Ran:
+    """What became of a page."""
+
+    names: dict[str, Any] = field(default_factory=dict)  #: what it left behind, by name
+    shown: list[Any] = field(default_factory=list)  #: the values of its lines that are calls
+    figures: list[dict[str, str]] = field(default_factory=list)  #: name, caption and alt of each
+    files: list[Path] = field(default_factory=list)  #: what it wrote into the current folder
+    error: Exception | None = None
+
+
+@cache
+def run(page: Path) -> Ran:
+    """Execute a page in the current folder, the first time that it is asked for."""
+    ran = Ran()
+    tree = ast.parse(page.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            node.value = ast.Call(ast.Name("show_value", ast.Load()), [node.value], [])
+    ran.names |= {"__name__": "__main__", "__file__": str(page), "show_value": ran.shown.append}
+    try:
+        exec(compile(ast.fix_missing_locations(tree), page, "exec"), ran.names)
+    except Exception as error:  # noqa: BLE001 - it is raised in the page's own test
+        ran.error = error
+    for number in plt.get_fignums():
+        ran.figures.append(getattr(plt.figure(number), "normstudy", {}))
+    ran.files += Path.cwd().iterdir()
+    return ran
+
+
+@pytest.fixture(scope="module")
+def trained() -> None:
     """Train the study on digits once; the pages find its runs in the store of the tests."""
     run_all([recipe for arm in study("digits").values() for recipe in arm], progress=False)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_runs_alone(page, monkeypatch, tmp_path):
+@pytest.fixture
+def ran(
+    page: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Ran:
+    """Return what became of the page, or an error that is told in its own test."""
     monkeypatch.setenv("NORMSTUDY_REPORT", "digits")
     monkeypatch.delenv("DISPLAY", raising=False)  # with a display, Agg warns that it shows nothing
     monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(page), run_name="__main__")
-    assert list(tmp_path.iterdir()) == [], "a page writes no files"
+    if page not in BY_HAND:
+        request.getfixturevalue("trained")
+    return run(page)
+
+
+@pytest.fixture(scope="module")
+def compared() -> set[object]:
+    """Return all steps that other tests compare with torch value by value (test_typeset)."""
+    examples = [by_hand(norm, eps) for norm in NORMS for eps in (Fraction(0), 1e-5)]
+    examples += [running_by_hand(), running_by_hand(None), penalties_by_hand()]
+    return {step for example in examples for step in example.steps}
+
+
+@each_page
+def test_a_page_runs_alone(page: Path, ran: Ran) -> None:
+    if ran.error:
+        raise ran.error
+    assert ran.files == [], "a page writes no files"
+    for words in ran.figures:
+        assert all(words.get(key) for key in ("name", "caption", "alt")), words
+
+
+@pytest.mark.parametrize("page", BY_HAND, ids=lambda page: page.stem)
+def test_what_a_page_shows_is_a_step_that_was_compared_with_torch(
+    page: Path, ran: Ran, compared: set[object]
+) -> None:
+    assert {value.step for value in ran.shown if isinstance(value, Working)} <= compared
+
+
+@pytest.mark.parametrize("page", WORKED, ids=lambda page: page.stem)
+def test_a_worked_page_shows_its_steps_and_compares_them_with_torch(page: Path) -> None:
+    text = page.read_text()
+    assert text.count("\nworking(") >= 5
+    assert re.search(r"^ *assert_close\(", text, re.MULTILINE)
+
+
+# -- exercises -----------------------------------------------------------------------------------
+
+
+def exercises(page: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the numbers of a page's exercises, and the text of each answer by its number."""
+    section = r"^# Exercises\n# -+\n(.*?)(?=^# Where to go next$|\Z)"
+    found = re.search(section, page.read_text(), re.MULTILINE | re.DOTALL)
+    prose = re.sub("^# ?", "", found[1] if found else "", flags=re.MULTILINE)
+    asked, *answers = re.split(r"^\.\. dropdown:: (?=Answer to )", prose, flags=re.MULTILINE)
+    titled = (answer.partition("\n") for answer in answers)
+    return (
+        re.findall(r"^(\d+)\. ", asked, re.MULTILINE),
+        {title.removeprefix("Answer to "): dedent(text) for title, _, text in titled},
+    )
+
+
+def code(answer: str) -> str:
+    """Return the code that an answer begins with; what stands behind it is prose."""
+    found = re.match(r"\s*\.\. code-block:: python\n\n((?:(?:   .*)?\n)+)", answer)
+    return dedent(found[1]) if found else ""
+
+
+ANSWERS = [(page, number) for page in PAGES for number in exercises(page)[1]]
+
+
+@each_page
+def test_every_exercise_has_an_answer(page: Path) -> None:
+    asked, answers = exercises(page)
+    assert asked == [str(number) for number in range(1, len(asked) + 1)]
+    assert asked, "a page closes with exercises"
+    assert list(answers) == asked
+    for number, answer in answers.items():
+        assert "assert" in code(answer), f"the code of answer {number} asserts what it claims"
+        prose = answer.rstrip().splitlines()[-1]
+        assert re.match(r"\S", prose), f"answer {number} ends in words"
+
+
+@pytest.mark.parametrize(
+    ("page", "number"), ANSWERS, ids=[f"{page.stem}-{number}" for page, number in ANSWERS]
+)
+def test_an_exercise_runs_as_it_is_asked(page: Path, number: str, ran: Ran) -> None:
+    """Its code runs after the page, and leaves the page's tensors as they are for the next one."""
+    if ran.error:
+        pytest.fail(f"the page itself fails: {ran.error}")
+    tensors = {name: value for name, value in ran.names.items() if isinstance(value, Tensor)}
+    versions = {name: tensor._version for name, tensor in tensors.items()}
+    names = dict(ran.names)
+    exec(compile(code(exercises(page)[1][number]), f"{page.name}, answer {number}", "exec"), names)
+    changed = [name for name in tensors if names[name] is not tensors[name]]
+    changed += [name for name, version in versions.items() if tensors[name]._version != version]
+    assert not changed, f"{changed} are other tensors now: give them new names"
