@@ -5,9 +5,11 @@ last-epoch predictions. It is looked for in this machine's store, then among the
 trained only where neither holds it. No pixels are kept; images come from the data set by index.
 """
 
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ from normstudy.study.train import COLUMNS, Outcome, numbers_version, train
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "runs"
 """Published runs, in a checkout of the project; an installed package has none."""
+
+_VALUES = ("environment", "clean_train", "num_scored", "history")  # of a run, as JSON
+_TURN = threading.RLock()  # trainings take turns in a process: they share PyTorch's random numbers
 
 
 class RunError(RecordError):
@@ -82,20 +87,13 @@ def save(run: Run, folder: Path) -> Path:
     ValueError
         If a number is not finite.
     """
-    values = {
-        "recipe": run.recipe.to_dict(),
-        "environment": run.environment,
-        "clean_train": run.clean_train,
-        "num_scored": run.num_scored,
-        "history": run.history,
-    }
-    arrays = {
+    values = {"recipe": run.recipe.to_dict()} | {name: getattr(run, name) for name in _VALUES}
+    arrays: store.Arrays = {
         "predictions": run.predictions.astype(np.uint8),  # fewer than 256 classes
         "confidences": run.confidences,
         "weight_quantiles": run.weight_quantiles,
     }
-    there = store.locate(folder, run.recipe.name)
-    path = there or folder / f"{run.recipe.name}.json"
+    path = store.locate(folder, run.recipe.name) or folder / f"{run.recipe.name}.json"
     store.write(path, values, arrays)
     return path
 
@@ -112,8 +110,7 @@ def load(path: Path) -> Run:
     """
     record, arrays = store.read(path)
     try:
-        values = {name: record[name] for name in ("history", "clean_train", "num_scored")}
-        values["environment"] = record["environment"]
+        values = {name: record[name] for name in _VALUES}
         values |= {name: arrays[name] for name in ("confidences", "weight_quantiles")}
         values["predictions"] = arrays["predictions"].astype(np.int64)
         recipe = record["recipe"]
@@ -158,7 +155,7 @@ def find(recipe: Recipe, folder: Path | None = None) -> Run | None:
         except RecordError as error:
             warnings.warn(str(error), RuntimeWarning, stacklevel=2)
             continue
-        made_by, current = found.environment["numbers_version"], numbers_version(recipe)
+        made_by, current = found.environment.get("numbers_version", 0), numbers_version(recipe)
         if found.recipe != recipe:
             msg = f"the run {path} holds another recipe than its name says; delete it"
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
@@ -227,13 +224,14 @@ def run(
     with store.lock(place, recipe.name):
         found = None if retrain else find(recipe, place)  # made while this process waited
         if found is None:
-            found = _train(recipe, store.checkpoint(place, recipe.name), device, progress)
-            _keep(found, place)
+            checkpoint = store.checkpoint(place, recipe.name)
+            found = _keep(_train(recipe, checkpoint, device, progress), place)
         return found
 
 
 def _train(recipe: Recipe, checkpoint: Path, device: str, progress: bool) -> Run:
-    outcome = train(recipe, device=device, checkpoint=checkpoint, progress=progress)
+    with _TURN:
+        outcome = train(recipe, device=device, checkpoint=checkpoint, progress=progress)
     return Run(
         recipe=recipe,
         environment={
@@ -245,14 +243,17 @@ def _train(recipe: Recipe, checkpoint: Path, device: str, progress: bool) -> Run
     )
 
 
-def _keep(made: Run, place: Path) -> None:
-    """Save a run, and drop the checkpoint that it began from."""
+def _keep(made: Run | str, place: Path) -> Run:
+    """Save a run, and drop the checkpoint that it began from; a text is what stopped it."""
+    if isinstance(made, str):
+        raise RunError(made)
     try:
         save(made, place)
     except (OSError, ValueError) as error:  # the latter: JSON has no infinity
         msg = f"the run was trained, but {place} cannot be written ({error}):\n{made.table()}"
         raise RunError(msg) from error
     store.checkpoint(place, made.recipe.name).unlink(missing_ok=True)
+    return made
 
 
 def run_study(study: Study, **options: Any) -> dict[str, list[Run]]:
@@ -305,17 +306,15 @@ def run_all(
     """
     wanted, place = list(recipes), folder or store.store_folder()
     found = {recipe: find(recipe, place) for recipe in dict.fromkeys(wanted)}
-    missing = [recipe for recipe, there in found.items() if there is None or retrain]
+    made = {recipe: there for recipe, there in found.items() if there is not None and not retrain}
+    missing = [recipe for recipe in found if recipe not in made]
     if missing:
         where = environment.pick_device(device)
         jobs = n_jobs or (1 if where.type == "cuda" else joblib.cpu_count())
         for name in dict.fromkeys(recipe.data for recipe in missing):
             data.load(name)  # fail, or download, once and before any worker starts
-        crew = _Crew(place, where.type, jobs, progress, retrain)
-        found |= crew.make(missing)
-        for recipe in crew.elsewhere:  # other processes are making these: wait for them
-            found[recipe] = run(recipe, folder=place, device=where.type, progress=progress)
-    return [there for recipe in wanted if (there := found[recipe])]
+        made |= _Crew(place, where.type, retrain).make(missing, jobs, progress)
+    return [made[recipe] for recipe in wanted]
 
 
 @dataclass(slots=True)
@@ -324,51 +323,50 @@ class _Crew:
 
     place: Path
     device: str
-    jobs: int
-    progress: bool
     retrain: bool
-    locks: dict[Recipe, FileLock]
-    elsewhere: list[Recipe]
+    made: dict[Recipe, Run] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    locks: dict[Recipe, FileLock] = field(default_factory=dict)
+    elsewhere: list[Recipe] = field(default_factory=list)
 
-    def __init__(self, place: Path, device: str, jobs: int, progress: bool, retrain: bool) -> None:
-        self.place, self.device, self.jobs = place, device, jobs
-        self.progress, self.retrain = progress, retrain
-        self.locks, self.elsewhere = {}, []
-
-    def make(self, missing: list[Recipe]) -> dict[Recipe, Run | None]:
+    def make(self, missing: list[Recipe], jobs: int, progress: bool) -> dict[Recipe, Run]:
         """Train, keep and return the runs; failures are told together, after all others."""
-        made: dict[Recipe, Run | None] = {}
-        failed: list[str] = []
-        parallel = joblib.Parallel(
-            n_jobs=self.jobs, return_as="generator_unordered", pre_dispatch="n_jobs"
-        )
+        crew = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="n_jobs")
+        with tqdm(total=len(missing), desc="Trainings", disable=not progress) as bar:
+            try:
+                with closing(crew(self._work(missing))) as results:
+                    for recipe, result in results:
+                        self._take(recipe, result)
+                        self.locks.pop(recipe).release()
+                        bar.update()
+            finally:
+                for lock in list(self.locks.values()):
+                    lock.release()
+            for recipe in self.elsewhere:  # other processes were making these: wait for them
+                with store.lock(self.place, recipe.name):
+                    if not self._made_by_others(recipe):
+                        checkpoint = store.checkpoint(self.place, recipe.name)
+                        self._take(*_worker(recipe, checkpoint, self.device))
+                bar.update()
+        if self.failed:
+            msg = f"{len(self.failed)} of {len(missing)} trainings failed:\n"
+            raise RunError(msg + "\n".join(self.failed))
+        return self.made
+
+    def _take(self, recipe: Recipe, result: Run | str) -> None:
+        """Keep what a worker returns: a run, or what stopped it."""
         try:
-            results = parallel(self._work(missing, made))
-            with tqdm(
-                results, total=len(missing), desc="Trainings", disable=not self.progress
-            ) as bar:
-                for recipe, result in bar:
-                    if isinstance(result, Run):
-                        _keep(result, self.place)
-                        made[recipe] = result
-                    else:
-                        failed.append(result)
-                    self.locks.pop(recipe).release()
-        finally:
-            for lock in self.locks.values():
-                lock.release()
-        if failed:
-            msg = f"{len(failed)} of {len(missing)} trainings failed:\n" + "\n".join(failed)
-            raise RunError(msg)
-        return made
+            self.made[recipe] = _keep(result, self.place)
+        except RunError as error:
+            self.failed.append(f"{recipe.name}: {error}")
 
-    def _kept(self, result: Run | str) -> Run:
-        if isinstance(result, str):
-            raise RunError(result)
-        _keep(result, self.place)
-        return result
+    def _made_by_others(self, recipe: Recipe) -> bool:
+        """Look again, with the lock in hand, for what another process may have made since."""
+        if not self.retrain and (there := find(recipe, self.place)) is not None:
+            self.made[recipe] = there
+        return recipe in self.made
 
-    def _work(self, missing: list[Recipe], made: dict[Recipe, Run | None]) -> Iterator[Any]:
+    def _work(self, missing: list[Recipe]) -> Iterator[Any]:
         """Yield one task after the other, as workers become free."""
         for recipe in missing:
             lock = store.lock(self.place, recipe.name)
@@ -377,24 +375,24 @@ class _Crew:
             except Timeout:
                 self.elsewhere.append(recipe)
                 continue
-            there = None if self.retrain else find(recipe, self.place)
-            if there is not None:  # another process has made it since
-                made[recipe] = there
-                lock.release()
-                continue
             self.locks[recipe] = lock
-            checkpoint = store.checkpoint(self.place, recipe.name)
-            yield joblib.delayed(_worker)(recipe, checkpoint, self.device)
+            if self._made_by_others(recipe):
+                self.locks.pop(recipe).release()
+            else:
+                checkpoint = store.checkpoint(self.place, recipe.name)
+                yield joblib.delayed(_worker)(recipe, checkpoint, self.device)
 
 
 def _worker(recipe: Recipe, checkpoint: Path, device: str) -> tuple[Recipe, Run | str]:
-    """Make one run in a process of its own; an error comes back as text and stops no other run."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)  # this may be another machine
-        return recipe, _train(recipe, checkpoint, device, progress=False)
-    except Exception as error:  # noqa: BLE001 - whatever stops one training is told with the others
-        return recipe, f"{recipe.name}: {error}"
-    finally:
-        torch.set_num_threads(threads)  # a single job works in the caller's own process
+    """Make one run; an error comes back as text and stops no other run."""
+    with suppress(OSError):  # this may be another machine; without the folder, train warns
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    with _TURN:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return recipe, _train(recipe, checkpoint, device, progress=False)
+        except Exception as error:  # noqa: BLE001 - whatever stops one is told with the others
+            return recipe, str(error)
+        finally:
+            torch.set_num_threads(threads)  # a single job works in the caller's own process

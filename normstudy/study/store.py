@@ -115,6 +115,9 @@ def _unpack(packed: Mapping[str, Any]) -> npt.NDArray[Any]:
         raise ValueError(msg)
     dtype, shape = np.dtype(packed["dtype"]), tuple(map(int, packed["shape"]))
     size = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0:  # zlib takes a limit of 0 for none
+        msg = f"shape {shape}"
+        raise ValueError(msg)
     content = zlib.decompressobj().decompress(base64.b64decode(packed["zlib"]), size + 1)
     if len(content) != size:
         msg = f"{len(content)} bytes for the shape {shape}"
