@@ -1,122 +1,177 @@
-"""Command line: ``python -m normstudy --help``.
+"""Command line: ``normstudy --help``, or ``python -m normstudy --help``.
 
 The options of ``train`` are the fields of :class:`normstudy.study.recipes.Recipe`.
 """
 
+import argparse
 import json
 import sys
 import tempfile
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 import tyro
 
 from normstudy.byhand.worksheet import write as write_worksheet
-from normstudy.study import data, figures, recipes
+from normstudy.study import data, figures, pictures
 from normstudy.study.data import DataError
-from normstudy.study.recipes import Dataset, Recipe
-from normstudy.study.runs import PUBLISHED, Run, RunError, run, run_all, store_folder, stored
+from normstudy.study.recipes import DATASETS, NORMS, Dataset, Recipe
+from normstudy.study.runs import PUBLISHED, Run, RunError, run, run_all, stored
+from normstudy.study.store import RecordError, store_folder
+from normstudy.study.studies import STUDIES, chosen
 from normstudy.study.train import DivergedError
 
 Device = Literal["auto", "cpu", "cuda"]
+Store = Annotated[Path | None, tyro.conf.arg(name="store")]
 
-app = tyro.extras.SubcommandApp()
+
+def train_command(base: Recipe, origin: str) -> Callable[..., None]:
+    """Build the command ``train`` whose settings, where none are given, are those of ``base``."""
+
+    def train(
+        recipe: Annotated[Recipe, tyro.conf.arg(name="")] = base,
+        *,
+        device: Device = "auto",
+        folder: Store = None,
+        figures_to: Annotated[Path | None, tyro.conf.arg(name="figures", metavar="DIR")] = None,
+    ) -> None:
+        """Train one recipe, print its epochs, and keep the run.
+
+        What is not given is what the study chose for this norm on this data set.
+
+        Args:
+            recipe: What to train.
+            device: Where to train; auto takes a GPU where there is one.
+            folder: Folder that keeps the run; by default NORMSTUDY_STORE or a cache folder.
+            figures_to: Also write the loss curve, the accuracy curve and ten mistakes there, as
+                PNG.
+        """
+        given = [f.name for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)]
+        print(f"{origin}: {_words(recipe, ('lr', 'num_groups', 'weight_decay', 'l1'))}")
+        print(f"changed: {_words(recipe, given) or 'nothing'}")
+        made = run(recipe, folder=folder, device=device)
+        print(f"run {recipe.name}")
+        print(made.table())
+        if figures_to is not None:
+            _write_figures(made, figures_to)
+
+    return train
 
 
-@app.command
-def train(
-    recipe: Annotated[Recipe, tyro.conf.arg(name="")],
-    *,
-    device: Device = "auto",
-    store: Path | None = None,
-    figures_to: Annotated[Path | None, tyro.conf.arg(name="figures", metavar="DIR")] = None,
-) -> None:
-    """Train one recipe, print its epochs, and keep the run.
+def _words(recipe: Recipe, names: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(f"{name} {getattr(recipe, name)}" for name in names)
 
-    Settings that are not given are those that suit batch norm; ``study`` trains each version with
-    its own.
 
-    Args:
-        recipe: What to train.
-        device: Where to train; auto takes a GPU where there is one.
-        store: Folder that keeps the run; by default NORMSTUDY_STORE or a cache folder.
-        figures_to: Also write the loss curve, the accuracy curve and ten mistakes there, as PNG.
-    """
-    made = run(recipe, store=store, device=device)
-    print(f"{recipe.label}, seed {recipe.seed}, run {recipe.name}")
-    print(made.table())
-    if figures_to is not None:
-        _write_figures(made, figures_to)
+def _base(arguments: list[str]) -> tuple[Recipe, str]:
+    """Choose the settings that an incomplete ``train`` begins from, and say whose they are."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--norm", default="batch")
+    parser.add_argument("--data", default="cifar10")
+    parser.add_argument("--l1", default="0")
+    try:
+        asked, _ = parser.parse_known_args(arguments)
+        l1 = float(asked.l1) > 0
+    except (argparse.ArgumentError, ValueError):
+        return Recipe(), "defaults"  # the real parser will say what is wrong
+    if asked.norm not in NORMS or asked.data not in DATASETS:
+        return Recipe(), "defaults"
+    if found := chosen(asked.norm, asked.data, l1=l1):
+        arm, recipe = found
+        return replace(recipe, l1=0.0), f"settings of the study's arm {arm!r} on {asked.data}"
+    arm, recipe = chosen("batch", asked.data) or ("", Recipe())
+    origin = f"no arm of the study has norm={asked.norm}, so these are the settings of {arm!r}"
+    return replace(recipe, norm=asked.norm), origin
 
 
 def _write_figures(made: Run, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    arms = {made.recipe.label: [made]}
+    recipe = made.recipe
+    arm = recipe.norm + (" + L1" if recipe.l1 else "")
     drawn = {
-        "loss": figures.test_loss(arms),
-        "accuracy": figures.test_accuracy(arms),
-        "mistakes": figures.mistake_grid(made, data.load(made.recipe.data)),
+        "loss": figures.history({arm: [made]}, "test_loss"),
+        "accuracy": figures.history({arm: [made]}, "test_accuracy"),
     }
+    if not recipe.validation:
+        drawn["mistakes"] = pictures.mistakes(arm, made, data.load(recipe.data))
     for name, figure in drawn.items():
-        path = folder / f"{made.recipe.name}-{name}.png"
+        path = folder / f"{recipe.name}-{name}.png"
         figure.savefig(path, dpi=200)
         print(path)
+    if recipe.validation:
+        print("no picture of mistakes: they are studied on test images, without --validation")
 
 
-@app.command
 def study(
+    name: tyro.conf.Positional[str] = "cifar10",
     *,
-    data: Dataset = "cifar10",
-    seeds: int = len(recipes.SEEDS),
+    list_all: Annotated[bool, tyro.conf.arg(name="list")] = False,
+    seeds: int | None = None,
+    data: Dataset | None = None,
     jobs: int | None = None,
     device: Device = "auto",
-    store: Path | None = None,
+    folder: Store = None,
     retrain: bool = False,
 ) -> None:
-    """Train all versions of the study, side by side, and print a line for each run.
+    """Train all arms of a study, side by side, and print a line for each run.
 
     Args:
-        data: Data set to train on.
-        seeds: Runs of each version.
+        name: Which study.
+        list_all: List the studies instead.
+        seeds: Seeds of each arm, from 0; by default those of the study.
+        data: Data set to move the study to.
         jobs: Trainings at a time; by default one per CPU core, or one on a GPU.
         device: Where to train; auto takes a GPU where there is one.
-        store: Folder that keeps the runs; by default NORMSTUDY_STORE or a cache folder.
+        folder: Folder that keeps the runs; by default NORMSTUDY_STORE or a cache folder.
         retrain: Train even what the store or the published runs hold.
     """
-    wanted = [r for arm in recipes.study(data, range(seeds)).values() for r in arm]
-    made = run_all(wanted, n_jobs=jobs, store=store, device=device, retrain=retrain)
-    print("\n".join(map(_line, made)))
+    if list_all:
+        for one in STUDIES.values():
+            trainings = sum(map(len, one.recipes().values()))
+            print(f"{one.name:24} {one.title} ({len(one.arms)} arms, {trainings} trainings)")
+        return
+    if name not in STUDIES:
+        msg = f"there is no study {name!r}; accepted: {', '.join(STUDIES)}"
+        raise ValueError(msg)
+    if seeds is not None and seeds < 1:
+        msg = f"--seeds {seeds} trains nothing; give a whole number from 1"
+        raise ValueError(msg)
+    arms = STUDIES[name].recipes(None if seeds is None else range(seeds), data)
+    wanted = [recipe for recipes in arms.values() for recipe in recipes]
+    made = iter(run_all(wanted, n_jobs=jobs, folder=folder, device=device, retrain=retrain))
+    for arm, recipes in arms.items():
+        for _ in recipes:
+            print(f"{arm:16} {_line(next(made))}")
 
 
-@app.command
 def runs(
     *,
-    store: Path | None = None,
+    folder: Store = None,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> None:
     """List the runs of the store.
 
     Args:
-        store: Folder to list; by default NORMSTUDY_STORE or a cache folder.
+        folder: Folder to list; by default NORMSTUDY_STORE or a cache folder.
         as_json: Print one JSON object a run, one a line.
     """
-    folder = store or store_folder()
-    for found in stored(folder):
+    place = folder or store_folder()
+    for found in stored(place):
         print(_as_json(found) if as_json else _line(found))
     if not as_json:
-        print(f"in {folder}")
+        print(f"in {place}")
 
 
 def _line(made: Run) -> str:
-    scored = "validation" if made.recipe.validation else "test"
+    recipe = made.recipe
+    norm = recipe.norm + (" + l1" if recipe.l1 else "")
     return (
-        f"{made.recipe.data:8} {made.recipe.label:16} seed {made.recipe.seed}  "
-        f"{len(made.history['epoch']):3} epochs  {scored} loss {made.loss:.4f}  "
-        f"{scored} accuracy {made.accuracy:.2%}  {made.seconds:6.0f} s  "
-        f"{made.recipe.digest}"
+        f"{recipe.data:8} {recipe.net:10} {norm:10} seed {recipe.seed}  "
+        f"{len(made.history['epoch']):3} epochs  {recipe.scored} loss {made.loss:.4f}  "
+        f"{recipe.scored} accuracy {made.accuracy:.2%}  {made.seconds:6.0f} s  {recipe.digest}"
     )
 
 
@@ -131,7 +186,6 @@ def _as_json(made: Run) -> str:
     )
 
 
-@app.command
 def reproduce(
     *,
     every: Annotated[bool, tyro.conf.arg(name="all")] = False,
@@ -159,8 +213,9 @@ def reproduce(
 def _reproduce(old: Run, published: list[Run], device: Device) -> bool:
     torch.set_num_threads(old.environment["threads"])
     with tempfile.TemporaryDirectory() as empty:
-        new = run(old.recipe, store=Path(empty), device=device, retrain=True)
-    same = bool(np.array_equal(old.confidences, new.confidences))
+        new = run(old.recipe, folder=Path(empty), device=device, retrain=True)
+    same = bool(np.array_equal(old.weight_quantiles, new.weight_quantiles))
+    same = same and np.array_equal(old.confidences, new.confidences)
     arm = [r.accuracy for r in published if replace(r.recipe, seed=old.recipe.seed) == old.recipe]
     allowed = 4 * float(np.std(arm, ddof=1)) if len(arm) > 2 else 0.02
     difference = new.accuracy - old.accuracy
@@ -173,7 +228,6 @@ def _reproduce(old: Run, published: list[Run], device: Device) -> bool:
     return reproduced
 
 
-@app.command
 def worksheet(file: tyro.conf.Positional[Path]) -> None:
     """Write the worked examples as a spreadsheet with live formulas.
 
@@ -185,9 +239,22 @@ def worksheet(file: tyro.conf.Positional[Path]) -> None:
 
 def main() -> None:
     """Run the command line; what goes wrong is told in a line and ends with exit status 1."""
+    arguments = sys.argv[1:]
+    commands: dict[str, Callable[..., Any]] = {
+        "train": train_command(*_base(arguments)),
+        "study": study,
+        "runs": runs,
+        "reproduce": reproduce,
+        "worksheet": worksheet,
+    }
+    if arguments and arguments[0].startswith("--") and arguments[0] != "--help":
+        print(f"normstudy: write: normstudy train {' '.join(arguments)}", file=sys.stderr)
+        sys.exit(2)
     try:
-        app.cli(prog="python -m normstudy", config=(tyro.conf.FlagCreatePairsOff,))
-    except (OSError, ValueError, DataError, RunError, DivergedError) as error:
+        tyro.extras.subcommand_cli_from_dict(
+            commands, prog="normstudy", config=(tyro.conf.FlagCreatePairsOff,)
+        )
+    except (OSError, ValueError, DataError, RecordError, DivergedError) as error:
         sys.exit(f"normstudy: {error}")
     except KeyboardInterrupt:
         sys.exit("normstudy: interrupted; the same command goes on after the last finished epoch")

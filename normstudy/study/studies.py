@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import cast
 
-from normstudy.study.recipes import DATASETS, Dataset, Recipe, variants
+from normstudy.study.recipes import DATASETS, Dataset, Norm, Recipe, variants
 
 Arms = Mapping[str, tuple[Recipe, ...]]
 
@@ -45,21 +45,24 @@ class Study:
     stands_in: bool = True
     """Whether a report on another data set shows the study on that set, or as it was published."""
 
-    def recipes(self, seeds: Iterable[int] | None = None) -> dict[str, list[Recipe]]:
+    def recipes(
+        self, seeds: Iterable[int] | None = None, data: Dataset | None = None
+    ) -> dict[str, list[Recipe]]:
         """List what is trained: for each arm its recipes, each with every seed.
-
-        In a report on another data set than CIFAR-10 they are moved there.
 
         Parameters
         ----------
         seeds
             Instead of the study's own.
+        data
+            Data set to move the recipes to, with the first two seeds; by default that of the
+            report, where the study was made for CIFAR-10 and the report shows another set.
         """
         chosen = self.seeds if seeds is None else tuple(seeds)
-        arms = self.arms
-        if self.stands_in and report_data() != "cifar10":
-            arms = {arm: tuple(map(_moved, tried)) for arm, tried in arms.items()}
-            chosen = chosen[:2]  # a stand-in shows the way, and is no evidence
+        arms, here = self.arms, data or (report_data() if self.stands_in else "cifar10")
+        if here != "cifar10":
+            arms = {arm: tuple(moved(r, here) for r in tried) for arm, tried in arms.items()}
+            chosen = chosen if seeds is not None else chosen[:2]  # a stand-in is no evidence
         return {
             arm: [replace(recipe, seed=seed) for recipe in tried for seed in chosen]
             for arm, tried in arms.items()
@@ -86,13 +89,12 @@ def report_data() -> Dataset:
     return cast("Dataset", given)
 
 
-def _moved(recipe: Recipe) -> Recipe:
-    """Move a recipe to the data set of the report, where that is another one.
+def moved(recipe: Recipe, data: Dataset) -> Recipe:
+    """Move a recipe for CIFAR-10 to another data set.
 
     Smaller images get a smaller crop. Smaller batches make noisier steps, so the rate follows the
     square-root rule of Krizhevsky 2014, arXiv:1404.5997. Networks for grey images are half as wide.
     """
-    data = report_data()
     if recipe.data == data:
         return recipe
     batch_size = {"digits": 32}.get(data, recipe.batch_size)
@@ -105,6 +107,30 @@ def _moved(recipe: Recipe) -> Recipe:
         num_groups=max(1, recipe.num_groups // 2),
         precision="float32",  # which every processor computes at its full speed
     )
+
+
+def chosen(norm: Norm, data: Dataset, *, l1: bool = False) -> tuple[str, Recipe] | None:
+    """Look up what the main study chose for a norm: the name of its arm, and its recipe.
+
+    Parameters
+    ----------
+    norm
+        The norm; ``"layer_chw"`` takes what was chosen for ``"layer"``.
+    data
+        Data set that the recipe is moved to.
+    l1
+        Whether the arm with an L1 penalty is asked for, where there is one.
+
+    Returns
+    -------
+    tuple or None
+        None for a norm that the study does not have.
+    """
+    main, wanted = STUDIES["cifar10"], "layer" if norm == "layer_chw" else norm
+    found = {arm: tried[0] for arm, tried in main.arms.items() if tried[0].norm == wanted}
+    for arm, recipe in sorted(found.items(), key=lambda item: (item[1].l1 > 0) != l1):
+        return arm, moved(replace(recipe, norm=norm), data)
+    return None
 
 
 _FIRST = Recipe()
