@@ -1,5 +1,7 @@
 """Every arm holds the norm that it claims, and the layer table tells the truth."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,12 +9,24 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from normstudy.study.model import NORMS, ContiguousGroupNorm, Net, layer_table, make_norm
-from normstudy.study.recipes import NORMS as ACCEPTED
-from normstudy.study.recipes import study
+from normstudy.study import model
+from normstudy.study.model import (
+    ChannelShift,
+    ContiguousGroupNorm,
+    LayerRow,
+    Net,
+    layer_table,
+    make_norm,
+)
+from normstudy.study.networks import NETWORKS, Conv, Dropout, Flatten, Norm
+from normstudy.study.recipes import NORMS
+from normstudy.study.studies import STUDIES
 
 NORMALIZED = [norm for norm in NORMS if norm != "none"]
+PER_CHANNEL = [norm for norm in NORMALIZED if norm != "layer_chw"]
 ANY_NORM = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
+SIZES = {1: 28, 3: 32}
+FORMS = [(name, in_channels) for name, forms in NETWORKS.items() for in_channels in forms]
 
 
 def norms_of(net):
@@ -23,8 +37,10 @@ def count(net):
     return sum(parameter.numel() for parameter in net.parameters())
 
 
-def test_model_and_recipes_accept_the_same_norms():
-    assert NORMS == ACCEPTED
+def built(name, in_channels, norm="batch", num_groups=2, **options):
+    """Return a network as it is for its data set."""
+    options = {"size": SIZES[in_channels], **options}
+    return Net(norm, num_groups, net=name, in_channels=in_channels, **options)
 
 
 @pytest.mark.parametrize("in_channels", [1, 3])
@@ -37,8 +53,9 @@ def test_a_network_holds_the_norm_it_claims_and_no_other(norm, num_groups, in_ch
         assert held == []
         return
     assert len(held) == {1: 7, 3: 9}[in_channels]
-    if norm == "batch":
-        assert {type(module) for module in held} == {nn.BatchNorm2d}
+    if norm in ("batch", "layer_chw"):
+        kind = {"batch": nn.BatchNorm2d, "layer_chw": nn.LayerNorm}[norm]
+        assert {type(module) for module in held} == {kind}
         return
     assert all(isinstance(module, nn.GroupNorm) for module in held)
     for module in held:
@@ -46,17 +63,18 @@ def test_a_network_holds_the_norm_it_claims_and_no_other(norm, num_groups, in_ch
         assert module.num_groups == groups
 
 
-@pytest.mark.parametrize(("name", "in_channels"), [("cifar10", 3), ("mnist", 1), ("digits", 1)])
-def test_every_arm_of_the_study_is_normalized_as_its_label_says(name, in_channels):
+@pytest.mark.parametrize(("data", "in_channels"), [("cifar10", 3), ("mnist", 1), ("digits", 1)])
+def test_every_arm_of_the_study_is_normalized_as_its_name_says(data, in_channels, monkeypatch):
+    monkeypatch.setenv("NORMSTUDY_REPORT", data)
     kinds = {"Batch norm": nn.BatchNorm2d, "Group norm": nn.GroupNorm, "Layer norm": nn.GroupNorm}
-    for label, (recipe, *_) in study(name).items():
+    for arm, (recipe, *_) in STUDIES["cifar10"].recipes().items():
         held = norms_of(Net(recipe.norm, recipe.num_groups, in_channels=in_channels))
-        kind = kinds.get(label.removesuffix(" + L1"))
+        kind = kinds.get(arm.removesuffix(" + L1"))
         assert bool(held) == (kind is not None)
         assert all(isinstance(module, kind) for module in held)
-        groups = {"Group norm": recipe.num_groups, "Layer norm": 1}.get(label)
+        groups = {"Group norm": recipe.num_groups, "Layer norm": 1}.get(arm)
         assert all(module.num_groups == groups for module in held if groups)
-        if label == "Group norm":
+        if arm == "Group norm":
             assert 1 < groups < max(module.num_channels for module in held)
 
 
@@ -64,13 +82,41 @@ def test_every_arm_of_the_study_is_normalized_as_its_label_says(name, in_channel
 def test_normalized_arms_have_equally_many_parameters_within_the_limit(in_channels, limit):
     nets = {norm: Net(norm, in_channels=in_channels) for norm in NORMS}
     counts = {norm: count(net) for norm, net in nets.items()}
-    assert len({counts[norm] for norm in NORMALIZED}) == 1
+    assert len({counts[norm] for norm in PER_CHANNEL}) == 1
     channels = sum(module.num_features for module in norms_of(nets["batch"]))
     assert counts["none"] == counts["batch"] - 2 * channels
     assert counts["batch"] < limit
 
 
-@pytest.mark.parametrize("norm", NORMALIZED)
+@pytest.mark.parametrize(
+    ("name", "in_channels", "norm", "expected"),
+    [
+        ("study-b", 1, "group", 7_792),
+        ("study-c", 3, "batch", 47_808),
+        ("study-d", 1, "batch", 8_016),
+        ("study-d", 1, "layer_chw", 37_592),
+        ("study-e", 1, "layer", 7_864),
+    ],
+)
+def test_networks_of_the_reports_have_the_reports_numbers_of_parameters(
+    name, in_channels, norm, expected
+):
+    assert count(built(name, in_channels, norm)) == expected
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(("name", "in_channels"), FORMS)
+def test_every_network_learns_with_every_norm_on_images_of_its_data_set(name, in_channels, norm):
+    net = built(name, in_channels, norm)
+    size = SIZES[in_channels]
+    scores = net(torch.randn(3, in_channels, size, size))
+    assert scores.shape == (3, 10)
+    scores.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
+    assert (norms_of(net) == []) == (norm == "none")
+
+
+@pytest.mark.parametrize("norm", PER_CHANNEL)
 def test_norms_average_over_the_cells_they_are_named_after(norm):
     x = torch.randn(4, 6, 5, 3, dtype=torch.float64) * 3 + 2
     module = make_norm(norm, 6, num_groups=3)
@@ -83,6 +129,28 @@ def test_norms_average_over_the_cells_they_are_named_after(norm):
     expected = ((cells - mean) / (var + 1e-5).sqrt()).view_as(x)
     expected = (expected * weight + bias).float()
     torch.testing.assert_close(module(x.float()), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_layer_chw_has_the_statistics_of_layer_norm_and_a_weight_for_every_value():
+    x = torch.randn(4, 6, 5, 5) * 3 + 2
+    chw, layer = make_norm("layer_chw", 6, 1, size=5), make_norm("layer", 6, 1)
+    torch.testing.assert_close(chw(x), layer(x))
+    weight, bias = torch.randn(2, 6, 5, 5)
+    chw.load_state_dict({"weight": weight, "bias": bias})
+    torch.testing.assert_close(chw(x), layer(x) * weight + bias)
+
+
+def test_without_a_norm_a_place_may_keep_the_shift_of_one():
+    x = torch.randn(2, 6, 4, 4)
+    assert torch.equal(make_norm("none", 6, 1)(x), x)
+    shift = make_norm("none", 6, 1, shift=True)
+    assert torch.equal(shift(x), x)
+    assert [p.shape for p in shift.parameters()] == [(6,)]
+    with torch.no_grad():
+        shift.bias.copy_(torch.arange(6.0))
+    torch.testing.assert_close(shift(x) - x, torch.arange(6.0)[:, None, None].expand_as(x))
+    assert shift(x.bfloat16()).dtype == torch.bfloat16
+    assert not isinstance(make_norm("batch", 6, 1, shift=True), ChannelShift)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
@@ -117,7 +185,7 @@ def test_only_batch_norm_lets_images_of_a_batch_see_each_other(norm):
     st.integers(2, 12),
 )
 def test_images_of_any_size_get_a_score_for_each_class(norm, num, in_channels, size, num_classes):
-    net = Net(norm, in_channels=in_channels, num_classes=num_classes)
+    net = Net(norm, in_channels=in_channels, num_classes=num_classes, size=size)
     assert net(torch.zeros(num, in_channels, size, size)).shape == (num, num_classes)
 
 
@@ -129,18 +197,46 @@ def test_dropout_zeroes_features_in_training_alone():
     assert net(images).std(0).max() < 1e-6
 
 
+@pytest.mark.parametrize("name", ["study-b", "study-d"])
+def test_study_d_drops_whole_maps_and_the_others_single_values(name):
+    torch.manual_seed(0)
+    net = built(name, 1, "none", dropout=0.5)
+    kept = net.dropout1(torch.ones(20, 8, 6, 6)).flatten(2).sign().mean(2)
+    assert 0.3 < kept.mean() < 0.7
+    assert bool(((kept == 0) | (kept == 1)).all()) == (name == "study-d")
+    places = [m for m in net.modules() if isinstance(m, nn.Dropout | nn.Dropout2d)]
+    assert {type(m) for m in places} == {nn.Dropout2d if name == "study-d" else nn.Dropout}
+    assert {m.p for m in places} == {0.5}
+
+
 @pytest.mark.parametrize(
     ("call", "match"),
     [
         (
             lambda: Net("weight"),
-            "norm='weight' is unknown; accepted: batch, group, layer, instance, none",
+            "norm='weight' is unknown; accepted: batch, group, layer, layer_chw, instance, none",
         ),
         (lambda: Net("group", 5), "num_groups=5 does not divide 32 channels; accepted: 1, 2, 4, 8"),
         (lambda: Net("group", 64), "num_groups=64 does not divide 32 channels"),
         (lambda: Net("group", 0), "num_groups=0 does not divide 32 channels; accepted: 1, 2, 4"),
         (lambda: Net("group", -2), "num_groups=-2 does not divide"),
-        (lambda: Net(in_channels=4), r"in_channels=4 is not supported; accepted: 1 \(grey\) or 3"),
+        (
+            lambda: Net(in_channels=4),
+            r"in_channels=4 is not supported by net='separable'; accepted: 1 \(grey\) or 3 \(colou",
+        ),
+        (
+            lambda: Net(net="study-c", in_channels=1),
+            r"in_channels=1 is not supported by net='study-c'; accepted: 3 \(colour\)$",
+        ),
+        (
+            lambda: Net(net="study-d"),
+            r"in_channels=3 is not supported by net='study-d'; accepted: 1 \(grey\)$",
+        ),
+        (
+            lambda: Net(net="resnet"),
+            "net='resnet' is unknown; accepted: separable, study-b, study-c, study-d, study-e",
+        ),
+        (lambda: make_norm("layer_chw", 4, 1), "a weight for every pixel; give size, the side of"),
         (
             lambda: Net("batch")(torch.zeros(1, 3, 4, 4)),
             r"images of shape \(1, 3, 4, 4\) leave one value per channel.*at least two images",
@@ -151,6 +247,30 @@ def test_dropout_zeroes_features_in_training_alone():
 def test_errors(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_a_kind_of_row_that_the_builder_does_not_know_is_refused(monkeypatch):
+    @dataclass(frozen=True)
+    class Attention:
+        heads: int
+
+    rows = (Conv(8), Attention(heads=2), Flatten())
+    monkeypatch.setattr(model, "NETWORKS", {"new": {3: rows}})
+    match = r"no layer is known for the row .*Attention\(heads=2\); teach normstudy\.study\.model"
+    with pytest.raises(TypeError, match=match):
+        Net(net="new")
+
+
+def test_a_new_network_is_one_entry(monkeypatch):
+    rows = (Conv(8, padding=1), Norm(shift=True), Dropout(maps=True), Conv(10, kernel=32))
+    monkeypatch.setattr(model, "NETWORKS", {"new": {3: (*rows, Flatten())}})
+    nets = {norm: Net(norm, 2, net="new") for norm in NORMS}
+    for net in nets.values():
+        assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+        assert [row.name for row in layer_table(net)] == [
+            *("conv1", "norm1", "dropout1", "conv2", "flatten1")
+        ]
+    assert count(nets["batch"]) - count(nets["none"]) == 8, "the weight; the shift stays"
 
 
 def test_one_image_on_maps_of_1x1_is_fine_where_the_message_says_so():
@@ -164,26 +284,50 @@ def test_one_image_on_maps_of_1x1_is_fine_where_the_message_says_so():
 # -- the layer table -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize(("in_channels", "size"), [(1, 8), (1, 28), (3, 32)])
-def test_the_layer_table_is_that_of_a_real_forward_pass(norm, in_channels, size):
-    net = Net(norm, in_channels=in_channels)
-    rows = layer_table(net, size)
+def assert_true(table, net, in_channels, size):
+    """Compare a layer table with a real forward pass."""
     assert net.training, "the table leaves the network as it was"
-    assert sum(row.parameters for row in rows) == count(net)
-    assert [row.name for row in rows] == [name for name, _ in net.named_children()]
+    assert sum(row.parameters for row in table) == count(net)
+    assert [row.name for row in table] == [name for name, _ in net.named_children()]
+    assert tuple(row.row for row in table) == net.rows
     x = torch.zeros(2, in_channels, size, size)
-    for row, layer in zip(rows, net.children(), strict=True):
+    for row, layer in zip(table, net.children(), strict=True):
         x = layer(x)
         assert row.output_size == x.shape[1:]
         assert row.kind == type(layer).__name__
-    assert rows[-1].output_size == (10,)
+    assert table[-1].output_size == (10,)
 
 
-def seen(layers, size):
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(("in_channels", "size"), [(1, 8), (1, 28), (3, 32)])
+def test_the_layer_table_is_that_of_a_real_forward_pass(norm, in_channels, size):
+    net = Net(norm, in_channels=in_channels, size=size)
+    assert_true(layer_table(net, size), net, in_channels, size)
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+@pytest.mark.parametrize(("name", "in_channels"), FORMS)
+def test_every_network_has_a_layer_table(name, in_channels, norm):
+    net, size = built(name, in_channels, norm), SIZES[in_channels]
+    table = layer_table(net, size)
+    assert all(isinstance(row, LayerRow) for row in table)
+    assert_true(table, net, in_channels, size)
+
+
+@pytest.mark.parametrize(
+    ("name", "in_channels", "before", "expected"),
+    [("study-d", 1, "averagepool1", 22), ("study-c", 3, "flatten1", 44)],
+)
+def test_receptive_fields_of_two_reports(name, in_channels, before, expected):
+    table = layer_table(built(name, in_channels), SIZES[in_channels])
+    fields = {row.name: table[k - 1].receptive_field for k, row in enumerate(table) if k}
+    assert fields[before] == expected
+
+
+def seen(layers, size, in_channels):
     """Side of the square of input pixels on which one value in the middle depends."""
     torch.manual_seed(0)
-    image = torch.randn(1, 3, size, size, dtype=torch.float64, requires_grad=True)
+    image = torch.randn(1, in_channels, size, size, dtype=torch.float64, requires_grad=True)
     out = layers(image)
     middle = out.shape[-1] // 2
     out[0, :, middle, middle].square().sum().backward()
@@ -191,19 +335,25 @@ def seen(layers, size):
     return int(rows.max() - rows.min()) + 1
 
 
-def test_receptive_fields_are_those_that_gradients_show():
+@pytest.mark.parametrize(("name", "in_channels"), FORMS)
+def test_receptive_fields_are_those_that_gradients_show(name, in_channels):
     size = 96
-    net = Net("none")
-    rows = layer_table(net, size)
+    net = built(name, in_channels, "none", size=size)
+    table = layer_table(net, size)
     net.double()
-    convolutional = [row.name for row in rows].index("average")
-    for pool in ("pool1", "pool2"):  # the gradient of a maximum shows one of its four cells alone
-        setattr(net, pool, nn.AvgPool2d(2))
-    for depth in range(1, convolutional + 1):
-        field = seen(nn.Sequential(*list(net)[:depth]), size)
-        assert field == rows[depth - 1].receptive_field, rows[depth - 1].name
-    assert rows[convolutional].receptive_field == size
-    fields = [row.receptive_field for row in rows]
+    for layer, module in list(net.named_children()):
+        if isinstance(module, nn.MaxPool2d):  # its gradient shows one of its cells alone
+            setattr(net, layer, nn.AvgPool2d(module.kernel_size))
+        if isinstance(module, nn.ReLU):  # it may be dead at an edge
+            setattr(net, layer, nn.SiLU())
+    kinds = [row.kind for row in table]
+    last = kinds.index("AdaptiveAvgPool2d") if name == "separable" else kinds.index("Flatten")
+    for depth in range(1, last + 1):
+        field = seen(nn.Sequential(*list(net)[:depth]), size, in_channels)
+        assert field == table[depth - 1].receptive_field, table[depth - 1].name
+    if name == "separable":
+        assert table[last].receptive_field == size
+    fields = [row.receptive_field for row in table]
     assert fields == sorted(fields)
 
 

@@ -4,38 +4,34 @@ import ast
 import hashlib
 import json
 import sys
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from normstudy.study import recipes
-from normstudy.study.recipes import (
-    CHOSEN,
-    DATASETS,
-    DIVERGED,
-    NORMS,
-    TRIED,
-    Recipe,
-    report_data,
-    search,
-    shown,
-    study,
-)
-from normstudy.study.runs import PUBLISHED, find, load
+from normstudy.study.networks import NETWORKS
+from normstudy.study.recipes import DATASETS, NORMS, Recipe, variants, varied
+from normstudy.study.runs import PUBLISHED
 
 ANY_RECIPE = st.builds(
     Recipe,
     data=st.sampled_from(DATASETS),
+    net=st.sampled_from(list(NETWORKS)),
     norm=st.sampled_from(NORMS),
     num_groups=st.integers(1, 64),
     epochs=st.integers(1, 30),
     lr=st.floats(1e-6, 10),
+    schedule=st.sampled_from(["one-cycle", "constant"]),
+    nesterov=st.booleans(),
+    weight_decay_on=st.sampled_from(["weights", "all"]),
     l1=st.sampled_from([0.0, 1e-5]),
     dropout=st.floats(0, 0.9),
     flip=st.booleans(),
+    shear=st.floats(0, 89),
     seed=st.integers(0, 2**31 - 1),
 )
 
@@ -45,9 +41,15 @@ ANY_RECIPE = st.builds(
     [
         (
             {"norm": "bach"},
-            r"norm='bach' is unknown; accepted: batch, group, layer, instance, none",
+            r"norm='bach' is unknown; accepted: batch, group, layer, layer_chw, instance, none",
         ),
         ({"data": "cifar"}, r"data='cifar' is unknown; accepted: cifar10, mnist, digits"),
+        (
+            {"net": "resnet"},
+            r"net='resnet' is unknown; accepted: separable, study-b, study-c, study-d, study-e",
+        ),
+        ({"schedule": "step"}, r"schedule='step' is unknown; accepted: one-cycle, constant"),
+        ({"weight_decay_on": "no"}, r"weight_decay_on='no' is unknown; accepted: weights, all"),
         ({"l1_on": "biases"}, r"l1_on='biases' is unknown; accepted: weights, all"),
         ({"precision": "float16"}, r"precision='float16' is unknown; accepted: bfloat16, float32"),
         ({"num_groups": 0}, r"num_groups=0 is out of range; accepted: a number in \[1, inf\)"),
@@ -69,6 +71,8 @@ ANY_RECIPE = st.builds(
         ({"dropout": -0.1}, r"dropout=-0.1 is out of range"),
         ({"crop": -1}, r"crop=-1 is out of range; accepted: a number in \[0, 16\)"),
         ({"rotation": -1.0}, r"rotation=-1.0 is out of range"),
+        ({"shear": -1.0}, r"shear=-1.0 is out of range; accepted: a number in \[0, 90\)"),
+        ({"shear": 90.0}, r"shear=90.0 is out of range"),
         ({"translation": 1.0}, r"translation=1.0 is out of range"),
         ({"scaling": 1.0}, r"scaling=1.0 is out of range"),
         ({"jitter": 1.0}, r"jitter=1.0 is out of range"),
@@ -76,6 +80,7 @@ ANY_RECIPE = st.builds(
         ({"lr": "0.1"}, r"lr='0.1' is out of range; accepted: a number"),
         ({"epochs": True}, r"epochs=True is out of range"),
         ({"flip": "no"}, r"flip='no' is no flag; give True or False"),
+        ({"nesterov": 0}, r"nesterov=0 is no flag; give True or False"),
         ({"validation": 1}, r"validation=1 is no flag; give True or False"),
     ],
 )
@@ -89,6 +94,32 @@ def test_what_cannot_be_trained_is_refused(wrong, match):
 def test_a_recipe_cannot_change():
     with pytest.raises(AttributeError):
         Recipe().norm = "group"
+
+
+def test_every_number_says_beside_itself_what_it_accepts():
+    kinds = get_type_hints(Recipe)
+    for f in fields(Recipe):
+        numeric = kinds[f.name] in (int, float)
+        assert set(f.metadata) == ({"low", "high", "above"} if numeric else set()), f.name
+        if numeric:
+            assert f.metadata["low"] <= f.default < f.metadata["high"]
+            with pytest.raises(ValueError, match=rf"{f.name}=.* is out of range; accepted: a num"):
+                Recipe(**{f.name: f.metadata["low"] - 1})
+
+
+def test_a_new_field_is_one_edit():
+    @dataclass(frozen=True, kw_only=True, slots=True)
+    class Longer(Recipe):
+        cutout: int = recipes._number(0, 0, 9)
+        mixed: bool = False
+
+    assert Longer(seed=3).digest == Recipe(seed=3).digest, "no run is renamed"
+    assert Longer(cutout=2).digest != Longer().digest
+    assert Longer.from_dict(Longer(cutout=2).to_dict()) == Longer(cutout=2)
+    with pytest.raises(ValueError, match=r"cutout=9 is out of range; accepted: a number in \[0, 9"):
+        Longer(cutout=9)
+    with pytest.raises(ValueError, match="mixed=3 is no flag"):
+        Longer(mixed=3)
 
 
 @given(ANY_RECIPE)
@@ -114,11 +145,41 @@ def test_the_digest_looks_at_what_differs_from_the_defaults_only():
     assert Recipe(seed=3, lr=0.1).digest == first_digits('{"lr": 0.1, "seed": 3}')
 
 
-def test_names_and_labels_can_be_read():
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"lr": 0.3}, "cifar10-batch-seed0-44136fa355b3678a"),
+        ({"l1": 3e-5, "seed": 1}, "cifar10-batch-l1-seed1-1393fd2021784ee7"),
+        ({"norm": "group", "lr": 0.2, "num_groups": 32}, "cifar10-group-seed0-ef0600652c41599a"),
+        (
+            {"norm": "layer", "lr": 0.1, "weight_decay": 2e-4, "seed": 3},
+            "cifar10-layer-seed3-704792fb53545ffc",
+        ),
+        ({"norm": "none", "lr": 0.1, "seed": 2}, "cifar10-none-seed2-77e547e7a3120db7"),
+        (
+            {"norm": "none", "lr": 0.03, "epochs": 5, "validation": True},
+            "cifar10-none-seed0-7134b9dba7efe57e",
+        ),
+    ],
+)
+def test_the_names_of_published_runs_never_change(settings, name):
+    assert Recipe(**settings).name == name
+
+
+def test_every_published_run_has_the_name_of_its_recipe():
+    paths = sorted((PUBLISHED / "cifar10-separable").glob("*.json"))
+    assert len(paths) >= 47
+    for path in paths:
+        values = json.loads(path.read_text())["recipe"]
+        assert Recipe.from_dict(values).name == path.stem
+
+
+def test_names_can_be_read_and_say_what_is_scored():
     recipe = Recipe(norm="batch", l1=1e-5, seed=2)
-    assert recipe.label == "Batch norm + L1"
     assert recipe.name == f"cifar10-batch-l1-seed2-{recipe.digest}"
-    assert replace(recipe, norm="none", l1=0.0).label == "No norm"
+    assert replace(recipe, norm="none", l1=0.0).name.startswith("cifar10-none-seed2-")
+    assert recipe.scored == "test"
+    assert replace(recipe, validation=True).scored == "validation"
 
 
 def test_a_recipe_of_a_newer_version_is_refused():
@@ -128,72 +189,31 @@ def test_a_recipe_of_a_newer_version_is_refused():
         Recipe.from_dict(values)
 
 
-@pytest.mark.parametrize("data", DATASETS)
-def test_the_study_has_every_arm_with_every_seed(data):
-    arms = study(data, seeds=(0, 1, 5))
-    labels = ["Batch norm", "Batch norm + L1", "Group norm", "Layer norm", "No norm"]
-    assert list(arms) == labels
-    for label, arm in arms.items():
-        assert [recipe.seed for recipe in arm] == [0, 1, 5]
-        assert {recipe.label for recipe in arm} == {label}
-        assert all(replace(recipe, seed=0) == arm[0] for recipe in arm)
+# -- varying ---------------------------------------------------------------------------------------
 
 
-def test_arms_differ_in_nothing_but_norm_penalty_and_what_the_search_chose():
-    may_differ = {"norm", "num_groups", "l1", "lr", "weight_decay", "seed"}
-    arms = [recipe for arm in study().values() for recipe in arm]
-    differing = {
-        f.name for f in fields(Recipe) if len({getattr(recipe, f.name) for recipe in arms}) > 1
-    }
-    assert differing <= may_differ
+def test_variants_are_all_combinations_in_order():
+    base = Recipe(seed=5)
+    found = variants(base, norm="group", lr=[0.1, 0.2], num_groups=[4, 8])
+    assert [(r.lr, r.num_groups) for r in found] == [(0.1, 4), (0.1, 8), (0.2, 4), (0.2, 8)]
+    assert {(r.norm, r.seed) for r in found} == {("group", 5)}
+    assert variants(base) == (base,)
+    with pytest.raises(ValueError, match=r"lr=0 is out of range"):
+        variants(base, lr=[0.1, 0])
 
 
-def test_the_study_keeps_its_promises():
-    arms = {label: arm[0] for label, arm in study().items()}
-    assert all(recipe.epochs == 20 for recipe in arms.values())
-    assert not any(recipe.validation for recipe in arms.values())
-    assert {label for label, recipe in arms.items() if recipe.l1} == {"Batch norm + L1"}
-    assert arms["Batch norm + L1"].l1 >= 1e-5
+@given(st.lists(ANY_RECIPE, min_size=1, max_size=4))
+def test_the_fields_that_vary_are_named_in_their_order(several):
+    found = varied(several)
+    assert found == [f.name for f in fields(Recipe) if f.name in found]
+    for f in fields(Recipe):
+        same = all(getattr(r, f.name) == getattr(several[0], f.name) for r in several)
+        assert (f.name not in found) == same
 
 
-def test_the_search_tries_on_held_out_images_alone():
-    tried = search()
-    assert set(tried) <= set(study())
-    for label, arm in tried.items():
-        assert all(recipe.validation and recipe.label == label for recipe in arm)
-        assert len({recipe.digest for recipe in arm}) == len(arm)
-
-
-def test_each_arm_has_the_best_settings_of_those_that_were_tried():
-    for label, tried in search().items():
-        paths = [PUBLISHED / f"{recipe.name}.json" for recipe in tried]
-        best = max(map(load, paths), key=lambda run: run.accuracy).recipe
-        chosen = study()[label][0]
-        assert chosen == replace(best, epochs=chosen.epochs, validation=False), label
-
-
-@pytest.mark.filterwarnings("error")
-def test_every_run_that_the_report_shows_is_published_with_the_present_numbers(tmp_path):
-    assert [recipe.name for recipe in shown() if find(recipe, tmp_path) is None] == []
-
-
-def test_settings_that_diverged_left_no_run_and_are_not_chosen():
-    for settings in DIVERGED:
-        assert settings not in (*TRIED, *CHOSEN)
-
-
-def test_the_report_shows_what_the_environment_says(monkeypatch):
-    monkeypatch.delenv("NORMSTUDY_REPORT", raising=False)
-    assert report_data() == "cifar10"
-    monkeypatch.setenv("NORMSTUDY_REPORT", "digits")
-    assert report_data() == "digits"
-    monkeypatch.setenv("NORMSTUDY_REPORT", "imagenet")
-    with pytest.raises(ValueError, match="NORMSTUDY_REPORT='imagenet' is unknown; accepted: cifar"):
-        report_data()
-
-
-def test_recipes_need_nothing_but_the_standard_library():
+def test_recipes_need_nothing_but_the_standard_library_and_the_names_of_networks():
     tree = ast.parse(Path(recipes.__file__).read_text())
     names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     names |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
-    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
+    others = {name for name in names if name.split(".")[0] not in sys.stdlib_module_names}
+    assert others == {"normstudy.study.networks"}

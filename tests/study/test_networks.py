@@ -1,0 +1,83 @@
+"""The rows are those of the reports, and naming a network loads nothing."""
+
+import ast
+import re
+import sys
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from normstudy.study import networks
+from normstudy.study.networks import (
+    NETWORKS,
+    Act,
+    AveragePool,
+    Block,
+    Conv,
+    Dropout,
+    Flatten,
+    Linear,
+    MaxPool,
+    Norm,
+    Row,
+)
+
+REPORTS = {  # as the reports' own files have them; * stands for ReLU, norm, dropout
+    ("study-b", 1): "c8* c16* max2 1x1-8 c10* c16* c24* avg6 1x1-16* 1x1-10 1x1-10",
+    ("study-c", 3): "c16* c16* 1x1-24 max2 c24p* c24p* c24p* 1x1-32 max2 c32* c32* c32* 1x1-10",
+    ("study-d", 1): "c8* c10* max2 c12* c14* c16p* c16* avg6 1x1-10",
+    ("study-e", 1): "c8p* c16p* max2 1x1-8 c12* c12* c16* c16* avg6 1x1-10",
+}
+
+
+def spell(word, *, maps):
+    """Rows of one word of ``REPORTS``."""
+    kind, width, padded, treated = re.fullmatch(r"(c|1x1-|max|avg)(\d+)(p?)(\*?)", word).groups()
+    size = int(width)
+    if kind in ("max", "avg"):
+        return (MaxPool(size) if kind == "max" else AveragePool(size),)
+    conv = Conv(size, 1 if kind == "1x1-" else 3, 1 if padded else 0)
+    return (conv, Act("relu"), Norm(), Dropout(maps)) if treated else (conv,)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in REPORTS])
+def test_networks_of_the_reports_are_written_as_the_reports_have_them(name):
+    (in_channels,) = NETWORKS[name]
+    words = REPORTS[name, in_channels].split()
+    rows = [row for word in words for row in spell(word, maps=name == "study-d")]
+    assert NETWORKS[name][in_channels] == (*rows, Flatten())
+
+
+def test_every_network_but_ours_is_that_of_a_report():
+    assert {name for name, _ in REPORTS} == set(NETWORKS) - {"separable"}
+
+
+@pytest.mark.parametrize(("in_channels", "widths", "blocks"), [(3, (64, 96), 5), (1, (32, 48), 3)])
+def test_our_network_is_a_stem_two_stages_and_a_classifier(in_channels, widths, blocks):
+    rows = NETWORKS["separable"][in_channels]
+    assert rows[:4] == (Conv(widths[0] // 2, padding=1), MaxPool(2), Norm(), Act("silu"))
+    assert rows[-5:] == (Norm(), AveragePool(0), Flatten(), Dropout(), Linear())
+    assert [row.width for row in rows if isinstance(row, Conv)][1:] == list(widths)
+    assert rows.count(Block()) == blocks
+
+
+def test_rows_cannot_change_and_compare_by_value():
+    assert Conv(8) == Conv(8, 3, 0) != Conv(8, 1)
+    with pytest.raises(FrozenInstanceError):
+        Conv(8).width = 9
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        NETWORKS["mine"] = {}
+
+
+def test_rows_are_of_the_kinds_that_are_listed():
+    used = {type(row) for forms in NETWORKS.values() for rows in forms.values() for row in rows}
+    assert used == set(get_args(Row))
+
+
+def test_rows_need_nothing_but_the_standard_library():
+    tree = ast.parse(Path(networks.__file__).read_text())
+    names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    names |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
