@@ -85,16 +85,12 @@ def docs(session: nox.Session) -> None:
     if options.fresh or options.retrain:
         for made in ("_build", "api/generated", "auto_examples"):
             shutil.rmtree(DOCS / made, ignore_errors=True)
-    prepare = ["--dataset", options.dataset] if options.dataset else []
-    prepare += ["--retrain"] if options.retrain else []
-    # only the last word of what it prints is the answer; its progress goes to the terminal
-    printed = session.run("python", "docs/prepare.py", *prepare, silent=True, stderr=None)
-    data = str(printed).split()[-1]
+    settings = ["-D", f"report_data={options.dataset}"] if options.dataset else []
+    settings += ["-D", "report_retrain=1"] if options.retrain else []
     output = DOCS / "_build" / options.builder
     session.run(
-        *("sphinx-build", "-n", "-W", "--keep-going", "-b", options.builder),
+        *("sphinx-build", "-n", "-W", "--keep-going", "-b", options.builder, *settings),
         *("-d", str(DOCS / "_build" / "doctrees"), str(DOCS), str(output)),
-        env={"NORMSTUDY_REPORT": data},
     )
     if options.builder == "html":
         session.log(f"The report: {(output / 'index.html').resolve().as_uri()}")

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pypandoc
 
-from normstudy.study.recipes import report_data
-
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))  # for our own extensions
 # nbsphinx looks for pandoc on the PATH, where its wheel does not put it
@@ -36,11 +34,13 @@ extensions = [
     "sphinxext.opengraph",
     "gallery_hooks",
     "printed_tables",
+    "runs_of_the_report",
     "worksheet_download",
 ]
 # without these the gallery's generated notebooks would replace its executed pages
 exclude_patterns = [
     "_build",
+    "auto_examples/index.rst",  # report.rst has chapters instead
     "auto_examples/**.ipynb",
     "auto_examples/**.py",
     "**.ipynb_checkpoints",
@@ -75,7 +75,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "api/generated/backreferences",
     "inspect_global_variables": True,
 }
-nbsphinx_execute = "always"  # from published runs that takes seconds, and no output goes stale
+nbsphinx_execute = "auto"  # the notebook is published with its outputs; a test compares them
 nbsphinx_requirejs_path = ""
 nbsphinx_widgets_path = ""
 html_sourcelink_suffix = ""
@@ -154,11 +154,6 @@ html_sidebars: dict[str, list[str]] = {
         "references",
     )
 }
-if report_data() == "digits":
-    html_theme_options["announcement"] = (
-        "This report shows scikit-learn's small digits, not CIFAR-10: "
-        "its numbers stand for no published result."
-    )
 
 copybutton_exclude = ".linenos, .gp, .go"
 notfound_urls_prefix = "/normstudy/"

@@ -63,6 +63,8 @@ def figure_scraper(_block: Any, block_vars: dict[str, Any], gallery_conf: dict[s
         figure.savefig(dark, transparent=True, **settings)
         with Image.open(light) as image:
             width = image.width // PIXEL_RATIO
+        for image_path, ending in ((light, ""), (dark, "-dark")):  # other pages show it by its name
+            shutil.copy(image_path, light.with_name(f"fig-{words['name']}{ending}{light.suffix}"))
         source = "/" + light.relative_to(gallery_conf["src_dir"]).as_posix()
         pieces.append(
             f"\n.. twin-figure:: {source}\n"

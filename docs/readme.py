@@ -19,21 +19,21 @@ from matplotlib.figure import Figure
 from normstudy.byhand import examples
 from normstudy.byhand.diagrams import PICTURED, shared_cells
 from normstudy.byhand.norms import index_sets
-from normstudy.study import compare, figures
+from normstudy.study import compare, figures, pictures, summaries
 from normstudy.study.blueprint import network
 from normstudy.study.data import load
 from normstudy.study.model import Net, layer_table
-from normstudy.study.recipes import Dataset, study
 from normstudy.study.runs import PUBLISHED, Run, RunError, find
+from normstudy.study.studies import STUDIES
 from normstudy.tables import NORM_NAMES, Table
 
-DATA: Dataset = "cifar10"
+STUDY = STUDIES["cifar10"]
 DOCS = Path(__file__).parent
 README, PICTURES = DOCS.parent / "README.md", DOCS / "readme"
 SHOWN = ("Batch norm + L1", "Group norm", "Layer norm")  # the arms whose mistakes are shown
 DRAWN_BY = (
     *("drawing", "byhand/diagrams", "byhand/norms", "study/blueprint", "study/compare"),
-    *("study/figures", "study/mistakes", "study/model"),
+    *("study/figures", "study/mistakes", "study/model", "study/networks", "study/pictures"),
 )
 
 Arms = dict[str, list[Run]]
@@ -48,7 +48,7 @@ def published_arms() -> Arms:
         If a run is not published, its record is damaged, or its numbers are of another version.
     """
     arms: Arms = {}
-    for label, recipes in study(DATA).items():
+    for label, recipes in STUDY.recipes().items():
         for recipe in recipes:
             if (run := find(recipe, PUBLISHED)) is None:
                 msg = f"{PUBLISHED} has no valid run {recipe.name}; train it into that folder first"
@@ -72,16 +72,18 @@ def source_digest(arms: Arms) -> str:
 
 def draw(arms: Arms) -> dict[str, Figure]:
     """Draw every picture of the README, by the name of its file."""
-    images = load(DATA)
+    images = load(STUDY.data)
     drawn = {
-        "graph-1-test-loss": figures.test_loss(arms),
-        "graph-2-test-accuracy": figures.test_accuracy(arms),
+        "graph-1-test-loss": figures.history(arms, "test_loss", title="Graph 1: test loss"),
+        "graph-2-test-accuracy": figures.history(
+            arms, "test_accuracy", title="Graph 2: test accuracy", reference=STUDY.reference
+        ),
         "network": network(layer_table(Net(in_channels=images.in_channels), images.size)),
         "shared-cells": shared_cells(examples.SHAPE, num_groups=examples.NUM_GROUPS),
     }
     for label in SHOWN:
         name = label.lower().replace(" + ", "-").replace(" ", "-")
-        drawn[f"mistakes-{name}"] = figures.mistake_grid(arms[label][0], images)
+        drawn[f"mistakes-{name}"] = pictures.mistakes(label, arms[label][0], images)
     return drawn
 
 
@@ -105,16 +107,17 @@ def blocks(arms: Arms, record: dict[str, Any]) -> dict[str, str]:
     """Compose everything that is written into the README, by the name of its place."""
     shown = {name: _picture(name, words["alt"]) for name, words in record["pictures"].items()}
     mistakes = [text for name, text in shown.items() if name.startswith("mistakes")]
-    pairs = compare.differences(arms)
+    found = compare.differences(arms)
     return {
-        "headline": _headline(arms),
+        "short-answer": "\n".join(f"- {line}" for line in summaries.short_answer(arms)),
+        "reports": _reports(arms),
         "counts": _counts(),
         "shared-cells": shown["shared-cells"],
         "by-hand": _by_hand(),
         "graph-1": shown["graph-1-test-loss"],
         "graph-2": shown["graph-2-test-accuracy"],
-        "findings": compare.findings(arms).markdown(),
-        "differences": "\n".join(f"- {pair}" for pair in pairs),
+        "findings": summaries.results(arms).markdown(),
+        "differences": f"{summaries.pairs(found).markdown()}\n\n{summaries.verdict(found)}",
         "mistakes": "\n\n".join(mistakes),
         "network": shown["network"],
         "hyperparameters": _hyperparameters(arms).markdown(),
@@ -145,18 +148,11 @@ def _picture(name: str, alt: str) -> str:
     return f"![{alt}](docs/readme/{name}.png)"
 
 
-def _headline(arms: Arms) -> str:
-    """Set the accuracy of each arm beside the best published one."""
-    num_images = len(next(iter(arms.values()))[0].predictions)
-    published = figures.BEST_PUBLISHED.get(DATA, {})
-    rows = []
-    for label, runs in arms.items():
-        accuracy = compare.summarize(runs)
-        best = f"{published[label]:.2f}" if label in published else "–"
-        rows.append((label, f"**{accuracy}**", str(accuracy.n), best))
-    header = ("", "test accuracy, %", "seeds", "best published, %")
-    guess = f"{num_images:,} test images; a guess gets 10 % of them right."
-    return Table(header, tuple(rows)).markdown() + f"\n\n{guess}"
+def _reports(arms: Arms) -> str:
+    """Set our means beside the best numbers of the class reports."""
+    if STUDY.reference is None:
+        return ""
+    return f"{summaries.beside(STUDY.reference, arms).markdown()}\n\n{STUDY.reference.source}"
 
 
 def _counts() -> str:
@@ -194,7 +190,7 @@ def _hyperparameters(arms: Arms) -> Table:
     """Tabulate the recipes of the arms, one setting a row."""
     recipes = [runs[0].recipe for runs in arms.values()]
     names = (
-        *("epochs", "batch_size", "lr", "warmup", "momentum", "weight_decay", "l1"),
+        *("net", "epochs", "batch_size", "lr", "warmup", "momentum", "weight_decay", "l1"),
         *("num_groups", "dropout", "crop", "flip", "precision"),
     )
     rows = []
@@ -213,7 +209,9 @@ def main() -> None:
     mpl.use("Agg")
     arms = published_arms()
     record = save(draw(arms), source_digest(arms))
-    README.write_text(fill(README.read_text(), blocks(arms, record)))
+    README.write_text(
+        fill(README.read_text(encoding="utf-8"), blocks(arms, record)), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

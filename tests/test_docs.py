@@ -9,18 +9,18 @@ from types import SimpleNamespace
 import gallery_hooks
 import matplotlib.pyplot as plt
 import numpy as np
-import prepare
 import pytest
+import runs_of_the_report as report
 import torch
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
-import normstudy
-import normstudy.study.data
 import noxfile
 from normstudy.drawing import describe
-from normstudy.study import recipes
+from normstudy.study.data import DataError
+from normstudy.study.studies import STUDIES
 
 ROOT = Path(__file__).parents[1]
 CONF = """
@@ -206,10 +206,9 @@ def test_mathjax_lies_beside_the_pages(tmp_path):
 class Session:
     """Stands in for nox's session: remembers what it was asked to run."""
 
-    def __init__(self, *posargs: str, chosen: str = "cifar10") -> None:
-        self.posargs, self.chosen = list(posargs), chosen
+    def __init__(self, *posargs: str) -> None:
+        self.posargs = list(posargs)
         self.commands: list[tuple[str, ...]] = []
-        self.environment: dict[str, str] = {}
 
     def install(self, *_packages: str) -> None:
         pass
@@ -217,10 +216,8 @@ class Session:
     def log(self, _text: str) -> None:
         pass
 
-    def run(self, *command: str, env=None, silent=False, **_settings):
+    def run(self, *command: str, **_settings):
         self.commands.append(command)
-        self.environment |= env or {}
-        return f"Extracting\n{self.chosen}\n" if silent else None
 
 
 @pytest.fixture
@@ -231,21 +228,21 @@ def docs_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("chosen", ["cifar10", "digits"])
-def test_the_report_shows_what_can_be_had(docs_folder, chosen):
-    session = Session(chosen=chosen)
+def test_the_report_is_one_call_of_sphinx(docs_folder):
+    session = Session()
     noxfile.docs(session)
-    prepare, build = session.commands
-    assert prepare == ("python", "docs/prepare.py")
+    (build,) = session.commands
     assert build[:4] == ("sphinx-build", "-n", "-W", "--keep-going")
-    assert session.environment == {"NORMSTUDY_REPORT": chosen}
+    assert build[-2:] == (str(docs_folder), str(docs_folder / "_build" / "html"))
+    assert "-D" not in build
     assert (docs_folder / "auto_examples").exists()
 
 
-def test_arguments_reach_the_training(docs_folder):
+def test_arguments_reach_sphinx(docs_folder):
     session = Session("--dataset", "digits", "--retrain")
     noxfile.docs(session)
-    assert session.commands[0][2:] == ("--dataset", "digits", "--retrain")
+    given = " ".join(session.commands[0])
+    assert "-D report_data=digits -D report_retrain=1" in given
 
 
 @pytest.mark.parametrize("argument", ["--retrain", "--fresh", "-E"])
@@ -260,40 +257,74 @@ def test_an_unknown_argument_is_refused(docs_folder, capsys):
     assert "unrecognized arguments: --datset" in capsys.readouterr().err
 
 
+# -- the runs of the report ------------------------------------------------------------------------
+
+
 def unreachable(name):
-    raise normstudy.study.data.DataError(f"{name} is not there.")
+    raise DataError(f"{name} is not there.")
 
 
-def test_digits_stand_in_for_cifar10_where_it_cannot_be_had(monkeypatch, capsys):
-    monkeypatch.setattr(prepare, "load", unreachable)
-    assert prepare.choose_data(None) == "digits"
-    assert "cifar10 is not there.\nThe report shows the embedded" in capsys.readouterr().err
+def config(**values):
+    given = {"report_data": "", "report_retrain": False, "nbsphinx_execute": "auto"} | values
+    return SimpleNamespace(html_theme_options={}, **given)
+
+
+def test_digits_stand_in_for_cifar10_where_it_cannot_be_had(monkeypatch):
+    monkeypatch.setattr(report, "load", unreachable)
+    assert report.choose_data("") == "digits"
 
 
 def test_a_set_that_was_asked_for_is_never_replaced(monkeypatch):
-    assert prepare.choose_data("digits") == "digits"
-    monkeypatch.setattr(prepare, "load", unreachable)
-    with pytest.raises(normstudy.study.data.DataError, match="cifar10 is not there"):
-        prepare.choose_data("cifar10")
-    monkeypatch.setattr("sys.argv", ["prepare.py", "--dataset", "cifar10"])
-    with pytest.raises(SystemExit, match="cifar10 is not there"):
-        prepare.main()
+    assert report.choose_data("digits") == "digits"
+    monkeypatch.setattr(report, "load", unreachable)
+    with pytest.raises(DataError, match="cifar10 is not there"):
+        report.choose_data("cifar10")
+    with pytest.raises(ExtensionError, match="cifar10 is not there"):
+        report.prepare(None, config(report_data="cifar10"))
+    with pytest.raises(
+        ExtensionError, match="report_data='imagenet' is unknown; accepted: cifar10"
+    ):
+        report.prepare(None, config(report_data="imagenet"))
 
 
-def test_runs_of_the_report_are_made_before_its_pages(monkeypatch, capsys):
+def test_runs_of_the_report_are_made_before_its_pages(monkeypatch):
     made = {}
 
-    def run_all(recipes, *, retrain=False):
-        made.setdefault(retrain, []).extend(recipes)
+    def run_all(wanted, *, retrain=False):
+        made.setdefault(retrain, []).extend(wanted)
 
-    monkeypatch.setattr(prepare, "run_all", run_all)
-    monkeypatch.setattr("sys.argv", ["prepare.py", "--dataset", "digits", "--retrain"])
-    prepare.main()
+    monkeypatch.setattr(report, "run_all", run_all)
+    monkeypatch.setenv("NORMSTUDY_REPORT", "")
+    settings = config(report_data="digits", report_retrain=True)
+    report.prepare(None, settings)
     assert {recipe.norm for recipe in made[True]} == {"batch", "group", "layer", "none"}
     assert {recipe.data for recipe in made[True]} == {"digits"}
-    search = [recipe for arm in recipes.search().values() for recipe in arm]
-    assert made[False] == [*search, *recipes.first_settings()]  # published, so not trained
-    assert capsys.readouterr().out == "digits\n"
+    search = [recipe for arm in STUDIES["search"].recipes().values() for recipe in arm]
+    assert set(search) < set(made[False]), "published, so never trained again"
+    assert settings.html_theme_options["announcement"] == report.NOTICE
+    assert settings.nbsphinx_execute == "always", "the stored outputs are those of CIFAR-10"
+
+
+def test_a_report_on_cifar10_shows_the_stored_notebook_and_no_notice(monkeypatch):
+    monkeypatch.setattr(report, "run_all", lambda *_, **__: [])
+    monkeypatch.setattr(report, "load", lambda name: None)
+    monkeypatch.setenv("NORMSTUDY_REPORT", "")
+    settings = config()
+    report.prepare(None, settings)
+    assert settings.html_theme_options == {}
+    assert settings.nbsphinx_execute == "auto"
+
+
+def test_the_report_shows_the_studies_that_its_pages_name():
+    assert set(report.studies_shown()) == {"cifar10", "search", "no-norm-first-settings"}
+
+
+def test_the_short_answer_is_a_list_made_from_the_runs(monkeypatch):
+    monkeypatch.setattr(report, "run_study", lambda *_, **__: {})
+    monkeypatch.setattr(report, "short_answer", lambda arms: ["Batch norm: best.", "None: last."])
+    directive = report.ShortAnswer.__new__(report.ShortAnswer)
+    (listed,) = directive.run()
+    assert [item.astext() for item in listed] == ["Batch norm: best.", "None: last."]
 
 
 # -- the layout that the contributor's page describes --------------------------------------------
@@ -366,19 +397,34 @@ def test_no_module_outgrows_its_one_reason_to_exist(module):
     assert len(path_of(module).read_text().splitlines()) <= most
 
 
-def test_pages_keep_to_the_rules_for_pages():
-    for path in (ROOT / "examples").glob("*.py"):
-        text = path.read_text()
-        tree, lines = ast.parse(text), [line for line in text.splitlines() if line.strip()]
-        title, *introduction = ast.get_docstring(tree).splitlines()
-        prose = len(introduction) + sum(line.startswith("#") for line in lines)
-        used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-        assert re.fullmatch(r"plot_[1-9]\d\d_[a-z0-9_]+", path.stem), path
-        assert len(title.split()) <= 8, path
-        assert 80 <= len(text.splitlines()) <= 250, path
-        assert prose >= 0.4 * len(lines), f"{path}: {prose} of {len(lines)} lines are prose"
-        assert not any(isinstance(node, ast.ClassDef) for node in ast.walk(tree)), path
-        outside = {name.split(".")[0] for name in imports(path)}
-        assert not outside & {"os", "pathlib"}, f"{path}: paths belong in the package"
-        assert not {name for name in used if re.match("_[^_]", name)}, f"{path}: private names"
-        assert re.search(r"^# What this does not show$", text, re.MULTILINE), path
+PAGES = sorted((ROOT / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_page_keeps_to_the_rules_for_pages(path):
+    text = path.read_text()
+    shown = re.split(r"^# Exercises$", text, flags=re.MULTILINE)[0]  # their answers are folded
+    tree, lines = ast.parse(text), [line for line in shown.splitlines() if line.strip()]
+    title, *introduction = ast.get_docstring(tree).splitlines()
+    prose = len(introduction) + sum(line.startswith("#") for line in lines)
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert re.fullmatch(r"plot_[1-9]\d\d_[a-z0-9_]+", path.stem)
+    assert len(title.split()) <= 8
+    assert 80 <= len(shown.splitlines()) <= 250
+    assert prose >= 0.4 * len(lines), f"{prose} of {len(lines)} lines are prose"
+    assert not any(isinstance(node, ast.ClassDef) for node in ast.walk(tree))
+    outside = {name.split(".")[0] for name in imports(path)}
+    assert not outside & {"os", "pathlib"}, "paths belong in the package"
+    assert not {name for name in used if re.match("_[^_]", name)}, "private names"
+    assert re.search(r"^# What this does not show$", text, re.MULTILINE)
+
+
+def test_titles_of_pages_are_distinct():
+    titles = [ast.get_docstring(ast.parse(path.read_text())).splitlines()[0] for path in PAGES]
+    assert len(set(titles)) == len(titles)
+    assert sum("mistakes" in title.lower() for title in titles) <= 1, "they would be mixed up"
+
+
+def test_no_page_names_a_generated_picture_by_its_number():
+    pages = [*PAGES, *(ROOT / "docs").glob("*.rst"), ROOT / "README.md"]
+    assert not [page for page in pages if re.search(r"_\d{3}(_dark)?\.png", page.read_text())]
