@@ -7,6 +7,10 @@ Running statistics over three batches, by hand: what batch norm remembers, and h
 **The question.** Where do mean and variance come from when a single image is to be classified and
 there is no batch?
 
+**The answer.** From running statistics, collected during training. They lag behind: after three
+batches with means 4, 6 and 8, the running mean is 1.66 with PyTorch's default momentum of 0.1, and
+6 with ``momentum=None``.
+
 **You will see** the running mean and the running variance after each of three batches, two
 variances that must not be mixed up, two choices of momentum, and evaluation mode beside PyTorch.
 """
@@ -26,15 +30,14 @@ variances that must not be mixed up, two choices of momentum, and evaluation mod
 #
 # In evaluation mode these two replace :math:`\mu` and :math:`\sigma^2`. The weight :math:`a` of the
 # *new* batch is what PyTorch calls ``momentum``, 0.1 by default, and :doc:`/notation` calls
-# :math:`\alpha`; elsewhere the name is used for :math:`1 - a`. And note the two variances: the
-# batch is normalized with the biased :math:`\sigma_t^2`, which divides by :math:`m`, but the
-# unbiased :math:`u_t^2` is remembered, which divides by :math:`m - 1`.
+# :math:`\alpha`; elsewhere that name stands for :math:`1 - a`. Note that there are two variances:
+# the batch is normalized with the biased :math:`\sigma_t^2`, which divides by :math:`m`, but what
+# is remembered is the unbiased :math:`u_t^2`, which divides by :math:`m - 1`.
 #
 # The first batch
 # ---------------
 #
-# Our feature is a single number for each image, and a batch has four images. These are the
-# numbers of the first batch:
+# Our feature is a single number for each image, and a batch has four images. The first batch is
 
 from normstudy.byhand.examples import running_by_hand
 from normstudy.byhand.typeset import working
@@ -43,32 +46,33 @@ example = running_by_hand()
 working(example["x_1"])
 
 # %%
-# Mean and variance, and the standardized numbers that training goes on with:
+# Its mean:
 
 working(example["mean_1"])
 
 # %%
-# The squares of the deviations from this mean are summed and divided by four:
+# Its variance, the mean of the squared deviations:
 
 working(example["variance_1"])
 
 # %%
-# The output of training mode:
+# So the output in training mode is
 
 working(example["xhat_1"])
 
 # %%
-# Now to memory. The unbiased variance is a third larger, since :math:`m / (m - 1) = 4 / 3`:
+# Now for what is remembered. The unbiased variance is a third larger, since :math:`m / (m - 1) = 4
+# / 3`:
 
 working(example["unbiased_1"])
 
 # %%
-# And the running statistics move a tenth of the way:
+# The running mean starts at 0 and moves a tenth of the way to the new mean:
 
 working(example["running_mean_1"])
 
 # %%
-# The same for the variance, which started at 1:
+# The running variance starts at 1 and does the same:
 
 working(example["running_var_1"])
 
@@ -82,34 +86,19 @@ from normstudy.tables import Table
 
 rows = []
 for t in (1, 2, 3):
-    names = (
-        f"x_{t}",
-        f"mean_{t}",
-        f"variance_{t}",
-        f"unbiased_{t}",
-        f"running_mean_{t}",
-        f"running_var_{t}",
-    )
-    values = [map(float, example[name].values) for name in names]
+    names = ("x", "mean", "variance", "unbiased", "running_mean", "running_var")
+    values = [map(float, example[f"{name}_{t}"].values) for name in names]
     numbers = [", ".join(f"{value:g}" for value in few) for few in values]
     rows.append((str(t), *numbers))
-header = (
-    "batch",
-    "numbers",
-    "mean",
-    "variance",
-    "unbiased",
-    "running mean",
-    "running variance",
-)
-print(Table(header, tuple(rows)))
+header = ("batch", "numbers", "mean", "variance", "unbiased")
+print(Table((*header, "running mean", "running variance"), tuple(rows)))
 
 # %%
-# The running mean is far behind: the batches have means of 4, 6 and 8, and after three of them it
-# has not reached 2. With ``momentum=0.1`` about 10 batches have to pass before it has gone two
-# thirds of the way, so a short training must not be judged in evaluation mode too early. PyTorch
-# offers ``momentum=None`` as well, which makes :math:`a_t = 1 / t` and the running mean the plain
-# average of all batches.
+# The running mean lags far behind: the batches have means of 4, 6 and 8, and after three of them it
+# has not reached 2. With ``momentum=0.1`` it takes about 10 batches to go two thirds of the way, so
+# a network should not be judged in evaluation mode after its first few batches. PyTorch offers
+# ``momentum=None`` as well, which makes :math:`a_t = 1 / t` and the running mean the plain average
+# of all batches.
 
 from normstudy.byhand.diagrams import running
 
@@ -117,64 +106,61 @@ average = running_by_hand(None)
 picture = running({"momentum 0.1": example, "momentum None": average})
 
 # %%
-# Both lines start at 0. The plain average forgets its start with the first batch and then lies in
-# the middle of all batches; the other still carries most of its start with it.
+# Both lines start at 0. The plain average forgets its start with the first batch, and from then on
+# weighs all batches alike; the other still gives its start a weight of 0.73 after the third.
 
 assert average["running_mean_3"].values[0] == (4 + 6 + 8) / 3
-assert example["running_mean_3"].values[0] < 2
-assert average["mean_1"].values + average["mean_2"].values + average[
-    "mean_3"
-].values == (4, 6, 8)
+assert round(float(example["running_mean_3"].values[0]), 2) == 1.66
+assert [average[f"mean_{t}"].values[0] for t in (1, 2, 3)] == [4, 6, 8]
 
 # %%
 # Evaluation mode
 # ---------------
 #
-# We present the first batch again, in evaluation mode, with the plain averages. The root of the
-# running variance is a whole number:
+# We evaluate the first batch again, now with the plain averages. The root of the running variance
+# is a whole number:
 
 working(average["running_std"])
 
 # %%
-# so that
+# and so
 
 working(average["xhat_eval"])
 
 # %%
-# These are not the numbers that training mode gave for the same four images. Each image is now
-# normalized on its own, with the same two numbers for all, and the output of one no longer depends
-# on the others.
+# These are not the numbers that training mode gave for the same four images. Every image is now
+# normalized with the same two numbers, and its output no longer depends on the other images.
 #
 # Does PyTorch agree?
 # -------------------
 #
-# Three batches through PyTorch's layer, in training mode, and the buffers compared after each:
+# We pass the three batches through PyTorch's layer in training mode, and compare its buffers after
+# each:
 
 import torch
 from torch import nn
 
-from normstudy.byhand.reference import NO_EPS
+from normstudy.byhand.reference import NO_EPS, assert_close
 
 for momentum, steps in ((0.1, example), (None, average)):
     layer = nn.BatchNorm1d(1, NO_EPS, momentum, affine=False, dtype=torch.float64)
     for t in (1, 2, 3):
         x = steps[f"x_{t}"].tensor[:, None]
-        assert torch.allclose(
-            layer(x)[:, 0], steps[f"xhat_{t}"].tensor, atol=1e-12, rtol=0
-        )
+        assert_close(layer(x)[:, 0], steps[f"xhat_{t}"].tensor)
         for buffer in ("running_mean", "running_var"):
             theirs, ours = getattr(layer, buffer)[0], steps[f"{buffer}_{t}"].tensor
-            assert torch.allclose(theirs, ours, atol=1e-12, rtol=0)
+            assert_close(theirs, ours, name=buffer)
     first = steps["x_1"].tensor[:, None]
     evaluated = layer.eval()(first)[:, 0]
-    assert torch.allclose(evaluated, steps["xhat_eval"].tensor, atol=1e-12, rtol=0)
+    assert_close(evaluated, steps["xhat_eval"].tensor)
     alone = layer(first[:1])[0, 0]
     assert torch.equal(alone, evaluated[0]), "alone or in company, it is the same"
 print("Outputs and buffers are those of torch.")
 
 # %%
 # The functions of this package, ``norms.update_running`` and ``norms.forward`` with running
-# statistics, are held to the same, and evaluation also to torch's usual :math:`\varepsilon`:
+# statistics, are held to the same standard, and evaluation also with torch's usual
+# :math:`\varepsilon`:
 
 from normstudy.byhand import norms
 from normstudy.byhand.examples import by_hand
@@ -187,14 +173,13 @@ x, layer = by_hand("batch")["x"].tensor, nn.BatchNorm2d(4, dtype=torch.float64)
 layer(x)  # in training mode: it moves the buffers
 running = norms.RunningStatistics(layer.running_mean, layer.running_var)
 evaluated = norms.forward(x, "batch", running=running).y
-assert torch.allclose(evaluated, layer.eval()(x), atol=1e-12, rtol=0)
-print(
-    f"{len(found)} results compared, up to {max(row.norms for row in found):.0e} off."
-)
+assert_close(evaluated, layer.eval()(x))
+largest = max(row.norms for row in found)
+print(f"{len(found)} results compared, up to {largest:.0e} off.")
 
 # %%
-# How much depends on it?
-# -----------------------
+# How much does it matter?
+# ------------------------
 #
 # The two modes side by side, for the same four numbers:
 
@@ -211,9 +196,9 @@ print(Table(("mode", *(f"image {i}" for i in range(4))), tuple(rows)))
 
 # %%
 # Three batches are too few for good running statistics, and it shows. After the hundreds of batches
-# of an epoch the difference is small as long as the batches are alike and large. When they are
-# small, each batch is a poor estimate, and training and evaluation drift apart. Layer, group and
-# instance norm have no running statistics in this study, and so no difference between the modes.
+# of an epoch the difference is small, provided that batches are large and alike. Small batches are
+# poor estimates, and training and evaluation drift apart. Layer, group and instance norm have no
+# running statistics in this study, and so no difference between the modes.
 
 for norm in (nn.GroupNorm(2, 4), nn.LayerNorm([4, 2, 2]), nn.InstanceNorm2d(4)):
     maps = torch.randn(2, 4, 2, 2, generator=torch.Generator().manual_seed(0))
@@ -224,16 +209,54 @@ for norm in (nn.GroupNorm(2, 4), nn.LayerNorm([4, 2, 2]), nn.InstanceNorm2d(4)):
 # What this does not show
 # -----------------------
 #
-# The three batches were made so that the roots are whole; their spread is larger than that of real
-# features. Nothing here says how many images a batch should have.
+# The three batches were chosen for their whole roots, and they differ more from each other than
+# batches of real features do. Nothing here says how many images a batch should have.
 #
 # Exercises
 # ---------
 #
 # 1. Compute :math:`M_1` and :math:`V_1` for ``momentum=1``. What does evaluation mode do then?
 # 2. Use ``running_by_hand(Fraction(1, 2))``, with ``Fraction`` from Python's ``fractions``. After
-#    which batch is the running mean above 5?
+#    which batch does the running mean exceed 5?
 # 3. A batch of one image has no unbiased variance. Where does the formula break?
+#
+# .. dropdown:: Answer to 1
+#
+#    .. code-block:: python
+#
+#       from fractions import Fraction
+#
+#       whole = running_by_hand(Fraction(1))
+#       assert (whole["running_mean_1"].values[0], whole["running_var_1"].values[0]) == (4, 12)
+#       assert whole["running_mean_3"].values == whole["mean_3"].values
+#
+#    :math:`M_1 = 4`, the mean of the batch, and :math:`V_1 = 4/3 \cdot 9 = 12`, its unbiased
+#    variance. Evaluation mode then knows the last batch only.
+#
+# .. dropdown:: Answer to 2
+#
+#    .. code-block:: python
+#
+#       from fractions import Fraction
+#
+#       half = running_by_hand(Fraction(1, 2))
+#       assert [half[f"running_mean_{t}"].values[0] for t in (1, 2, 3)] == [2, 4, 6]
+#
+#    After the third: the running mean goes from 0 to 2, 4 and 6.
+#
+# .. dropdown:: Answer to 3
+#
+#    .. code-block:: python
+#
+#       message = ""
+#       try:
+#           nn.BatchNorm1d(1)(torch.ones(1, 1))
+#       except ValueError as error:
+#           message = str(error)
+#       assert "more than 1 value per channel" in message
+#
+#    In :math:`m / (m - 1)`, which is 1 / 0. Already :math:`\sigma^2` is of no use, since it is 0
+#    for a single value. PyTorch refuses such a batch in training mode.
 #
 # Where to go next
 # ----------------
@@ -241,6 +264,10 @@ for norm in (nn.GroupNorm(2, 4), nn.LayerNorm([4, 2, 2]), nn.InstanceNorm2d(4)):
 # :ref:`sphx_glr_auto_examples_plot_185_mistakes_in_norms.py` shows what happens when these rules
 # are mixed up.
 
+# sphinx_gallery_start_ignore
+# sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt
 
 plt.show()
+# sphinx_gallery_end_ignore
+# sphinx_gallery_end_ignore

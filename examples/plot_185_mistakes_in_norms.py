@@ -1,11 +1,14 @@
 """
-Mistakes people make
-====================
+Eleven ways to get a norm wrong
+===============================
 
-Eleven ways to get a norm or a penalty wrong, each with the wrong number beside the right one.
+Mistakes in norms and penalties that are easy to make, each with the right number beside the wrong.
 
-**The question.** Which mistakes are so common that they stand in published code and worksheets, and
-how would you notice them in your own?
+**The question.** Which mistakes are easy to make when you write a norm or a penalty, and how would
+you notice them?
+
+**The answer.** Ten of these eleven give no error message, and some are off by a few percent only.
+Nearly all of them show when you compare with ``torch.nn`` in float64.
 
 **You will see** one channel normalized rightly and wrongly, then each mistake in a few lines, the
 wrong and the right number side by side, and an assert that tells the two apart.
@@ -15,7 +18,7 @@ wrong and the right number side by side, and an assert that tells the two apart.
 # The batch of the worked examples
 # --------------------------------
 #
-# Most mistakes show on channel 2 of the small batch of these pages, whose mean is 7, variance 25
+# Most of them show on channel 2 of the small batch of this chapter, which has mean 7, variance 25
 # and standard deviation 5. The letters are those of :doc:`/notation`.
 
 import torch
@@ -24,6 +27,7 @@ from torch.nn import functional as F
 
 from normstudy.byhand import norms
 from normstudy.byhand.examples import by_hand
+from normstudy.byhand.reference import assert_close
 
 example = by_hand("batch")
 x = example["x"].tensor
@@ -32,19 +36,12 @@ mean, var = (example[name].tensor[2] for name in ("mean", "variance"))
 print("channel 2:", channel.tolist(), "mean", mean.item(), "variance", var.item())
 assert (mean, var) == (channel.mean(), 25)
 
-
-def show(mistake, wrong, right):
-    """Print both numbers, and insist that they differ."""
-    print(f"{mistake}: wrong {wrong:.7g}, right {right:.7g}")
-    assert wrong != right
-
-
 # %%
 # Four of them at a glance
 # ------------------------
 #
-# Four of the mistakes can be made on these eight cells. For two of them we take the cells for what
-# a network has after global pooling: 2 images with 4 channels of a single cell each.
+# Four of the mistakes fit on these eight cells. For two of them, the cells stand for what a network
+# has after global pooling: 2 images with 4 channels of a single cell each.
 
 from normstudy.byhand.diagrams import strips
 
@@ -61,13 +58,13 @@ picture = strips(rows, title="One channel, right and wrong", name="mistakes-in-n
 
 # %%
 # Compare each row with the second. Row 1 is the right one at a fifth of its size. Row 2 could pass
-# for it: its variance is 7/8, and the more cells there are the closer to 1 it comes. Row 7 has
-# variance 1, as it should, and is useless all the same: of the two cells with a 2, one has become 1
-# and the other −1. In row 8 nothing is left.
+# for it: its variance is 7/8, and comes closer to 1 the more cells there are. Row 7 has variance 1,
+# as it should, and is useless all the same: of the two cells with a 2, one has become 1 and the
+# other −1. In row 8 nothing is left.
 
 found = torch.stack([values.var(correction=0) for values, _ in rows.values()])
 expected = torch.tensor([25, 1, 1 / 25, 7 / 8, 1, 0]).double()
-assert torch.allclose(found, expected, atol=1e-7, rtol=0)
+assert_close(found, expected, atol=1e-7)
 
 # %%
 # 1 · Dividing by the variance
@@ -75,6 +72,13 @@ assert torch.allclose(found, expected, atol=1e-7, rtol=0)
 #
 # The divisor is the *standard deviation*, the root of the variance. Without the root the result is
 # too small by a factor of 5 here, and no longer has variance 1.
+
+
+def show(mistake, wrong, right):
+    """Print both numbers, and insist that they differ."""
+    print(f"{mistake}: wrong {wrong:.7g}, right {right:.7g}")
+    assert wrong != right
+
 
 wrong = (channel - mean) / var
 show("first cell", wrong[0], right[0])
@@ -84,8 +88,8 @@ show("variance of the result", wrong.var(correction=0), right.var(correction=0))
 # 2 · The sample variance in place of the population variance
 # -----------------------------------------------------------
 #
-# ``x.var()`` in PyTorch divides by :math:`m - 1`. A norm divides by :math:`m`: the cells are all
-# there is, not a sample of something larger. A spreadsheet has both as well, ``VAR.S`` and
+# ``x.var()`` in PyTorch divides by :math:`m - 1`. A norm divides by :math:`m`, since the cells are
+# all there is and not a sample of something larger. A spreadsheet has both as well, ``VAR.S`` and
 # ``VAR.P``.
 
 show("variance", channel.var(), channel.var(correction=0))
@@ -95,22 +99,23 @@ show("first cell", ((channel - mean) / channel.var().sqrt())[0], right[0])
 # 3 · eps outside the root
 # ------------------------
 #
-# With :math:`\varepsilon` = 0.00001 and an ordinary variance one does not notice. With a variance
-# that is itself small one does: here the channel is scaled down by a thousand.
+# With :math:`\varepsilon` = 0.00001 and an ordinary variance this goes unnoticed. With a small
+# variance it does not: here the channel is scaled down by a thousand.
 
 small, eps = channel / 1000, 1e-5
 deviation, std = small - small.mean(), small.std(correction=0)
 inside = deviation / (std**2 + eps).sqrt()
 show("first cell", (deviation / (std + eps))[0], inside[0])
 layer = nn.BatchNorm1d(1, eps, dtype=torch.float64)
-assert torch.allclose(inside, layer(small[:, None])[:, 0].detach(), atol=1e-12, rtol=0)
+assert_close(inside, layer(small[:, None])[:, 0])
 
 # %%
 # 4 · The variance in one pass
 # ----------------------------
 #
 # :math:`\E[x^2] - \E[x]^2` is the variance, on paper. In float32 both terms are rounded to seven
-# digits; if the mean is large the difference consists of rounding errors and may even be negative.
+# digits; if the mean is large, their difference is little but rounding error, and may even be
+# negative.
 
 far = torch.tensor([9999.0, 10001.0] * 50)  # mean 10,000 and variance 1, exactly
 noisy = far + torch.linspace(-0.01, 0.01, 100)
@@ -130,32 +135,32 @@ assert abs(two_passes - truth) < 1e-3 < abs(one_pass - truth)
 layer = nn.BatchNorm2d(4, momentum=1.0, dtype=torch.float64)
 layer(x)
 show("running_var of channel 2", var, layer.running_var[2].item())
-assert torch.allclose(layer.running_var[2], var * 8 / 7, atol=1e-12, rtol=0)
+assert_close(layer.running_var[2], var * 8 / 7)
 
 # %%
 # 6 · Momentum the wrong way round
 # --------------------------------
 #
 # In PyTorch ``momentum=0.1`` is the weight of the *new* batch. Other libraries give the weight of
-# the old value, 0.9 or 0.99. Whoever copies that number gets a memory of about one batch.
+# the old value, 0.9 or 0.99. Copy that number, and the layer remembers about one batch.
 
 copied, meant = (nn.BatchNorm2d(4, momentum=a, dtype=torch.float64) for a in (0.9, 0.1))
 copied(x), meant(x)
 show("running_mean of channel 2", *(r.running_mean[2].item() for r in (copied, meant)))
-assert torch.allclose(meant.running_mean[2], 0.9 * torch.zeros(()) + 0.1 * mean)
+assert_close(meant.running_mean[2], 0.9 * 0 + 0.1 * mean)
 
 # %%
 # 7 · Two values in a group
 # -------------------------
 #
 # ``GroupNorm(8, 16)`` after global pooling, on maps of 1 × 1 cells, has two values in each group.
-# Whatever two different numbers are, standardized they are −1 and +1. All that is left of the input
-# is which one was larger.
+# Any two different numbers become −1 and +1 when standardized. All that is left of the input is
+# which one was larger.
 
 features = torch.randn(3, 16, 1, 1, generator=torch.Generator().manual_seed(0)).double()
 pairs = nn.GroupNorm(8, 16, eps=0).double()(features)
 print("distinct outputs:", pairs.round(decimals=9).unique().tolist())
-assert torch.allclose(pairs.abs(), torch.ones_like(pairs))
+assert_close(pairs.abs(), torch.ones_like(pairs))
 four = nn.GroupNorm(4, 16, eps=0).double()(features)
 show("distinct outputs", len(pairs.round(decimals=9).unique()), len(four.unique()))
 
@@ -164,12 +169,13 @@ show("distinct outputs", len(pairs.round(decimals=9).unique()), len(four.unique(
 # ------------------------
 #
 # One step further, ``GroupNorm(C, C)`` on such maps has a single value in each group. Its deviation
-# is 0, so from two images on the layer returns :math:`\beta`, whatever they are, and says nothing.
-# ``InstanceNorm2d``, the same norm under another name, raises an error, and so does this package.
+# is 0, so for two images or more the layer returns :math:`\beta`, whatever they show, without a
+# warning. ``InstanceNorm2d``, the same norm under another name, raises an error, and so does this
+# package.
 
 silent = nn.GroupNorm(16, 16).double()
 nn.init.constant_(silent.bias, 0.25)
-assert torch.allclose(silent(features), silent.bias[0].expand_as(features))
+assert_close(silent(features), silent.bias[0].expand_as(features))
 try:
     norms.forward(features, "group", num_groups=16)
 except ValueError as error:
@@ -181,7 +187,7 @@ except ValueError as error:
 #
 # Batch norm subtracts the mean of each channel, so a constant added to a channel is gone, and the
 # bias of the convolution in front of it can be left out. Group and layer norm subtract the mean of
-# *several* channels. There a bias per channel survives, but for the part that the channels of a
+# *several* channels. There a bias per channel survives, except for the part that the channels of a
 # group have in common.
 
 bias = torch.tensor([1.0, -2.0, 3.0, 0.0], dtype=torch.float64).view(1, 4, 1, 1)
@@ -223,8 +229,8 @@ assert layer.eval()(torch.ones(1, 16)).shape == (1, 16)
 #
 # One test finds almost all of these: compare with ``torch.nn`` in float64, to 12 decimals, with a
 # random scale and shift, on channels whose means are *not* 0 and of which one has a small variance,
-# in training and in evaluation mode, and compare the buffers too. To few decimals, mistake 1 hides
-# where the variance is 1, and mistake 3 wherever it is not small.
+# in training and in evaluation mode, and compare the buffers too. Otherwise mistake 1 hides where
+# the variance is 1, and mistake 3 wherever it is not small.
 #
 # What this does not show
 # -----------------------
@@ -235,9 +241,44 @@ assert layer.eval()(torch.ones(1, 16)).shape == (1, 16)
 # Exercises
 # ---------
 #
-# 1. At which mean does the variance in one pass become useless in float64?
-# 2. Give mistake 9 a bias of (1, 1, 3, 3). For which norms does it matter now?
-# 3. Find out which of the eleven would show in a plot of the training loss.
+# 1. Add a million to the numbers of mistake 4, then a hundred million, all in float64. Is the
+#    variance in one pass still right?
+# 2. Give mistake 9 a bias of (1, 1, 3, 3). Behind which norms does it matter now?
+# 3. A test checks only that the output has variance 1. Which mistake of the picture does it miss?
+#
+# .. dropdown:: Answer to 1
+#
+#    .. code-block:: python
+#
+#       for away, right_still in ((1e6, True), (1e8, False)):
+#           farther = noisy.double() - far.mean() + away
+#           once = farther.square().mean() - farther.mean().square()
+#           assert (abs(once - truth) < 1e-2) == right_still
+#
+#    At a million yes, to two decimals; at a hundred million no. float64 has 16 digits, and the
+#    square of a hundred million uses up all of them.
+#
+# .. dropdown:: Answer to 2
+#
+#    .. code-block:: python
+#
+#       per_group = torch.tensor([1.0, 1.0, 3.0, 3.0]).double().view(1, 4, 1, 1)
+#       for norm in ("batch", "group", "layer"):
+#           before, after = (norms.forward(t, norm, num_groups=2).y for t in (x, x + per_group))
+#           assert ((after - before).abs().max() > 0.01) == (norm == "layer")
+#
+#    Behind layer norm alone. The two channels of each group share their bias now, and so group
+#    norm subtracts it with the mean.
+#
+# .. dropdown:: Answer to 3
+#
+#    .. code-block:: python
+#
+#       passed = [words for words, (cells, _) in rows.items() if 0.99 < cells.var(correction=0)]
+#       assert passed == ["the cells", "right", "7 · two in a group"]
+#
+#    Number 7: its output has variance 1 and says next to nothing. So a test must compare values,
+#    not only their mean and variance.
 #
 # Where to go next
 # ----------------
@@ -245,6 +286,10 @@ assert layer.eval()(torch.ones(1, 16)).shape == (1, 16)
 # :ref:`sphx_glr_auto_examples_plot_188_invariances.py` turns the question round: which changes
 # of the input does a norm not see?
 
+# sphinx_gallery_start_ignore
+# sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt
 
 plt.show()
+# sphinx_gallery_end_ignore
+# sphinx_gallery_end_ignore

@@ -8,6 +8,10 @@ what follows.
 **The question.** Which cells does a number depend on, and what happens to it when one of them
 changes?
 
+**The answer.** A result depends on the cells of its own set: on 4 of the 32 under instance norm and
+channels-last layer norm, 8 under batch and group norm, 16 under layer norm. When one of them
+changes, all results of that set follow, and no others.
+
 **You will see** a picture of the spreadsheet, where to download it, how it is laid out, four things
 to try in it, and the proof that its formulas give torch's results.
 """
@@ -33,8 +37,8 @@ to try in it, and the proof that its formulas give torch's results.
 #    the first cell of each line.
 #
 # Read the sheet from top to bottom: it is the formula of the norm, one step a line. The images
-# stand side by side, and in each of them the channels, two by two pixels. A mean or a variance
-# stands once, below the first of the cells that share it. So one glance at the line of the means
+# stand side by side, and in each of them the channels of two by two pixels. A mean or a variance
+# stands once, below the first of the cells that share it. So a glance at the line of the means
 # tells the norms apart: batch norm has one for each channel, layer norm one for each image, group
 # norm one for each image and group, instance norm one for each image and channel.
 #
@@ -46,8 +50,8 @@ to try in it, and the proof that its formulas give torch's results.
 # -------------------
 #
 # The norms differ in which cells share a mean and a variance. In the spreadsheet that is literally
-# so: what tells one sheet from another are the ranges that ``AVERAGE`` reads. Here is how many of
-# the 32 cells of x one mean of each norm takes in, from the data that the formulas are made of:
+# so: what tells one sheet from another are the ranges that ``AVERAGE`` reads. The table says how
+# many of the 32 cells of x go into one mean, from the data that the formulas are made of:
 
 # sphinx_gallery_thumbnail_path = '_static/worksheet.png'
 from normstudy.byhand.examples import NORMS, by_hand
@@ -55,26 +59,19 @@ from normstudy.byhand.formulas import TITLES
 from normstudy.tables import Table
 
 rows = [
-    (
-        TITLES[norm].sheet,
-        TITLES[norm].torch,
-        str(len(mean.values)),
-        str(len(mean.sources[0])),
-    )
-    for norm in NORMS
+    (title.sheet, title.torch, str(len(mean.values)), str(len(mean.sources[0])))
+    for norm, title in TITLES.items()
     for mean in [by_hand(norm)["mean"]]
 ]
 print(Table(("sheet", "in torch", "means", "cells in each"), tuple(rows)))
 
 for norm in NORMS:
     mean = by_hand(norm)["mean"]
-    assert len(mean.values) * len(mean.sources[0]) == 32, (
-        "each cell belongs to one mean"
-    )
+    assert len(mean.values) * len(mean.sources[0]) == 32  # each cell in one mean
 
 # %%
-# Multiply the two numbers of a line: it is always 32. Every cell of x belongs to one mean, whatever
-# the norm, and the norms only cut the tensor into different pieces.
+# The two numbers of a line multiply to 32. Whatever the norm, every cell of x belongs to one mean,
+# and the norms only cut the tensor into different pieces.
 #
 # Four things to try
 # ------------------
@@ -89,10 +86,10 @@ for norm in NORMS:
 # 4. On *L1 and L2*, look at the third weight. The step of gradient descent, w', jumps across zero;
 #    w* stops there. How small must the learning rate be until w' no longer jumps?
 #
-# A trap of spreadsheets shows in the lines of the variance. A spreadsheet has two functions for it,
-# and torch needs both, at different places: ``VAR.P`` divides by m, as every norm does in its
-# result, and ``VAR.S`` divides by m − 1, as batch norm does for its running variance alone. The
-# sheets spell out the mean of the squares instead, so that nothing is hidden.
+# Beware of one trap. A spreadsheet has two functions for the variance, and torch needs both, in
+# different places: ``VAR.P`` divides by m, as every norm does in its result, and ``VAR.S`` divides
+# by m − 1, as batch norm does for its running variance alone. The sheets spell out the mean of the
+# squares instead, so that nothing is hidden.
 #
 # Is it right?
 # ------------
@@ -103,9 +100,12 @@ for norm in NORMS:
 #
 # But formulas could agree for the given numbers and be wrong for others. So a test changes every
 # input, has LibreOffice calculate the file, and compares with torch once more, to nine decimals.
-# Such a comparison by hand: a changed cell, the steps of the sheet one by one, and torch.
+# Here is such a comparison in Python: change a cell, take the steps of the sheet one by one, and
+# ask torch.
 
 import torch
+
+from normstudy.byhand.reference import assert_close
 
 x = by_hand("batch")["x"].tensor
 x[0, 0, 0, 0] += 100
@@ -115,13 +115,11 @@ variance = (deviation**2).mean((0, 2, 3), keepdim=True)
 xhat = deviation / torch.sqrt(variance + 1e-5)
 
 layer = torch.nn.BatchNorm2d(4, dtype=torch.double)
-assert torch.allclose(xhat, layer(x), rtol=0, atol=1e-12)
-print(
-    f"first cell of x: {x[0, 0, 0, 0]:.0f}, of its standardized values: {xhat[0, 0, 0, 0]:.4f}"
-)
+assert_close(xhat, layer(x))
+print(f"the first cell, {x[0, 0, 0, 0]:.0f}, becomes {xhat[0, 0, 0, 0]:.4f}")
 
 # %%
-# So large a number, and so small a result: none of m numbers can be further from their mean than
+# So large a number, and so small a result: none of m numbers can lie further from their mean than
 # :math:`\sqrt{m - 1}` standard deviations, here :math:`\sqrt{7}`. Type a million into the
 # spreadsheet to see it.
 
@@ -131,17 +129,58 @@ assert xhat[0, 0, 0, 0] < 7**0.5
 # What this does not show
 # -----------------------
 #
-# A spreadsheet shows which numbers are used, and not why the result trains better; the pages of the
-# models measure that. It has one size of tensor: the ranges of its formulas do not grow with it.
-# And it calculates in double precision, so the rounding of float32 is not to be seen in it.
+# A spreadsheet shows which numbers are used, but not which norm trains better; the pages of the
+# study measure that. It has one size of tensor: the ranges of its formulas do not grow with it. And
+# it calculates in double precision, so the rounding of float32 does not show in it.
 #
 # Exercises
 # ---------
 #
-# 1. Turn the sheet *Group norm* into one with four groups: which formulas must change?
+# 1. Suppose you turn the sheet *Group norm* into one with four groups. Which other sheet do you
+#    get, and how do the ranges of ``AVERAGE`` change?
 # 2. On *Batch norm*, replace the mean of the squares by ``VAR.S`` of x. How far from torch is the
 #    result?
-# 3. Set ε to 1 on *Instance norm*. Which channels change most, and why?
+# 3. Set ε to 1 on *Instance norm*. Which maps change most, and why?
+#
+# .. dropdown:: Answer to 1
+#
+#    .. code-block:: python
+#
+#       from normstudy.byhand.norms import forward
+#
+#       given, instance = by_hand("group")["x"].tensor, by_hand("instance")
+#       out = forward(given, "group", num_groups=4, eps=0)
+#       assert_close(out.xhat, instance["xhat"].tensor)
+#       ranges = [len(by_hand(norm)["mean"].sources[0]) for norm in ("group", "instance")]
+#       assert ranges == [8, 4]
+#
+#    You get *Instance norm*. Each ``AVERAGE`` reads the 4 cells of one channel instead of the 8
+#    of two, and the lines below refer to the mean and the root of their own channel.
+#
+# .. dropdown:: Answer to 2
+#
+#    .. code-block:: python
+#
+#       example = by_hand("batch")
+#       gamma, standard = example["gamma"].tensor.view(4, 1, 1), example["xhat"].tensor
+#       off = (gamma * standard).abs() * (1 - (7 / 8) ** 0.5)
+#       assert 0.30 < off.max() < 0.31
+#       assert example["x"].tensor.flatten()[off.argmax()] == 10
+#
+#    By up to 0.30, in the cell of channel 1 that holds 10: all standardized values are too small
+#    by the factor :math:`\sqrt{7/8}`, about 6%.
+#
+# .. dropdown:: Answer to 3
+#
+#    .. code-block:: python
+#
+#       usual, large = (by_hand("instance", eps)["std"].tensor for eps in (0.0, 1.0))
+#       shrunk = usual / large
+#       assert_close(shrunk[usual == 1], torch.full((4,), 0.5**0.5).double(), atol=1e-7)
+#       assert_close(shrunk[usual == 3], torch.full((4,), 0.9**0.5).double(), atol=1e-7)
+#
+#    Those with the smallest variance. Where it is 1, ε doubles what stands under the root, and
+#    the standardized values shrink to 71%; where it is 9, they shrink only to 95%.
 #
 # Where to go next
 # ----------------

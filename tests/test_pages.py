@@ -42,12 +42,12 @@ class Ran:
 def run(page: Path) -> Ran:
     """Execute a page in the current folder, the first time that it is asked for."""
     ran = Ran()
-    tree = ast.parse(page.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            node.value = ast.Call(ast.Name("show_value", ast.Load()), [node.value], [])
     ran.names |= {"__name__": "__main__", "__file__": str(page), "show_value": ran.shown.append}
     try:
+        tree = ast.parse(page.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+                node.value = ast.Call(ast.Name("show_value", ast.Load()), [node.value], [])
         exec(compile(ast.fix_missing_locations(tree), page, "exec"), ran.names)
     except Exception as error:  # noqa: BLE001 - it is raised in the page's own test
         ran.error = error
