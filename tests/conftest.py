@@ -1,13 +1,22 @@
-"""What holds for every test: no window, no time limit for hypothesis, a store of its own."""
+"""What holds for every test: no window, one thread, no time limit for hypothesis, its own store."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is loaded; small networks gain nothing by more
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from hypothesis import settings
+
+from normstudy.study import data, runs
+from normstudy.study.recipes import Recipe
+from normstudy.study.train import COLUMNS, Outcome
 
 mpl.use("Agg")
 settings.register_profile("normstudy", deadline=None, print_blob=True)
@@ -23,3 +32,34 @@ def close_figures() -> Iterator[None]:
     """Leave no figure to the next test."""
     yield
     plt.close("all")
+
+
+def make_up(recipe: Recipe, **_: Any) -> Outcome:
+    """Yield an outcome that depends on the recipe alone, in no time."""
+    seed = int.from_bytes(hashlib.sha256(recipe.name.encode()).digest()[:4])
+    rng = np.random.default_rng(seed)
+    num_scored = 287 if recipe.validation else len(data.load("digits").test)
+    kept = 0 if recipe.validation else num_scored
+    history = {name: rng.random(recipe.epochs).tolist() for name in COLUMNS}
+    history["epoch"] = list(range(1, recipe.epochs + 1))
+    return Outcome(
+        history=history,
+        num_scored=num_scored,
+        predictions=rng.integers(0, 10, kept),
+        confidences=rng.random(kept, dtype=np.float32),
+        clean_train={"loss": rng.random(), "accuracy": rng.random()},
+        weight_quantiles=np.sort(rng.random(1001, dtype=np.float32)),
+    )
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
+    """Make up the outcome of each training of this process, and list what was trained."""
+    trained: list[Recipe] = []
+
+    def pretend(recipe: Recipe, **options: Any) -> Outcome:
+        trained.append(recipe)
+        return make_up(recipe, **options)
+
+    monkeypatch.setattr(runs, "train", pretend)
+    return trained

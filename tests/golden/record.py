@@ -1,7 +1,7 @@
 """Record the golden runs again: ``python tests/golden/record.py``, where normstudy is installed.
 
-Call it only when a change is meant to alter numbers: then raise the ``NUMBERS_VERSIONS``
-of those norms in normstudy/train.py first, and train their published runs again.
+Call it only when a change is meant to alter numbers: then add a line to ``CHANGES`` in
+normstudy/study/train.py first, and train the published runs that it touches again.
 """
 
 import json
@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from normstudy.study.recipes import NORMS, Recipe
-from normstudy.study.train import NUMBERS_VERSIONS, train
+from normstudy.study.recipes import Recipe
+from normstudy.study.train import numbers_version, train
 
 FOLDER = Path(__file__).parent
 BASE = Recipe(
@@ -30,7 +30,7 @@ BASE = Recipe(
     precision="float32",
 )
 RATES = {"batch": 0.02, "group": 0.1, "layer": 0.1, "instance": 0.1, "none": 0.3}
-RECIPES = {norm: replace(BASE, norm=norm, lr=RATES[norm]) for norm in NORMS}
+RECIPES = {norm: replace(BASE, norm=norm, lr=RATES[norm]) for norm in RATES}
 COLUMNS = ("lr", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "penalty")
 
 
@@ -45,7 +45,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     for norm, recipe in RECIPES.items():
         record = {
-            "numbers_version": NUMBERS_VERSIONS[norm],
+            "numbers_version": numbers_version(recipe),
             "torch": torch.__version__,
             "recipe": recipe.to_dict(),
             **measure(recipe),

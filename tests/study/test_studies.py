@@ -1,0 +1,238 @@
+"""A study trains what it names, as it was searched for, and is one entry."""
+
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from normstudy.study import runs
+from normstudy.study.recipes import DATASETS, NORMS, Recipe, variants, varied
+from normstudy.study.runs import find, load, run_study, save
+from normstudy.study.store import locate
+from normstudy.study.studies import STUDIES, Study, chosen, moved, report_data
+
+MAIN, SEARCH = STUDIES["cifar10"], STUDIES["search"]
+ARMS = ["Batch norm", "Batch norm + L1", "Group norm", "Layer norm", "No norm"]
+
+
+@pytest.fixture(autouse=True)
+def report_on_cifar10(monkeypatch):
+    monkeypatch.delenv("NORMSTUDY_REPORT", raising=False)
+
+
+def all_of(arms):
+    return [recipe for recipes in arms.values() for recipe in recipes]
+
+
+# -- what is listed --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_says_what_it_is(name):
+    study = STUDIES[name]
+    assert study.name == name
+    assert study.title
+    assert study.seeds
+    assert len(set(study.seeds)) == len(study.seeds)
+    assert all(study.arms.values())
+    recipes = all_of(study.recipes())
+    assert len(set(recipes)) == len(recipes), "no recipe is trained for two arms"
+    assert {recipe.data for recipe in recipes} == {study.data}
+    assert not {r for tried in study.diverged.values() for r in tried} & set(all_of(study.arms))
+    if study.reference is not None:
+        assert set(study.reference.values) <= set(study.arms)
+        assert study.reference.label
+        assert study.reference.source.endswith(".")
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_run_of_every_study_is_published_with_the_present_numbers(name, tmp_path):
+    recipes = all_of(STUDIES[name].recipes())
+    assert [recipe.name for recipe in recipes if find(recipe, tmp_path) is None] == []
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_is_returned_by_arm_without_a_training(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "train", None)
+    found = run_study(STUDIES[name], folder=tmp_path / "store", progress=False)
+    listed = STUDIES[name].recipes()
+    assert {arm: [run.recipe for run in made] for arm, made in found.items()} == listed
+    assert list(found) == list(STUDIES[name].arms)
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("data", DATASETS)
+def test_the_main_study_has_every_arm_with_every_seed(data):
+    arms = MAIN.recipes((0, 1, 5), data)
+    assert list(arms) == ARMS
+    for arm in arms.values():
+        assert [recipe.seed for recipe in arm] == [0, 1, 5]
+        assert {recipe.data for recipe in arm} == {data}
+        assert all(replace(recipe, seed=0) == arm[0] for recipe in arm)
+
+
+def test_arms_differ_in_nothing_but_norm_penalty_and_what_the_search_chose():
+    differing = set(varied(all_of(MAIN.recipes())))
+    assert differing <= {"norm", "num_groups", "l1", "lr", "weight_decay", "seed"}
+
+
+def test_the_main_study_keeps_its_promises():
+    arms = {arm: recipes[0] for arm, recipes in MAIN.recipes().items()}
+    assert MAIN.seeds == (0, 1, 2, 3)
+    assert all(recipe.epochs == 20 for recipe in arms.values())
+    assert not any(recipe.validation for recipe in arms.values())
+    assert {arm for arm, recipe in arms.items() if recipe.l1} == {"Batch norm + L1"}
+    assert arms["Batch norm + L1"].l1 >= 1e-5
+    norms = {arm: recipe.norm for arm, recipe in arms.items()}
+    assert norms == dict(zip(ARMS, ("batch", "batch", "group", "layer", "none"), strict=True))
+
+
+# -- the search ------------------------------------------------------------------------------------
+
+
+def test_the_search_tries_on_held_out_images_alone():
+    tried = SEARCH.recipes()
+    assert list(tried) == list(MAIN.arms)
+    for arm, recipes in tried.items():
+        assert all(recipe.validation for recipe in recipes)
+        (final,) = MAIN.arms[arm]
+        assert {recipe.norm for recipe in recipes} == {final.norm}
+        assert {recipe.l1 > 0 for recipe in recipes} == {final.l1 > 0}
+
+
+def test_each_arm_has_the_best_settings_of_those_that_were_tried():
+    for arm, tried in SEARCH.recipes().items():
+        paths = [locate(runs.PUBLISHED, recipe.name) for recipe in tried]
+        best = max(map(load, paths), key=lambda run: run.accuracy).recipe
+        (final,) = MAIN.arms[arm]
+        assert final == replace(best, epochs=final.epochs, validation=False), arm
+
+
+def test_settings_that_diverged_left_no_run_and_are_not_chosen(tmp_path):
+    diverged = [recipe for tried in SEARCH.diverged.values() for recipe in tried]
+    assert diverged
+    assert [recipe for recipe in diverged if find(recipe, tmp_path)] == []
+    finals = [(r.norm, r.lr, r.weight_decay, r.l1) for (r,) in MAIN.arms.values()]
+    assert not {(r.norm, r.lr, r.weight_decay, r.l1) for r in diverged} & set(finals)
+
+
+# -- arms ------------------------------------------------------------------------------------------
+
+TINY = Recipe(data="digits", epochs=1, batch_size=480, lr=0.1, crop=1, precision="float32")
+
+
+def test_two_arms_of_equal_norm_and_unequal_settings_live_side_by_side(tmp_path, pretended):
+    base = replace(TINY, norm="group")
+    study = Study(
+        name="groups",
+        title="Two numbers of groups, and smaller batches",
+        seeds=(0, 1),
+        arms={
+            "Group norm, 16 groups": variants(base, num_groups=16),
+            "Group norm, 2 groups": variants(base, num_groups=2),
+            "Group norm, 2 groups, smaller batches": variants(base, num_groups=2, batch_size=360),
+        },
+    )
+    folder = tmp_path / "store"
+    made = run_study(study, folder=folder, n_jobs=1, device="cpu", progress=False)
+    settings = [(16, 480), (2, 480), (2, 360)]
+    assert list(made) == list(study.arms)
+    for (groups, batch_size), arm in zip(settings, made.values(), strict=True):
+        found = [(run.recipe.num_groups, run.recipe.batch_size, run.recipe.seed) for run in arm]
+        assert found == [(groups, batch_size, 0), (groups, batch_size, 1)]
+    assert len({run.loss for arm in made.values() for run in arm}) == 6
+    assert len(list(folder.glob("*.json"))) == 6
+    assert pretended == all_of(study.recipes())
+    again = run_study(study, folder=folder, progress=False)
+    assert len(pretended) == 6
+    assert {arm: [run.loss for run in found] for arm, found in again.items()} == {
+        arm: [run.loss for run in found] for arm, found in made.items()
+    }
+
+
+def test_a_second_group_norm_beside_the_main_studys_drops_nothing():
+    (group,) = MAIN.arms["Group norm"]
+    more = {"Group norm, G = 2": variants(group, num_groups=2)}
+    more["Batch norm, 32 images"] = variants(MAIN.arms["Batch norm"][0], batch_size=32)
+    wider = replace(MAIN, arms={**MAIN.arms, **more}).recipes()
+    assert list(wider) == [*ARMS, *more]
+    assert {arm: wider[arm] for arm in ARMS} == MAIN.recipes()
+    assert {r.num_groups for r in wider["Group norm"]} == {32}
+    assert {r.num_groups for r in wider["Group norm, G = 2"]} == {2}
+    assert len(set(all_of(wider))) == 7 * 4
+
+
+def test_runs_of_a_search_stay_with_their_arm(tmp_path, monkeypatch):
+    published = {recipe.name: find(recipe) for recipe in all_of(SEARCH.recipes())}
+    monkeypatch.setattr(runs, "PUBLISHED", tmp_path / "none")
+    monkeypatch.setattr(runs, "train", None)
+    for run in published.values():
+        save(run, tmp_path / "store")
+    found = run_study(SEARCH, folder=tmp_path / "store", progress=False)
+    assert [len(arm) for arm in found.values()] == [4, 3, 6, 4, 7]
+    assert len(found["Group norm"]) == len({run.recipe for run in found["Group norm"]})
+
+
+def test_a_study_cannot_change():
+    with pytest.raises(FrozenInstanceError):
+        MAIN.seeds = (0,)
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        STUDIES["mine"] = MAIN
+
+
+# -- other data sets -------------------------------------------------------------------------------
+
+
+def test_the_report_shows_what_the_environment_says(monkeypatch):
+    assert report_data() == "cifar10"
+    monkeypatch.setenv("NORMSTUDY_REPORT", "digits")
+    assert report_data() == "digits"
+    monkeypatch.setenv("NORMSTUDY_REPORT", "imagenet")
+    with pytest.raises(ValueError, match="NORMSTUDY_REPORT='imagenet' is unknown; accepted: cifar"):
+        report_data()
+
+
+@pytest.mark.parametrize(("data", "batch_size", "crop"), [("mnist", 128, 2), ("digits", 32, 1)])
+def test_a_report_on_another_set_moves_the_main_study_and_leaves_the_search(
+    data, batch_size, crop, monkeypatch
+):
+    before, searched = MAIN.recipes(), SEARCH.recipes()
+    monkeypatch.setenv("NORMSTUDY_REPORT", data)
+    assert SEARCH.recipes() == searched
+    assert (MAIN.data, SEARCH.data) == (data, "cifar10")
+    after = MAIN.recipes()
+    assert list(after) == ARMS
+    for arm, recipes in after.items():
+        old = before[arm][0]
+        assert [recipe.seed for recipe in recipes] == [0, 1], "a stand-in is no evidence"
+        for recipe in recipes:
+            assert (recipe.data, recipe.batch_size, recipe.crop) == (data, batch_size, crop)
+            assert recipe.lr == pytest.approx(old.lr * (batch_size / 128) ** 0.5)
+            assert recipe.num_groups == old.num_groups // 2
+            assert recipe.precision == "float32"
+            for name in ("norm", "epochs", "weight_decay", "l1", "validation"):
+                assert getattr(recipe, name) == getattr(old, name)
+    assert [recipe.seed for recipe in MAIN.recipes((7, 8, 9))["No norm"]] == [7, 8, 9]
+
+
+def test_a_recipe_that_is_there_already_is_not_moved():
+    assert moved(TINY, "digits") == TINY
+    assert moved(replace(Recipe(), num_groups=1), "mnist").num_groups == 1
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_what_the_study_chose_for_a_norm_is_looked_up(norm):
+    found = chosen(norm, "cifar10")
+    if norm == "instance":
+        assert found is None
+        return
+    arm, recipe = found
+    wanted = "layer" if norm == "layer_chw" else norm
+    assert MAIN.arms[arm] == (replace(recipe, norm=wanted),)
+    assert recipe.norm == norm
+    assert not recipe.l1
+    assert chosen(norm, "digits") == (arm, moved(recipe, "digits"))
+
+
+def test_the_arm_with_a_penalty_is_found_when_asked_for():
+    assert chosen("batch", "cifar10", l1=True) == ("Batch norm + L1", *MAIN.arms["Batch norm + L1"])
+    assert chosen("group", "cifar10", l1=True) == chosen("group", "cifar10"), "it has none"
