@@ -18,12 +18,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision import datasets
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms import functional as transforms
 
 from normstudy.study import data
-from normstudy.study.data import DataError, ImageSet, Split, draw_batch, to_display
-from normstudy.study.recipes import Recipe
+from normstudy.study.data import FACTS, DataError, ImageSet, Split, draw_batch, to_display
+from normstudy.study.recipes import DATASETS, Recipe
 
 CLASSES = [f"class {k}" for k in range(10)]
+MIRRORED = "cifar10"  # the one set in which a mirror image keeps its class
 
 
 # -- small stand-ins for the two downloaded sets ---------------------------------------------------
@@ -36,7 +39,8 @@ def md5(content):
 def expect(monkeypatch, name, *arrays):
     """Let the loader expect these images and labels, in the layout (N, H, W, C) and int64."""
     content = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
-    monkeypatch.setitem(data.CHECKSUMS, name, md5(content))
+    facts = replace(data.FACTS[name], md5=md5(content))
+    monkeypatch.setattr(data, "FACTS", {**data.FACTS, name: facts})
 
 
 @pytest.fixture
@@ -121,7 +125,7 @@ def test_cifar10_is_read_as_it_is_on_disk(cifar, fresh):
     assert found.train.images.dtype == torch.uint8
     assert found.train.labels.dtype == torch.int64
     assert found.classes == tuple(CLASSES)
-    assert (found.in_channels, found.size, found.mirror) == (3, 32, True)
+    assert (found.in_channels, found.size, found.facts.mirror) == (3, 32, True)
     assert fresh == []
 
 
@@ -130,7 +134,7 @@ def test_mnist_has_one_channel_and_no_mirror_images(mnist, fresh):
     assert torch.equal(found.train.images, torch.tensor(mnist.images)[..., None])
     assert found.train.labels.tolist() == mnist.labels.tolist()
     assert found.classes == tuple("0123456789")
-    assert (found.in_channels, found.size, found.mirror) == (1, 28, False)
+    assert (found.in_channels, found.size, found.facts.mirror) == (1, 28, False)
     assert len(found.test) == 5
     assert fresh == []
 
@@ -139,9 +143,16 @@ def test_digits_need_no_disk_and_no_network(fresh, monkeypatch, tmp_path):
     monkeypatch.setenv("NORMSTUDY_DATA", str(tmp_path / "nothing"))
     found = data.load("digits")
     assert (len(found.train), len(found.test)) == (1437, 360)
-    assert (found.in_channels, found.size, found.mirror) == (1, 8, False)
+    assert (found.in_channels, found.size, found.facts.mirror) == (1, 8, False)
     assert found.train.images.max() == 255
     assert fresh == []
+
+
+def test_there_is_one_line_of_facts_for_each_data_set():
+    assert tuple(FACTS) == DATASETS
+    assert [facts.title for facts in FACTS.values()] == ["CIFAR-10", "MNIST", "Digits"]
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        FACTS["svhn"] = FACTS["mnist"]
 
 
 def test_a_set_is_held_once():
@@ -319,7 +330,7 @@ def some_set(num=6, size=8, channels=3, *, mirror=True, seed=0):
     images = torch.tensor(pixels.transpose(0, 2, 3, 1).copy())
     split = Split(images, torch.arange(num) % 10)
     mean, std = torch.arange(channels) + 100.0, torch.arange(channels) + 50.0
-    return ImageSet("some", split, split, tuple(CLASSES), mean, std, mirror, "")
+    return ImageSet(MIRRORED if mirror else "mnist", split, split, tuple(CLASSES), mean, std)
 
 
 def test_training_images_have_mean_0_and_variance_1_in_each_channel(cifar):
@@ -340,7 +351,10 @@ def test_copies_of_a_set_keep_everything():
     one = some_set()
     copy = one.to("cpu")
     assert torch.equal(copy.train.images, one.train.images)
-    assert (copy.mirror, copy.md5, copy.classes) == (one.mirror, one.md5, one.classes)
+    assert torch.equal(copy.test.labels, one.test.labels)
+    assert torch.equal(copy.mean, one.mean)
+    assert torch.equal(copy.std, one.std)
+    assert (copy.name, copy.facts, copy.classes) == (one.name, one.facts, one.classes)
 
 
 def numbered(num):
@@ -417,13 +431,13 @@ def test_all_crops_and_mirror_images_are_equally_likely():
 
 
 def test_digits_are_never_mirrored():
-    images = replace(some_set(1), mirror=False)
+    images = some_set(1, mirror=False)
     batch = draw(images, Recipe(crop=0, flip=True), index=torch.zeros(500, dtype=torch.int64))
     assert torch.equal(batch, batch[:1].expand(500, -1, -1, -1))
-    assert not data.load("digits").mirror
+    assert {name for name, facts in FACTS.items() if facts.mirror} == {MIRRORED}
 
 
-EVERYTHING = Recipe(crop=2, rotation=7.0, translation=0.1, scaling=0.1, jitter=0.2)
+EVERYTHING = Recipe(crop=2, rotation=7.0, shear=5.0, translation=0.1, scaling=0.1, jitter=0.2)
 
 
 @pytest.mark.parametrize("recipe", [Recipe(crop=2), EVERYTHING])
@@ -456,7 +470,7 @@ def plane(size=32, num=200):
     pixels = rise.to(torch.uint8)[None, :, :, None].expand(num, -1, -1, 1)
     split = Split(pixels, torch.zeros(num, dtype=torch.int64))
     zero = torch.zeros(1)
-    return ImageSet("plane", split, split, tuple(CLASSES), zero, zero + 1, False, "")
+    return ImageSet("mnist", split, split, tuple(CLASSES), zero, zero + 1)
 
 
 def fit(batch):
@@ -486,6 +500,40 @@ def test_rotation_turns_the_slope_and_nothing_else():
     assert -20.01 <= turned.min() < -15
     close(right.hypot(down), 20**0.5)
     close(centre, 6 * 15.5)
+
+
+def test_shear_moves_rows_sideways_and_nothing_else():
+    right, down, centre = fit(draw(plane(), replace(PLAIN, shear=15.0)))
+    angle = torch.rad2deg(torch.atan((down - 2) / 4))
+    assert 11 < angle.max() <= 15.01
+    assert -15.01 <= angle.min() < -11
+    close(right, 4.0)
+    close(centre, 6 * 15.5)
+
+
+def test_shear_is_torchvisions():
+    recipe, num = replace(PLAIN, shear=15.0), 8
+    _, down, _ = fit(draw(plane(num=num), recipe))  # the same generator draws the same angles
+    angles = torch.rad2deg(torch.atan((down - 2) / 4)).tolist()
+    images = some_set(num, size=16)
+    before, after = draw(images, PLAIN), draw(images, recipe)
+    for angle, image, found in zip(angles, before, after, strict=True):
+        expected = transforms.affine(
+            image, 0.0, [0, 0], 1.0, [angle, 0.0], InterpolationMode.BILINEAR
+        )
+        inner = (slice(None), slice(None), slice(4, -4))  # beyond the edge it is black there
+        torch.testing.assert_close(found[inner], expected[inner], rtol=0, atol=1e-3)
+
+
+def test_without_shear_a_warp_draws_the_numbers_it_always_did():
+    generator = torch.Generator().manual_seed(0)
+    torch.randint(0, 1, (2, 6, 1), generator=generator)  # the crop
+    draws = [torch.rand(6, generator=generator) for _ in range(4)]  # angle, scale, two shifts
+    follow = torch.Generator().manual_seed(0)
+    images = some_set()
+    draw_batch(images, images.train, torch.arange(6), replace(PLAIN, rotation=5.0), follow)
+    assert len(draws) == 4
+    assert torch.equal(follow.get_state(), generator.get_state())
 
 
 def test_translation_moves_the_plane_by_at_most_its_fraction_of_the_side():
