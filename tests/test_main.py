@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from normstudy import __main__ as command
-from normstudy.study import recipes, runs
-from normstudy.study.recipes import Recipe
+from normstudy.study import runs
+from normstudy.study.recipes import NORMS, Recipe
+from normstudy.study.studies import STUDIES, chosen, moved
 
-TINY = ("--data", "digits", "--epochs", "2", "--crop", "1", "--num-groups", "8", "--lr", "0.1")
+TINY = ("--data", "digits", "--epochs", "2", "--batch-size", "480")
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
@@ -28,11 +29,16 @@ def test_train_prints_the_epochs_keeps_the_run_and_draws_it(
     store, pictures = tmp_path / "store", tmp_path / "pictures"
     where = ("--store", str(store), "--figures", str(pictures))
     call(monkeypatch, "train", "--norm", "group", *TINY, *where)
-    printed = capsys.readouterr().out
-    recipe = Recipe(data="digits", norm="group", num_groups=8, epochs=2, crop=1, lr=0.1)
+    origin, changed, _, head, *epochs = capsys.readouterr().out.splitlines()
+    found = chosen("group", "digits")
+    assert found is not None
+    recipe = replace(found[1], epochs=2, batch_size=480)
     kept = runs.find(recipe, store)
     assert kept is not None
-    assert f"{kept.accuracy:.2%}" in printed.splitlines()[3]
+    assert origin.startswith("settings of the study's arm 'Group norm' on digits: lr 0.1,")
+    assert changed == "changed: epochs 2, batch_size 480"
+    assert head.split()[0] == "epoch"
+    assert f"{kept.accuracy:.2%}" in epochs[1]
     assert {path.name for path in pictures.iterdir()} == {
         f"{recipe.name}-{kind}.png" for kind in ("loss", "accuracy", "mistakes")
     }
@@ -50,26 +56,85 @@ def test_train_prints_the_epochs_keeps_the_run_and_draws_it(
     assert recipe.digest in capsys.readouterr().out
 
 
+def test_a_validation_score_has_no_picture_of_mistakes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--store", str(tmp_path / "store"), "--figures", str(tmp_path / "pictures"))
+    call(monkeypatch, "train", "--validation", *TINY, *where)
+    assert "no picture of mistakes" in capsys.readouterr().out
+    assert len(list((tmp_path / "pictures").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "arm", "fields"),
+    [
+        ((), "Batch norm", {"lr": 0.3, "l1": 0.0}),
+        (("--norm", "group"), "Group norm", {"lr": 0.2, "num_groups": 32}),
+        (("--norm=layer",), "Layer norm", {"lr": 0.1, "weight_decay": 2e-4}),
+        (("--norm", "layer_chw"), "Layer norm", {"lr": 0.1, "norm": "layer_chw"}),
+        (("--l1", "1e-4"), "Batch norm + L1", {"lr": 0.3}),
+        (("--norm", "group", "--data", "mnist"), "Group norm", {"num_groups": 16, "crop": 2}),
+        (("--norm", "instance"), "Batch norm", {"norm": "instance"}),
+    ],
+)
+def test_train_begins_from_what_the_study_chose(
+    arguments: tuple[str, ...], arm: str, fields: dict[str, object]
+) -> None:
+    base, origin = command._base(["train", *arguments])
+    assert repr(arm) in origin
+    assert {name: getattr(base, name) for name in fields} == fields
+    if "instance" in arguments:
+        assert origin.startswith("no arm of the study has norm=instance")
+
+
 def test_study_trains_every_arm_and_seed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = {
-        label: [replace(recipe, epochs=1) for recipe in arm]
-        for label, arm in recipes.study("digits", range(2)).items()
+        arm: tuple(replace(moved(recipe, "digits"), epochs=1, batch_size=480) for recipe in tried)
+        for arm, tried in STUDIES["cifar10"].arms.items()
     }
-    asked: list[tuple[str, list[int]]] = []
-
-    def study(data: str, seeds: range) -> dict[str, list[Recipe]]:
-        asked.append((data, list(seeds)))
-        return small
-
-    monkeypatch.setattr(recipes, "study", study)
-    where = ("--store", str(tmp_path), "--jobs", "1")
-    call(monkeypatch, "study", "--data", "digits", "--seeds", "2", *where)
-    assert asked == [("digits", [0, 1])]
+    study = replace(STUDIES["cifar10"], arms=small)
+    monkeypatch.setattr(command, "STUDIES", {"cifar10": study})
+    call(monkeypatch, "study", "cifar10", "--seeds", "2", "--store", str(tmp_path), "--jobs", "1")
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 10
-    assert all(recipe.digest in "".join(printed) for arm in small.values() for recipe in arm)
+    assert [line.split("digits")[0].strip() for line in printed[::2]] == list(small)
+    recipes = [recipe for arm in study.recipes(range(2)).values() for recipe in arm]
+    for line, recipe in zip(printed, recipes, strict=True):
+        assert recipe.digest in line
+
+
+def test_studies_are_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(monkeypatch, "study", "--list")
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == list(STUDIES)
+    assert "5 arms, 20 trainings" in listed[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("nothing",), "there is no study 'nothing'; accepted: cifar10, search"),
+        (("cifar10", "--seeds", "0"), "--seeds 0 trains nothing; give a whole number from 1"),
+    ],
+)
+def test_a_study_that_cannot_be_trained_is_refused(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(SystemExit, match=message):
+        call(monkeypatch, "study", *arguments)
+
+
+def test_options_without_a_command_are_answered_with_the_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        call(monkeypatch, "--norm", "group", "--epochs", "25")
+    assert stopped.value.code == 2
+    assert "write: normstudy train --norm group --epochs 25" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -78,6 +143,7 @@ def test_study_trains_every_arm_and_seed(
         (("--lr", "-1"), r"lr=-1.0 is out of range; accepted: a number in \(0, inf\)"),
         (("--epochs", "0"), "epochs=0 is out of range"),
         (("--norm", "group", "--num-groups", "7"), "num_groups=7 does not divide 16 channels"),
+        (("--net", "lenet"), "net='lenet' is unknown; accepted: separable, study-b"),
         (("--device", "cuda"), "PyTorch sees no GPU here"),
     ],
 )
@@ -99,14 +165,14 @@ def test_an_unknown_norm_is_refused_with_the_accepted_ones(
         call(monkeypatch, "train", "--norm", "foo")
     assert stopped.value.code == 2
     told = capsys.readouterr()
-    assert all(norm in told.out + told.err for norm in recipes.NORMS)
+    assert all(norm in told.out + told.err for norm in NORMS)
 
 
 def test_reproduce_compares_to_the_bit_and_fails_on_another_result(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = Recipe(data="digits", epochs=1, crop=1, lr=0.1)
-    made = runs.run(recipe, store=tmp_path, progress=False)
+    recipe = Recipe(data="digits", epochs=1, crop=1, lr=0.1, precision="float32")
+    made = runs.run(recipe, folder=tmp_path, progress=False)
     shutil.rmtree(tmp_path / "unfinished")
     monkeypatch.setattr(command, "PUBLISHED", tmp_path)
     call(monkeypatch, "reproduce")

@@ -5,34 +5,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fakes import fake_run
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from normstudy.study import compare
 from normstudy.study.recipes import Recipe
-from normstudy.study.runs import Run
+from normstudy.tables import p_value
 
 
-def made(accuracy, seed=0, *, penalty=0.0, quantiles=None, **fields):
+def made(accuracy, seed=0, *, penalty=0.0, **fields):
     """Make a run of two epochs that ends at this test accuracy, in percent."""
-    if quantiles is None:
-        quantiles = np.linspace(0, 1, 1001)
-    return Run(
-        recipe=Recipe(**{"data": "digits", "seed": seed, **fields}),
-        history={
-            "test_accuracy": [0.5, accuracy / 100],
-            "test_loss": [1.0, 2 - accuracy / 100],
-            "train_loss": [0.9, 0.3],
-            "penalty": [penalty, penalty / 2],
-            "seconds": [10.0, 20.0],
-        },
-        predictions=np.zeros(1000, dtype=np.int64),
-        confidences=np.ones(1000, dtype=np.float32),
-        clean_train={"loss": 0.1, "accuracy": accuracy / 100 + 0.03},
-        weight_quantiles=np.asarray(quantiles, dtype=np.float32),
-        environment={},
-    )
+    recipe = Recipe(**{"data": "digits", "seed": seed, **fields})
+    columns = {"train_loss": [0.9, 0.3], "penalty": [penalty, penalty / 2]}
+    return fake_run(recipe, [0.5, accuracy / 100], **columns)
 
 
 def arm(*accuracies, **fields):
@@ -106,6 +93,16 @@ def test_difference_is_paired_by_seed_and_not_by_place():
     assert d.p == d.p_holm == pytest.approx(expected.pvalue)
 
 
+def test_nothing_that_was_computed_is_lost():
+    runs = {"A": arm(88, 89, 90), "B": arm(85, 85.5, 86.8)}
+    (d,) = compare.differences(runs)
+    assert d.values == pytest.approx({0: 3, 1: 3.5, 2: 3.2})
+    assert d.sd == pytest.approx(np.std([3, 3.5, 3.2], ddof=1))
+    s = compare.summarize(runs["A"])
+    assert s.values == pytest.approx({0: 88, 1: 89, 2: 90})
+    assert d.pair == "A \N{MINUS SIGN} B"
+
+
 def test_only_shared_seeds_count():
     (d,) = compare.differences({"A": arm(88, 89, 90), "B": arm(85, 85)})
     assert d.n == 2
@@ -158,9 +155,7 @@ def test_a_p_value_shows_on_which_side_of_the_level_it_is(p, text):
     arms = {"A": arm(88, 89, 90), "B": arm(85, 85.5, 86.8)}
     difference = replace(compare.differences(arms)[0], p=p, p_holm=p)
     assert difference.decided == (float(text.removeprefix("< ")) < 0.05)
-    assert compare.difference_table([difference]).rows[0][4:] == (
-        (text, text, "yes" if difference.decided else "no")
-    )
+    assert p_value(p) == text
     assert f", p {text}" in str(difference).replace("p = ", "p ")
 
 
@@ -173,7 +168,6 @@ def test_lower_loss_is_ahead():
 def test_validation_scores_are_called_so():
     runs = {"A": arm(88, 89, 90, validation=True), "B": arm(85, 86, 88, validation=True)}
     assert "points of validation accuracy" in str(compare.differences(runs)[0])
-    assert "validation accuracy, %" in compare.findings(runs).header
 
 
 def test_equal_and_constantly_different_arms():
@@ -198,60 +192,25 @@ def test_penalty_share_and_small_weights():
     np.testing.assert_allclose(compare.penalty_share(run), [0.1 / 1.0, 0.05 / 0.35])
     assert (compare.penalty_share(made(88)) == 0).all()
     weights = np.random.default_rng(0).exponential(0.002, 50_000)
-    run = made(88, quantiles=np.quantile(weights, np.linspace(0, 1, 1001)))
+    quantiles = np.quantile(weights, np.linspace(0, 1, 1001)).astype(np.float32)
+    run = fake_run(Recipe(), [0.88], weight_quantiles=quantiles)
     assert compare.small_weights(run) == pytest.approx((weights < 1e-3).mean(), abs=1e-3)
     assert compare.small_weights(run, below=1e-9) == pytest.approx(0, abs=1e-3)
     assert compare.small_weights(run, below=1) == 1
 
 
-def test_findings_hold_the_means():
-    runs = {"Batch norm": arm(87, 88, 89), "No norm": arm(70)}
-    table = compare.findings(runs)
-    first, second = (dict(zip(table.header, row, strict=True)) for row in table.rows)
-    assert first["test accuracy, %"] == "88.00 ± 1.00"
-    assert first["95 % interval"] == "85.52 to 90.48"
-    assert first["test loss, nats"] == "1.1200 ± 0.0100"
-    assert first["training accuracy, %"] == "91.00 ± 1.00"
-    assert second["test accuracy, %"] == "70.00 (n = 1)"
-
-
-def test_other_tables():
-    runs = {"A": arm(88, 89, 90), "B": arm(85, 85.5, 86.8)}
-    (row,) = compare.difference_table(compare.differences(runs)).rows
-    assert row[0] == "A \N{MINUS SIGN} B"
-    assert row[2] == "+3.23"
-    assert row[-1] == "yes"
-    settings = [made(80, lr=0.1), made(85, lr=0.3), made(84, norm="group", num_groups=4, lr=0.1)]
-    table = compare.settings_table(settings)
-    assert table.header == ("arm", "num groups", "lr", "test accuracy, %")
-    assert table.rows[0] == ("Batch norm", "\N{EN DASH}", "0.3", "85.00")
-    assert table.rows[1] == ("Group norm", "4", "0.1", "84.00")
-    both = {"Batch norm": arm(88), "Batch norm + L1": [made(87, l1=1e-5, penalty=0.1)]}
-    plain, l1 = compare.penalty_table(both).rows
-    assert plain[:4] == ("Batch norm", "0", "0.0", "0.0")
-    assert l1[:4] == ("Batch norm + L1", "1e-05", "10.0", "14.3")
-
-
-def test_by_arm_keeps_the_order():
-    runs = [made(1, norm="group"), made(2), made(3, 1, norm="group"), made(4, l1=1e-5)]
-    grouped = compare.by_arm(runs)
-    assert list(grouped) == ["Group norm", "Batch norm", "Batch norm + L1"]
-    assert [run.recipe.seed for run in grouped["Group norm"]] == [0, 1]
-
-
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda: compare.findings({}), r"no runs to compare \(no arms\); give a dict"),
-        (lambda: compare.findings({"A": []}), r"no runs to compare \(A: 0\); give a dict"),
+        (lambda: compare.differences({}), r"no runs to compare \(no arms\); give a dict"),
+        (lambda: compare.differences({"A": []}), r"no runs to compare \(A: 0\); give a dict"),
         (lambda: compare.summarize([]), "no runs to compare"),
-        (lambda: compare.settings_table([]), "no runs to compare"),
         (
-            lambda: compare.findings({"A": arm(88), "B": arm(80, data="mnist")}),
+            lambda: compare.differences({"A": arm(88), "B": arm(80, data="mnist")}),
             r"mix data sets \(data=digits, mnist\); accepted: runs with one value of data",
         ),
         (
-            lambda: compare.findings({"A": arm(88), "B": arm(80, validation=True)}),
+            lambda: compare.differences({"A": arm(88), "B": arm(80, validation=True)}),
             "mix test and validation scores",
         ),
         (

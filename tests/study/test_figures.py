@@ -1,20 +1,18 @@
 """Figures show the numbers of their runs, in places where they can be read."""
 
+from functools import partial
 from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from fakes import fake_run
 from matplotlib.collections import PolyCollection
 
-from normstudy.drawing import apart
+from normstudy.drawing import COLORS
 from normstudy.study import figures
-from normstudy.study.data import ImageSet, Split
 from normstudy.study.recipes import Recipe
-from normstudy.study.runs import Run
+from normstudy.study.studies import Reference
 
 NORMS = {
     "Batch norm": {"norm": "batch"},
@@ -23,62 +21,48 @@ NORMS = {
     "Layer norm": {"norm": "layer", "lr": 0.1},
     "No norm": {"norm": "none", "lr": 0.03},
 }
-CLASSES = ("airplane", "automobile", "bird")
+SOURCE = Reference(
+    values={"Batch norm": 81.67, "Instance norm": 80.0}, label="class report", source="Read so."
+)
+
+
+def rates(runs):
+    return figures.sweep(runs, "lr", title="A search", axis="learning rate")
+
+
 ARM_FIGURES = [
-    figures.test_loss,
-    figures.test_accuracy,
-    figures.train_loss,
-    figures.train_accuracy,
+    *(partial(figures.history, column=column) for column in ("test_loss", "test_accuracy")),
+    *(partial(figures.history, column=column) for column in ("train_loss", "train_accuracy")),
+    partial(figures.history, column="test_accuracy", reference=SOURCE),
     figures.gap,
     figures.schedule,
     figures.penalty,
     figures.weight_magnitudes,
-    figures.search,
+    rates,
     figures.accuracy_intervals,
     figures.difference_intervals,
 ]
 
 
-def made(label, seed=0, *, epochs=20, final=None, num=30, **fields):
+def made(label, seed=0, *, epochs=20, final=None, **fields):
     """Make a run whose curves differ from those of every other label and seed."""
     rng = np.random.default_rng([list(NORMS).index(label), seed])
     recipe = Recipe(**{"epochs": epochs, "seed": seed, **NORMS[label], **fields})
     rise = 1 - np.exp(-4 * np.arange(1, epochs + 1) / epochs)
     top = 0.75 + 0.15 * rng.random() if final is None else final
     accuracy = 0.3 + (top - 0.3) * rise / rise[-1]
-    history = {
-        "epoch": list(range(1, epochs + 1)),
-        "lr": (
-            recipe.lr * np.interp(np.arange(epochs) / epochs, [0, 0.2, 1], [0.1, 1, 0])
-        ).tolist(),
-        "train_loss": (2.1 - 2 * accuracy).tolist(),
-        "train_accuracy": (accuracy + 0.02 * rng.random()).tolist(),
-        "test_loss": (2.2 - 2 * accuracy).tolist(),
-        "test_accuracy": accuracy.tolist(),
-        "penalty": np.linspace(recipe.l1 * 4000, recipe.l1 * 2000, epochs).tolist(),
-        "seconds": [1.0] * epochs,
-    }
-    return Run(
-        recipe=recipe,
-        history=history,
-        predictions=rng.integers(0, len(CLASSES), num),
-        confidences=rng.random(num, dtype=np.float32),
+    return fake_run(
+        recipe,
+        accuracy,
+        train_accuracy=(accuracy + 0.02 * rng.random()).tolist(),
+        test_loss=(2.2 - 2 * accuracy).tolist(),
         clean_train={"loss": 0.1, "accuracy": float(accuracy[-1]) + 0.05},
         weight_quantiles=np.quantile(rng.exponential(0.01, 2000), np.linspace(0, 1, 1001)),
-        environment={},
     )
 
 
 def arms(seeds=3, **fields):
     return {label: [made(label, seed, **fields) for seed in range(seeds)] for label in NORMS}
-
-
-def image_set(num=30, name="cifar10"):
-    """Make images of which each has a colour of its own, so that they can be found again."""
-    labels = torch.arange(num) % len(CLASSES)
-    images = torch.arange(num * 3, dtype=torch.uint8).view(num, 1, 1, 3).expand(num, 8, 8, 3)
-    split, zero = Split(images.contiguous(), labels), torch.zeros(3)
-    return ImageSet(name, split, split, CLASSES, zero, zero + 1, False, "none")
 
 
 def texts(fig):
@@ -92,17 +76,17 @@ def label_of(fig, label):
 
 
 @pytest.mark.parametrize(
-    ("draw", "column", "scale", "form"),
+    ("column", "scale", "form"),
     [
-        (figures.test_loss, "test_loss", 1, "{:.4f} ± {:.4f}"),
-        (figures.test_accuracy, "test_accuracy", 100, "{:.2f} ± {:.2f} %"),
-        (figures.train_loss, "train_loss", 1, "{:.4f} ± {:.4f}"),
-        (figures.train_accuracy, "train_accuracy", 100, "{:.2f} ± {:.2f} %"),
+        ("test_loss", 1, "{:.4f} ± {:.4f}"),
+        ("test_accuracy", 100, "{:.2f} ± {:.2f} %"),
+        ("train_loss", 1, "{:.4f} ± {:.4f}"),
+        ("train_accuracy", 100, "{:.2f} ± {:.2f} %"),
     ],
 )
-def test_curves_labels_and_caption_show_the_mean_over_seeds(draw, column, scale, form):
+def test_curves_and_labels_show_the_mean_over_seeds(column, scale, form):
     runs = arms()
-    fig = draw(runs)
+    fig = figures.history(runs, column)
     lines = {line.get_label(): line for line in fig.axes[0].lines}
     for label, several in runs.items():
         columns = [run.history[column] for run in several]
@@ -112,23 +96,25 @@ def test_curves_labels_and_caption_show_the_mean_over_seeds(draw, column, scale,
         middle = sum(lasts) / 3
         number = form.format(middle, (sum((x - middle) ** 2 for x in lasts) / 2) ** 0.5)
         assert label_of(fig, label) == number
-        assert f"{label} {number}" in fig.normstudy["caption"]
     assert len({tuple(line.get_ydata()) for line in lines.values()}) >= len(runs)
 
 
 def test_loss_and_accuracy_have_titles_and_units():
-    loss, accuracy = figures.test_loss(arms()), figures.test_accuracy(arms())
-    assert "Graph 1: Test loss" in texts(loss)
-    assert "Graph 2: Test accuracy" in texts(accuracy)
+    loss, accuracy = (figures.history(arms(), name) for name in ("test_loss", "test_accuracy"))
+    assert "Test loss" in texts(loss)
+    assert "Test accuracy" in texts(accuracy)
     assert loss.axes[0].get_ylabel() == "mean cross-entropy, nats"
     assert accuracy.axes[0].get_ylabel() == "accuracy, %"
     assert loss.axes[0].get_xlabel() == accuracy.axes[0].get_xlabel() == "epoch"
-    assert "Graph 1: Validation loss" in texts(figures.test_loss(arms(validation=True)))
+    assert "Validation loss" in texts(figures.history(arms(validation=True), "test_loss"))
+    named = figures.history(arms(), "test_loss", title="Graph 1: test loss")
+    assert "Graph 1: test loss" in texts(named)
+    assert named.normstudy["caption"].startswith("Graph 1: test loss.")
 
 
 def test_bands_reach_from_the_lowest_to_the_highest_seed():
     runs = arms(5)
-    fig = figures.test_accuracy(runs)
+    fig = figures.history(runs, "test_accuracy")
     bands = [art for art in fig.axes[0].collections if isinstance(art, PolyCollection)]
     assert len(bands) == len(runs)
     for band, several in zip(bands, runs.values(), strict=True):
@@ -143,7 +129,7 @@ def test_one_seed_has_no_band_and_says_so():
     for draw in ARM_FIGURES:
         fig = draw(arms(1))
         assert not [art for art in fig.axes[0].collections if isinstance(art, PolyCollection)]
-    fig = figures.test_accuracy(arms(1))
+    fig = figures.history(arms(1), "test_accuracy")
     assert "n = 1" in fig.normstudy["caption"]
     assert label_of(fig, "Group norm").endswith("% (n = 1)")
 
@@ -190,19 +176,19 @@ def test_every_figure_is_described_in_plain_words(draw):
 
 
 def test_chance_is_a_line_in_range_and_a_note_out_of_range():
-    far = figures.test_accuracy(arms())
+    far = figures.history(arms(), "test_accuracy")
     assert "\N{DOWNWARDS ARROW} chance: 10 %" in texts(far)
     assert far.axes[0].get_ylim()[0] > 30
-    assert "\N{UPWARDS ARROW} chance: 2.30 nats" in texts(figures.test_loss(arms()))
+    assert "\N{UPWARDS ARROW} chance: 2.30 nats" in texts(figures.history(arms(), "test_loss"))
     runs = {"No norm": [made("No norm", final=0.1)], "Batch norm": [made("Batch norm")]}
-    near = figures.test_accuracy(runs)
+    near = figures.history(runs, "test_accuracy")
     assert "chance: 10 %" in texts(near)
     assert any(np.allclose(line.get_ydata(), 10) for line in near.axes[0].lines)
 
 
 def test_a_wild_first_epoch_is_cut_off_and_counted():
     runs = arms()
-    fig = figures.test_accuracy(runs)
+    fig = figures.history(runs, "test_accuracy")
     low = fig.axes[0].get_ylim()[0]
     means = [
         100 * np.mean([run.history["test_accuracy"] for run in several], axis=0)
@@ -214,16 +200,13 @@ def test_a_wild_first_epoch_is_cut_off_and_counted():
     assert all(mean[-1] > low for mean in means)
 
 
-def test_published_numbers_belong_to_their_data_set():
-    def published(fig):
-        return [text for text in texts(fig) if text.split()[-1] in {"81.67", "99.57", "99.47"}]
-
-    assert published(figures.test_accuracy(arms())) == ["Batch norm 81.67"]
-    mnist = published(figures.test_accuracy(arms(data="mnist", final=0.99)))
-    assert mnist == ["Batch norm 99.57", "Batch norm + L1 99.47"]
-    assert published(figures.test_accuracy(arms(data="digits"))) == []
-    assert published(figures.test_accuracy(arms(validation=True))) == []
-    assert published(figures.train_accuracy(arms())) == []
+def test_numbers_of_others_are_dotted_and_say_where_they_come_from():
+    fig = figures.history(arms(), "test_accuracy", reference=SOURCE)
+    assert "Batch norm 81.67" in texts(fig)
+    assert "class report, %" in texts(fig)
+    assert not [text for text in texts(fig) if text.startswith("Instance norm")], "no such arm"
+    assert fig.normstudy["caption"].endswith("Dotted: class report. Read so.")
+    assert "class report, %" not in texts(figures.history(arms(), "test_accuracy"))
 
 
 def test_gap_label_is_the_clean_gap():
@@ -256,16 +239,36 @@ def test_weights_are_on_a_log_axis():
     assert shown == pytest.approx(small, abs=0.1)
 
 
-def test_search_names_the_best_setting_and_counts_what_is_not_drawn():
+def test_a_sweep_names_the_best_setting_and_counts_what_is_not_drawn():
     finals = {0.03: 0.80, 0.1: 0.84, 0.3: 0.82, 1.0: 0.10}
     runs = [made("Group norm", final=final, lr=lr) for lr, final in finals.items()]
     runs.append(made("Group norm", final=0.83, lr=0.1, weight_decay=0.0))
-    fig = figures.search({"Group norm": runs})
+    fig = rates({"Group norm": runs})
     assert label_of(fig, "Group norm") == "84.00 % at 0.1"
     assert "Not drawn: 1 below 74 %." in fig.normstudy["caption"]
     assert fig.axes[0].get_xscale() == "log"
-    line = fig.axes[0].lines[0]
-    np.testing.assert_allclose(line.get_ydata(), [80, 84, 82, 10])
+    np.testing.assert_allclose(fig.axes[0].lines[0].get_ydata(), [80, 84, 82, 10])
+
+
+def test_a_line_joins_only_recipes_that_differ_in_the_swept_field():
+    runs = [made("Group norm", final=0.8, lr=0.1, num_groups=g) for g in (8, 16)]
+    runs += [made("Group norm", final=0.82, lr=lr, num_groups=16) for lr in (0.2, 0.4)]
+    runs += [made("Group norm", 1, final=0.84, lr=0.4, num_groups=16)]
+    fig = rates({"Group norm": runs})
+    lines = {tuple(line.get_xdata()) for line in fig.axes[0].lines if line.get_marker() == "."}
+    assert lines == {(0.1,), (0.1, 0.2, 0.4)}
+    (joined,) = [line for line in fig.axes[0].lines[1:] if len(line.get_xdata()) == 3]
+    np.testing.assert_allclose(joined.get_ydata(), [80, 82, 83])  # of two seeds the mean
+
+
+def test_settings_that_diverged_are_marked():
+    runs = {"No norm": [made("No norm", lr=0.1), made("No norm", lr=0.2)]}
+    lost = {"No norm": [Recipe(norm="none", lr=0.6)]}
+    fig = figures.sweep(runs, "lr", title="A search", axis="learning rate", diverged=lost)
+    assert "A cross marks No norm at 0.6" in fig.normstudy["caption"]
+    (cross,) = [line for line in fig.axes[0].lines if line.get_marker() == "x"]
+    assert cross.get_xdata().tolist() == [0.6]
+    assert "0.6" in [tick.get_text() for tick in fig.axes[0].get_xticklabels()]
 
 
 def test_intervals_are_those_of_the_comparison():
@@ -284,112 +287,36 @@ def test_intervals_are_those_of_the_comparison():
 
 def test_arms_without_a_colour_of_their_own_differ():
     runs = {f"variant {i}": [made("Batch norm", i)] for i in range(6)}
-    fig = figures.test_loss(runs)
+    fig = figures.history(runs, "test_loss")
     lines = [line for line in fig.axes[0].lines if line.get_label() in runs]
     assert len({line.get_color() for line in lines}) == 6
-    known = {line.get_label(): line.get_color() for line in figures.test_loss(arms()).axes[0].lines}
-    assert all(known[label] == figures.COLORS[label] for label in NORMS)
-
-
-def tile(fig, row, column):
-    """Cut one image of 8 by 8 pixels out of a mistake grid."""
-    canvas = fig.axes[0].images[0].get_array()
-    return canvas[row * 9 : row * 9 + 8, column * 24 : column * 24 + 8]
-
-
-def test_mistake_grid_shows_ten_mistakes_and_says_which():
-    images, run = image_set(), made("Batch norm", seed=1)
-    fig = figures.mistake_grid(run, images)
-    captions = [text.get_text() for text in fig.axes[0].texts]
-    assert len(captions) == 10
-    wrong = np.flatnonzero(run.predictions != images.test.labels.numpy())
-    expected = wrong[np.argsort(-run.confidences[wrong])][:10]
-    for place, (caption, index) in enumerate(zip(captions, expected, strict=True)):
-        true, predicted = int(images.test.labels[index]), int(run.predictions[index])
-        assert true != predicted
-        assert caption.splitlines() == [
-            f"true: {CLASSES[true]}",
-            f"predicted: {CLASSES[predicted]}",
-            f"confidence: {100 * run.confidences[index]:.1f} %",
-            f"test image {index}",
-        ]
-        shown = tile(fig, *divmod(place, 2))
-        assert (shown[..., 3] == 1).all()
-        colours = images.test.images[index].numpy() / 255
-        np.testing.assert_allclose(shown[..., :3], colours)
-    assert f"Batch norm, seed 1: 10 of its {len(wrong)} mistakes" in texts(fig)
-    assert f"{100 * run.accuracy:.2f} % of 30 test images right" in fig.normstudy["caption"]
-    assert "highest confidence, highest first" in fig.normstudy["caption"]
-
-
-def test_mistake_grid_of_a_model_with_three_mistakes():
-    images, run = image_set(), made("Layer norm")
-    run.predictions[:] = images.test.labels.numpy()
-    run.predictions[[4, 9, 11]] = (run.predictions[[4, 9, 11]] + 1) % 3
-    fig = figures.mistake_grid(run, images, order="index")
-    assert [t.get_text().split()[-1] for t in fig.axes[0].texts] == ["4", "9", "11"]
-    assert "Layer norm, seed 0: 3 of its 3 mistakes" in texts(fig)
-    assert (tile(fig, 4, 1)[..., 3] == 0).all()
-    run.predictions[:] = images.test.labels.numpy()
-    alt = figures.mistake_grid(run, images).normstudy["alt"]
-    assert alt.startswith("Layer norm, seed 0: 0 of its 0 mistakes; ")
-    assert alt.endswith(" 76.28 % of 30 test images right. None.")
-
-
-def test_mistake_grid_has_room_for_long_names():
-    fig = figures.mistake_grid(made("Batch norm + L1"), image_set())
-    fig.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in fig.axes[0].texts]
-    assert all(box.x1 < fig.bbox.x1 for box in boxes)
-    middle = fig.axes[0].transData.transform((24, 0))[0]  # where the second column begins
-    assert all(box.x1 < middle for box in boxes[::2])
-
-
-def test_samples_are_the_first_images_of_each_class():
-    images = image_set()
-    fig = figures.samples(images, per_class=4)
-    canvas = fig.axes[0].images[0].get_array()
-    for row in range(3):
-        for column in range(4):
-            shown = canvas[row * 9, column * 9, :3]
-            expected = images.train.images[row + 3 * column, 0, 0].numpy() / 255
-            np.testing.assert_allclose(shown, expected)
-    names = [label.get_text() for label in fig.axes[0].get_yticklabels()]
-    assert names == list(CLASSES)
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.01, 0.3))
-def test_labels_are_pushed_apart_and_keep_their_order(wanted, gap):
-    moved = apart(wanted, gap, 0.0, 1.0)
-    order = np.argsort(wanted, kind="stable")
-    room = min(gap, 1 / max(1, len(wanted) - 1))
-    assert (np.diff(moved[order]) >= room - 1e-9).all()
-    assert moved.min() >= -1e-9
-    assert moved.max() <= 1 + 1e-9
-
-
-def test_labels_that_are_apart_stay():
-    np.testing.assert_allclose(apart([0.9, 0.1, 0.5], 0.2, 0, 1), [0.9, 0.1, 0.5])
-    np.testing.assert_allclose(apart([0.5, 0.5], 0.2, 0, 1), [0.4, 0.6])
+    known = {
+        line.get_label(): line.get_color()
+        for line in figures.history(arms(), "test_loss").axes[0].lines
+    }
+    assert all(known[label] == COLORS[label] for label in NORMS)
 
 
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda: figures.test_loss({}), "no runs to compare"),
+        (lambda: figures.history({}, "test_loss"), "no runs to compare"),
         (lambda: figures.gap({"A": []}), "no runs to compare"),
         (
-            lambda: figures.test_accuracy(arms(1) | {"B": [made("No norm", data="mnist")]}),
+            lambda: figures.history(
+                arms(1) | {"B": [made("No norm", data="mnist")]}, "test_accuracy"
+            ),
             "mix data sets",
         ),
-        (lambda: figures.penalty({"Batch norm": [made("Batch norm")]}), "no arm has an L1 penalty"),
-        (lambda: figures.samples(image_set(), per_class=0), "per_class=0; accepted: 1 to 10"),
-        (lambda: figures.samples(image_set(), per_class=11), "per_class=11; accepted: 1 to 10"),
         (
-            lambda: figures.mistake_grid(made("Batch norm"), image_set(), order="size"),
-            "order='size' is unknown",
+            lambda: figures.history(arms(1), "seconds"),
+            "column='seconds' is unknown; accepted: test_loss, test_accuracy, train_loss",
         ),
-        (lambda: figures.mistake_grid(made("Batch norm"), image_set(name="mnist")), "are mnist"),
+        (
+            lambda: figures.sweep(arms(1), "flip", title="", axis=""),
+            "the field flip is True; accepted: a field whose values are numbers",
+        ),
+        (lambda: figures.penalty({"Batch norm": [made("Batch norm")]}), "no arm has an L1 penalty"),
     ],
 )
 def test_errors(call, match):

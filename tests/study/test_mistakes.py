@@ -3,13 +3,22 @@
 import numpy as np
 import pytest
 import torch
+from fakes import fake_run
 from hypothesis import given
 from hypothesis import strategies as st
 
 from normstudy.study.data import ImageSet, Split
-from normstudy.study.mistakes import Mistake, confusion, find_mistakes, is_wrong, overlap
+from normstudy.study.mistakes import (
+    Mistake,
+    confusion,
+    find_mistakes,
+    is_wrong,
+    kappa,
+    kappas,
+    overlap,
+    reliability,
+)
 from normstudy.study.recipes import Recipe
-from normstudy.study.runs import Run
 
 CLASSES = ("ant", "bee", "cat")
 LABELS = [0, 1, 2, 0, 1, 2]
@@ -18,19 +27,17 @@ LABELS = [0, 1, 2, 0, 1, 2]
 def image_set(labels=LABELS, name="digits"):
     split = Split(torch.zeros(len(labels), 4, 4, 1, dtype=torch.uint8), torch.tensor(labels))
     zero = torch.zeros(1)
-    return ImageSet(name, split, split, CLASSES, zero, zero + 1, False, "none")
+    return ImageSet(name, split, split, CLASSES, zero, zero + 1)
 
 
 def made(predictions, confidences=None, **fields):
     num = len(predictions)
-    return Run(
-        recipe=Recipe(**{"data": "digits", **fields}),
-        history={"test_accuracy": [0.5]},
+    return fake_run(
+        Recipe(**{"data": "digits", **fields}),
+        [0.5],
+        num=num,
         predictions=np.array(predictions, dtype=np.int64),
         confidences=np.array([0.5] * num if confidences is None else confidences, dtype=np.float32),
-        clean_train={},
-        weight_quantiles=np.linspace(0, 1, 1001, dtype=np.float32),
-        environment={},
     )
 
 
@@ -120,3 +127,35 @@ def test_overlap_without_any_mistake_is_not_a_number():
 def test_errors(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_kappa_by_hand():
+    one, other = made([0, 2, 1, 0, 0, 1]), made([0, 2, 2, 0, 0, 2])  # 4 and 2 of 6 wrong, 2 in both
+    # they agree on 4 of 6; chance gives (4 * 2 + 2 * 4) / 36
+    assert kappa(one, other, image_set()) == pytest.approx((4 / 6 - 16 / 36) / (1 - 16 / 36))
+    assert kappa(one, one, image_set()) == pytest.approx(1)
+
+
+def test_pairs_of_unequal_seeds_come_once_within_an_arm():
+    arm = [made(PREDICTIONS, seed=seed) for seed in (0, 1, 2)]
+    other = [made(PREDICTIONS, seed=seed, norm="group") for seed in (0, 1)]
+    within = [(a, b) for a, b, _ in kappas(arm, arm, image_set())]
+    assert within == [(0, 1), (0, 2), (1, 2)]
+    between = [(a, b) for a, b, _ in kappas(arm, other, image_set())]
+    assert between == [(0, 1), (1, 0), (2, 0), (2, 1)]
+
+
+def test_reliability_by_hand():
+    found = reliability(made(PREDICTIONS, CONFIDENCES), image_set(), num_bins=4)
+    # images 1 (.6), 4 (.7), 2 and 5 (.9) are wrong, 0 (.99) and 3 (.98) are right
+    last = (0.99 + 0.9 + 0.98 + 0.9) / 4
+    assert found.counts.tolist() == [2, 4]
+    np.testing.assert_allclose(found.confidence, [0.65, last], rtol=1e-6)
+    np.testing.assert_allclose(found.accuracy, [0, 0.5])
+    assert found.error == pytest.approx((2 * 0.65 + 4 * (last - 0.5)) / 6)
+
+
+def test_a_confidence_of_one_lies_in_the_last_bin():
+    found = reliability(made([0], [1.0]), image_set([0]))
+    assert found.counts.tolist() == [1]
+    assert found.error == 0

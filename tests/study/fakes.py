@@ -1,0 +1,38 @@
+"""Runs that nobody trained, for the tests of what is computed from runs."""
+
+import numpy as np
+
+from normstudy.study.recipes import Recipe
+from normstudy.study.runs import Run
+
+
+def fake_run(recipe: Recipe, accuracy, *, num=1000, **changes) -> Run:
+    """Make a run whose test accuracy, a fraction, takes these values epoch by epoch.
+
+    Everything else follows from them, unless it is given: another column of the history, or a
+    field of the run.
+    """
+    accuracy = np.asarray(accuracy, dtype=np.float64)
+    epochs = len(accuracy)
+    history = {
+        "epoch": list(range(1, epochs + 1)),
+        "lr": (
+            recipe.lr * np.interp(np.arange(epochs) / epochs, [0, 0.2, 1], [0.1, 1, 0])
+        ).tolist(),
+        "train_loss": (2.1 - 2 * accuracy).tolist(),
+        "train_accuracy": (accuracy + 0.01).tolist(),
+        "test_loss": (2.0 - accuracy).tolist(),
+        "test_accuracy": accuracy.tolist(),
+        "penalty": np.linspace(recipe.l1 * 4000, recipe.l1 * 2000, epochs).tolist(),
+        "seconds": [10.0] * epochs,
+    }
+    history |= {name: changes.pop(name) for name in list(changes) if name in history}
+    values = {
+        "num_scored": num,
+        "predictions": np.zeros(num, dtype=np.int64),
+        "confidences": np.ones(num, dtype=np.float32),
+        "clean_train": {"loss": 0.1, "accuracy": float(accuracy[-1]) + 0.03},
+        "weight_quantiles": np.linspace(0, 1, 1001, dtype=np.float32),
+        "environment": {},
+    }
+    return Run(recipe=recipe, history=history, **(values | changes))

@@ -1,0 +1,134 @@
+"""Tables and sentences hold the numbers of their runs."""
+
+import pytest
+from fakes import fake_run
+
+from normstudy.study import compare, summaries
+from normstudy.study.recipes import Recipe
+from normstudy.study.studies import Reference
+
+
+def made(accuracy, seed=0, **fields):
+    recipe = Recipe(**{"data": "digits", "seed": seed, **fields})
+    return fake_run(recipe, [0.5, accuracy / 100], train_loss=[0.9, 0.3])
+
+
+def arm(*accuracies, **fields):
+    return [made(accuracy, seed, **fields) for seed, accuracy in enumerate(accuracies)]
+
+
+THREE = {
+    "Batch norm": arm(88, 89, 90),
+    "Group norm": arm(85, 85.5, 86.8),
+    "Layer norm": arm(85.2, 85.3, 86.9),
+}
+
+
+def cells(table):
+    return [dict(zip(table.header, row, strict=True)) for row in table.rows]
+
+
+def test_results_hold_the_means():
+    first, second = cells(summaries.results({"A": arm(87, 88, 89), "B": arm(70)}))
+    assert first["test accuracy, %"] == "88.00 ± 1.00"
+    assert first["test loss, nats"] == "1.1200 ± 0.0100"
+    assert first["training accuracy, %"] == "91.00 ± 1.00"
+    assert second["test accuracy, %"] == "70.00 (n = 1)"
+    (one,) = cells(summaries.results({"A": arm(88)}, ["gap"]))
+    assert one == {
+        "arm": "A",
+        "seeds": "1",
+        "training minus test accuracy, points": "3.00 (n = 1)",
+    }
+
+
+def test_validation_scores_are_called_so():
+    runs = {"A": arm(88, 89, validation=True)}
+    assert "validation accuracy, %" in summaries.results(runs).header
+    assert "validation accuracy, %" in summaries.accuracies(runs).header
+
+
+def test_accuracies_have_both_kinds_of_error():
+    (row,) = cells(summaries.accuracies({"A": arm(87, 88, 89)}))
+    assert row["95 % interval"] == "85.52 to 90.48"
+    assert row["sampling error, points"] == f"{compare.sampling_error(made(87))[0]:.2f}"
+
+
+def test_best_epochs_say_what_picking_adds():
+    run = fake_run(Recipe(), [0.5, 0.9, 0.88])
+    (row,) = summaries.best_epochs({"A": [run]}).rows
+    assert row == ("A", "2.00", "2")
+
+
+def test_pairs_and_verdict_follow_the_test():
+    found = compare.differences(THREE)
+    rows = summaries.pairs(found).rows
+    assert rows[0][0] == "Batch norm \N{MINUS SIGN} Group norm"
+    assert rows[0][2] == "+3.23"
+    assert [row[-1] for row in rows] == ["yes" if d.decided else "no" for d in found]
+    text = summaries.verdict(found)
+    assert text.startswith("Decided: 2 of 3 pairs, from 3.20 points (Batch norm ahead of Layer")
+    assert "to 3.23 points (Batch norm ahead of Group norm)." in text
+    assert text.count("Open: Group norm \N{MINUS SIGN} Layer norm (+0.03, 95 % interval") == 0
+    assert "Open: Group norm \N{MINUS SIGN} Layer norm (\N{MINUS SIGN}0.03" in text
+
+
+def test_the_short_answer_has_a_line_for_each_arm_best_first():
+    lines = summaries.short_answer(THREE)
+    assert lines[0].startswith("Batch norm: 89.00 ± 1.00 % of 1,000 test images right")
+    assert [line.split(":")[0] for line in lines] == ["Batch norm", "Layer norm", "Group norm"]
+    assert "3.23 points behind Batch norm (95 % interval " in lines[2]
+    close = summaries.short_answer({"A": arm(88, 89, 90), "B": arm(89, 88, 89.5)})
+    assert close[1].endswith("; the data do not decide between the two.")
+    (single, other) = summaries.short_answer({"A": arm(88), "B": arm(80)})
+    assert "n = 1" in single
+    assert "interval" not in other
+
+
+def test_our_numbers_beside_somebody_elses():
+    reference = Reference(values={"Batch norm": 81.0}, label="class report", source="A source.")
+    (row,) = summaries.beside(reference, THREE).rows
+    assert row == ("Batch norm", "81.00", "89.00 ± 1.00", "+8.00")
+
+
+def test_settings_that_differ_and_settings_that_are_shared():
+    runs = {
+        "Batch norm": arm(88, lr=0.3),
+        "Group norm": arm(85, norm="group", num_groups=4, lr=0.1),
+    }
+    table = summaries.settings(runs)
+    assert table.header == ("setting", "Batch norm", "Group norm")
+    assert table.rows == (("num_groups", "\N{EN DASH}", "4"), ("lr", "0.3", "0.1"))
+    shared = summaries.shared_settings(runs)
+    assert shared["epochs"] == 20
+    assert not {"lr", "norm", "num_groups", "seed"} & set(shared)
+
+
+def test_what_was_tried_best_first():
+    table = summaries.tried([made(80, lr=0.1), made(85, lr=0.3), made(84, lr=0.2)])
+    assert table.header == ("lr", "test accuracy, %")
+    assert table.rows == (("0.3", "85.00"), ("0.2", "84.00"), ("0.1", "80.00"))
+
+
+def test_penalties():
+    with_l1 = fake_run(
+        Recipe(data="digits", l1=1e-5), [0.5, 0.87], train_loss=[0.9, 0.3], penalty=[0.1, 0.05]
+    )
+    both = {"Batch norm": arm(88), "Batch norm + L1": [with_l1]}
+    plain, l1 = summaries.penalties(both).rows
+    assert plain[:4] == ("Batch norm", "0", "0.0", "0.0")
+    assert l1[:4] == ("Batch norm + L1", "1e-05", "10.0", "14.3")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: summaries.results({}),
+        lambda: summaries.accuracies({"A": []}),
+        lambda: summaries.tried([]),
+        lambda: summaries.short_answer({}),
+    ],
+)
+def test_no_runs_are_refused(call):
+    with pytest.raises(ValueError, match="no runs to compare"):
+        call()

@@ -1,0 +1,22 @@
+"""Labels at the ends of lines keep their distance and their order."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from normstudy.drawing import apart
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.01, 0.3))
+def test_labels_are_pushed_apart_and_keep_their_order(wanted, gap):
+    moved = apart(wanted, gap, 0.0, 1.0)
+    order = np.argsort(wanted, kind="stable")
+    room = min(gap, 1 / max(1, len(wanted) - 1))
+    assert (np.diff(moved[order]) >= room - 1e-9).all()
+    assert moved.min() >= -1e-9
+    assert moved.max() <= 1 + 1e-9
+
+
+def test_labels_that_are_apart_stay():
+    np.testing.assert_allclose(apart([0.9, 0.1, 0.5], 0.2, 0, 1), [0.9, 0.1, 0.5])
+    np.testing.assert_allclose(apart([0.5, 0.5], 0.2, 0, 1), [0.4, 0.6])
