@@ -223,9 +223,7 @@ except ValueError as error:
 # :ref:`sphx_glr_auto_examples_plot_140_layer_norm.py` puts all channels into one group.
 
 # sphinx_gallery_start_ignore
-# sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt
 
 plt.show()
-# sphinx_gallery_end_ignore
 # sphinx_gallery_end_ignore

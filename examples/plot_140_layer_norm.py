@@ -241,9 +241,7 @@ print(Table(("layer", "C = 4, H = W = 2", "C = 32, H = W = 16"), tuple(rows)))
 # channels.
 
 # sphinx_gallery_start_ignore
-# sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt
 
 plt.show()
-# sphinx_gallery_end_ignore
 # sphinx_gallery_end_ignore

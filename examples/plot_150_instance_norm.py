@@ -222,9 +222,7 @@ except ValueError as error:
 # :ref:`sphx_glr_auto_examples_plot_160_backward.py` follows the gradients back through a norm.
 
 # sphinx_gallery_start_ignore
-# sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt
 
 plt.show()
-# sphinx_gallery_end_ignore
 # sphinx_gallery_end_ignore

@@ -39,8 +39,8 @@ when mean and variance are treated as constants.
 # ---------------------------
 #
 # We take batch norm on the batch of the earlier pages, and an upstream gradient :math:`G` of small
-# whole numbers. Like the batch, a search found it (``normstudy.byhand.wholenumbers``): both means
-# of the formula are whole numbers under all four norms.
+# whole numbers. A search found it, as it found the batch (``normstudy.byhand.wholenumbers``): both
+# means of the formula are whole numbers under all four norms.
 
 from normstudy.byhand.diagrams import worked_cells
 from normstudy.byhand.examples import by_hand
@@ -268,11 +268,7 @@ assert off > 1.9
 # there is no batch.
 
 # sphinx_gallery_start_ignore
-# sphinx_gallery_start_ignore
-# sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt
 
 plt.show()
-# sphinx_gallery_end_ignore
-# sphinx_gallery_end_ignore
 # sphinx_gallery_end_ignore

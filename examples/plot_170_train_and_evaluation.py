@@ -209,8 +209,8 @@ for norm in (nn.GroupNorm(2, 4), nn.LayerNorm([4, 2, 2]), nn.InstanceNorm2d(4)):
 # What this does not show
 # -----------------------
 #
-# The three batches were chosen for their whole roots, and they differ more from each other than
-# batches of real features do. Nothing here says how many images a batch should have.
+# The three batches were chosen for their whole roots, and they are small and far apart. Nothing
+# here says how many images a batch should have.
 #
 # Exercises
 # ---------
@@ -265,9 +265,7 @@ for norm in (nn.GroupNorm(2, 4), nn.LayerNorm([4, 2, 2]), nn.InstanceNorm2d(4)):
 # are mixed up.
 
 # sphinx_gallery_start_ignore
-# sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt
 
 plt.show()
-# sphinx_gallery_end_ignore
 # sphinx_gallery_end_ignore

@@ -2,7 +2,7 @@
 L1 and L2 by hand
 =================
 
-Two penalties on four weights: the loss they add, the step they cause, and who makes zeros.
+Two penalties on four weights: the loss they add, the step they cause, and which one makes zeros.
 
 **The question.** Both penalties pull weights towards zero. Why does only one of them switch weights
 off, and why does it need a special step to do so?

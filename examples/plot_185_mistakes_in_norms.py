@@ -18,8 +18,8 @@ wrong and the right number side by side, and an assert that tells the two apart.
 # The batch of the worked examples
 # --------------------------------
 #
-# Most of them show on channel 2 of the small batch of this chapter, which has mean 7, variance 25
-# and standard deviation 5. The letters are those of :doc:`/notation`.
+# Most of these mistakes show on channel 2 of the small batch of this chapter, which has mean 7,
+# variance 25 and standard deviation 5. The letters are those of :doc:`/notation`.
 
 import torch
 from torch import nn
@@ -287,9 +287,7 @@ assert layer.eval()(torch.ones(1, 16)).shape == (1, 16)
 # of the input does a norm not see?
 
 # sphinx_gallery_start_ignore
-# sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt
 
 plt.show()
-# sphinx_gallery_end_ignore
 # sphinx_gallery_end_ignore

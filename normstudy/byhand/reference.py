@@ -150,8 +150,9 @@ def running_by_torch(
     Returns
     -------
     dict
-        xhat_t of shape (m,), running_mean_t and running_var_t of shape () for t = 1, 2, ..., and
-        xhat_eval: the names of `normstudy.byhand.examples.running_by_hand`.
+        For t = 1, 2, ...: mean_t, variance_t (biased) and unbiased_t of the batch, running_mean_t
+        and running_var_t, all of shape (), and xhat_t of shape (m,); at the end xhat_eval. These
+        are the names of `normstudy.byhand.examples.running_by_hand`.
 
     Examples
     --------
@@ -163,8 +164,10 @@ def running_by_torch(
     layer = nn.BatchNorm1d(1, NO_EPS, momentum, affine=False, dtype=torch.double)
     layer.get_buffer("running_mean").fill_(mean)
     layer.get_buffer("running_var").fill_(var)
-    found = {}
+    found: dict[str, Tensor] = {}
     for t, x in enumerate(batches, start=1):
+        found |= {f"mean_{t}": x.mean(), f"variance_{t}": x.var(correction=0)}
+        found[f"unbiased_{t}"] = x.var(correction=1)
         found[f"xhat_{t}"] = layer(x[:, None])[:, 0]
         for name in ("running_mean", "running_var"):
             found[f"{name}_{t}"] = layer.get_buffer(name)[0].clone()

@@ -388,9 +388,12 @@ def _running() -> _Work:
     batches = [example[f"x_{t}"].tensor for t in range(1, len(BATCHES) + 1)]
     theirs = {}
     for name, tensor in running_by_torch(batches, float(momentum)).items():
-        buffer, _, when = name.rpartition("_")
-        mode = "evaluation" if when == "eval" else "training"
-        theirs[name] = (f"BatchNorm1d in {mode}" if buffer == "xhat" else f"its {buffer}", tensor)
+        kind, _, when = name.rpartition("_")
+        if kind.startswith("running"):
+            theirs[name] = (f"its {kind}", tensor)
+        elif kind == "xhat":
+            mode = "evaluation" if when == "eval" else "training"
+            theirs[name] = (f"BatchNorm1d in {mode}", tensor)
     return _Work("batches", Example((*given.example().steps, *example.steps)), theirs)
 
 

@@ -107,6 +107,8 @@ def test_running_statistics_start_where_they_are_told_and_move_with_each_batch()
         mean, var = 0.75 * mean + 0.25 * x.mean(), 0.75 * var + 0.25 * x.var()
         assert_close(found[f"running_mean_{t}"], mean)
         assert_close(found[f"running_var_{t}"], var)
+        assert torch.equal(found[f"mean_{t}"], x.mean())
+        assert torch.equal(found[f"variance_{t}"] * 4 / 3, found[f"unbiased_{t}"])
         assert_close(found[f"xhat_{t}"], (x - x.mean()) / x.std(correction=0))
     assert_close(found["xhat_eval"], (batches[0] - mean) / var.sqrt())
 
