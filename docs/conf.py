@@ -48,7 +48,10 @@ exclude_patterns = [
 ]
 templates_path = ["_templates"]
 nitpicky = True
-nitpick_ignore_regex = [("py:class", r"numpy\._typing\..*")]  # what ArrayLike unfolds to
+nitpick_ignore_regex = [
+    ("py:class", r"numpy\._typing\..*"),  # what ArrayLike unfolds to
+    ("py:class", r"filelock\._native\..*"),  # what FileLock unfolds to, by operating system
+]
 numfig = True
 default_role = "code"
 highlight_language = "python"
