@@ -33,7 +33,8 @@ class Ran:
 
     names: dict[str, Any] = field(default_factory=dict)  #: what it left behind, by name
     shown: list[Any] = field(default_factory=list)  #: the values of its lines that are calls
-    figures: list[dict[str, str]] = field(default_factory=list)  #: name, caption and alt of each
+    figures: dict[int, dict[str, str]] = field(default_factory=dict)  #: name, caption, alt of each
+    on_screen: set[int] = field(default_factory=set)  #: figures that plt.show was there to show
     files: list[Path] = field(default_factory=list)  #: what it wrote into the current folder
     error: Exception | None = None
 
@@ -48,11 +49,13 @@ def run(page: Path) -> Ran:
         for node in ast.walk(tree):
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
                 node.value = ast.Call(ast.Name("show_value", ast.Load()), [node.value], [])
-        exec(compile(ast.fix_missing_locations(tree), page, "exec"), ran.names)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(plt, "show", lambda: ran.on_screen.update(plt.get_fignums()))
+            exec(compile(ast.fix_missing_locations(tree), page, "exec"), ran.names)
     except Exception as error:  # noqa: BLE001 - it is raised in the page's own test
         ran.error = error
     for number in plt.get_fignums():
-        ran.figures.append(getattr(plt.figure(number), "normstudy", {}))
+        ran.figures[number] = getattr(plt.figure(number), "normstudy", {})
     ran.files += Path.cwd().iterdir()
     return ran
 
@@ -69,7 +72,6 @@ def ran(
 ) -> Ran:
     """Return what became of the page, or an error that is told in its own test."""
     monkeypatch.setenv("NORMSTUDY_REPORT", "digits")
-    monkeypatch.delenv("DISPLAY", raising=False)  # with a display, Agg warns that it shows nothing
     monkeypatch.chdir(tmp_path)
     if page not in BY_HAND:
         request.getfixturevalue("trained")
@@ -89,7 +91,8 @@ def test_a_page_runs_alone(page: Path, ran: Ran) -> None:
     if ran.error:
         raise ran.error
     assert ran.files == [], "a page writes no files"
-    for words in ran.figures:
+    assert ran.on_screen == ran.figures.keys(), "a script that draws ends with plt.show()"
+    for words in ran.figures.values():
         assert all(words.get(key) for key in ("name", "caption", "alt")), words
 
 
