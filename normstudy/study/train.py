@@ -6,6 +6,7 @@ import time
 import warnings
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ class Outcome:
     weight_quantiles: npt.NDArray[np.float32]
 
 
-def weights(net: nn.Module) -> list[nn.Parameter]:
+def weights(net: nn.Module) -> list[Tensor]:
     """List the weights of convolutions and linear layers: no biases, no parameters of norms."""
     return [m.weight for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
 
@@ -182,7 +183,8 @@ class _Training:
             torch.save(state, part)
             part.replace(path)
         except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-            part.unlink(missing_ok=True)
+            with suppress(OSError):  # where there is no folder, unlinking fails as well
+                part.unlink()
             msg = f"no checkpoint after epoch {len(self.history['epoch'])}: {error}"
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
 
