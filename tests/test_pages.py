@@ -18,8 +18,8 @@ from torch import Tensor
 
 from normstudy.byhand.examples import NORMS, by_hand, penalties_by_hand, running_by_hand
 from normstudy.byhand.typeset import Working
-from normstudy.study.recipes import study
 from normstudy.study.runs import run_all
+from normstudy.study.studies import STUDIES
 
 PAGES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))
 BY_HAND = [page for page in PAGES if page.stem.startswith("plot_1")]
@@ -63,7 +63,8 @@ def run(page: Path) -> Ran:
 @pytest.fixture(scope="module")
 def trained() -> None:
     """Train the study on digits once; the pages find its runs in the store of the tests."""
-    run_all([recipe for arm in study("digits").values() for recipe in arm], progress=False)
+    arms = STUDIES["cifar10"].recipes(data="digits")
+    run_all([recipe for recipes in arms.values() for recipe in recipes], progress=False)
 
 
 @pytest.fixture

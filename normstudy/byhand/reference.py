@@ -45,14 +45,33 @@ def torch_layer(
 ) -> nn.Module:
     """Build the layer of `torch.nn` for one of `norms.INDEX_SETS` and x of shape (N, C, ...).
 
-    It is in float64 and in training mode, with gamma 1 and beta 0. Torch has no weight
-    standardization: this is batch norm with the weight's output channels as channels of one image.
-    An eps of 0, which torch's batch norm refuses, becomes `NO_EPS`.
+    Parameters
+    ----------
+    norm
+        A name in `norms.INDEX_SETS`.
+    shape
+        Of x; for "weight" that of a weight, (O, I, ...).
+    num_groups
+        Of group norm, a divisor of C.
+    eps
+        Added to the variance. 0, which torch's batch norm refuses, becomes `NO_EPS`.
+    momentum
+        Of batch and instance norm: the weight of the newest batch.
+
+    Returns
+    -------
+    Module
+        In float64 and in training mode, with gamma 1 and beta 0.
 
     Raises
     ------
     ValueError
         There is no such norm.
+
+    Notes
+    -----
+    Torch has no weight standardization: this is batch norm with the weight's output channels as
+    channels of one image.
 
     Examples
     --------

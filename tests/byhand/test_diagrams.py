@@ -22,15 +22,8 @@ from normstudy.byhand.diagrams import (
     strips,
     worked_cells,
 )
-from normstudy.byhand.examples import (
-    NO_EPS,
-    NORMS,
-    SHAPE,
-    by_hand,
-    penalties_by_hand,
-    running_by_hand,
-    torch_layer,
-)
+from normstudy.byhand.examples import NORMS, SHAPE, by_hand, penalties_by_hand, running_by_hand
+from normstudy.byhand.reference import assert_close, torch_layer
 
 # Machado, Oliveira & Fernandes (2009), doi:10.1109/TVCG.2009.113: severity 1, for linear RGB
 SEEN_WITH = {
@@ -123,8 +116,8 @@ def test_worked_cells_show_what_torch_computes(norm):
     numbers = torch.tensor([float(Fraction(t.replace("\N{MINUS SIGN}", "-"))) for t in texts])
     x, xhat = numbers.double().chunk(2)
     assert x.tolist() == example["x"].tensor.flatten().tolist()
-    layer = torch_layer(norm, SHAPE, num_groups=2, eps=NO_EPS)
-    assert torch.allclose(xhat, layer(x.reshape(SHAPE)).detach().flatten(), atol=5.1e-3, rtol=0)
+    layer = torch_layer(norm, SHAPE, num_groups=2, eps=0)
+    assert_close(xhat, layer(x.reshape(SHAPE)).flatten(), atol=5.1e-3)
     for cells in example["mean"].cells:
         places = [torch.arange(32).reshape(SHAPE)[cell] for cell in cells]
         assert len({boxes[place].get_facecolor() for place in places}) == 1
