@@ -161,7 +161,7 @@ class Recipe:
 
 
 def _check_number(
-    name: str, value: object, *, low: float, high: float, above: bool, whole: bool
+    name: str, value: Any, *, low: float, high: float, above: bool, whole: bool
 ) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     inside = number and (value > low if above else value >= low) and value < high
