@@ -165,6 +165,8 @@ def sweep(
         text = f"{y.max():.2f} % at {x[y.argmax()]:g}"
         curves.append(Curve(arm, x, y[None], text, float(y[-1])))
     finish(ax, curves, f"{axis} (log scale)", f"{_scored(arms)} accuracy, %")
+    for leader in [line for line in ax.lines if line.get_color() == QUIET]:
+        leader.remove()  # it runs on to values that were not tried
     for arm, of_arm in lines.items():
         color, dashes, marker = style(arm, list(arms))
         for x, y in of_arm:

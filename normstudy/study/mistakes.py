@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
 from typing import Any, Literal
 
 import numpy as np
@@ -9,7 +10,9 @@ import numpy.typing as npt
 
 from normstudy.study.data import ImageSet
 from normstudy.study.runs import Run
+from normstudy.tables import Table, number
 
+Arms = Mapping[str, Sequence[Run]]
 Order = Literal["most confident", "least confident", "index"]
 
 
@@ -223,6 +226,70 @@ def reliability(run: Run, images: ImageSet, *, num_bins: int = 15) -> Reliabilit
     means = (np.bincount(bins, values, num_bins)[there] for values in (confidence, right))
     mean_confidence, accuracy = (total / counts[there] for total in means)
     return Reliability(counts=counts[there], confidence=mean_confidence, accuracy=accuracy)
+
+
+def agreement(arms: Arms, images: ImageSet) -> Table:
+    """Tabulate kappa of two arms, and of an arm with itself, over unequal seeds; highest first."""
+    header = ("who is compared", "pairs of runs", "mean kappa", "lowest", "highest")
+    rows = []
+    for (first, second), values in sorted(_kappas(arms, images), key=lambda e: -np.mean(e[1])):
+        who = f"{first}, two seeds" if first == second else f"{first} and {second}"
+        found = (float(np.mean(values)), min(values), max(values))
+        rows.append((who, str(len(values)), *(number(value, 3) for value in found)))
+    return Table(header, tuple(rows))
+
+
+def agreement_in_short(arms: Arms, images: ImageSet) -> str:
+    """Say whether different norms fail on the same images as far as two seeds of one arm do."""
+    norms = {arm: runs[0].recipe.norm for arm, runs in arms.items()}
+    means = {pair: float(np.mean(values)) for pair, values in _kappas(arms, images)}
+    within = [mean for (a, b), mean in means.items() if a == b]
+    across = [mean for (a, b), mean in means.items() if norms[a] != norms[b]]
+    apart = max(across) < min(within)
+    yes = "Different norms fail on somewhat different images"
+    return (
+        f"{yes if apart else 'These runs do not show that different norms fail on other images'}: "
+        f"kappa is {min(within):.2f} to {max(within):.2f} between two seeds of one arm, and "
+        f"{min(across):.2f} to {max(across):.2f} between two norms "
+        "(1: the same mistakes, 0: no more in common than by chance)."
+    )
+
+
+def _kappas(arms: Arms, images: ImageSet) -> list[tuple[tuple[str, str], list[float]]]:
+    """Compute kappa over unequal seeds, for every pair of arms that has such seeds."""
+    found = []
+    for a, b in combinations_with_replacement(arms, 2):
+        if values := [value for *_, value in kappas(arms[a], arms[b], images)]:
+            found.append(((a, b), values))
+    return found
+
+
+def confusions(runs: Mapping[str, Run], images: ImageSet) -> Table:
+    """Tabulate the three most frequent confusions of each run, in test images."""
+    names, rows = images.classes, []
+    for arm, run in runs.items():
+        counts = confusion(run, images)
+        np.fill_diagonal(counts, 0)  # the right answers
+        places = np.unravel_index(counts.argsort(axis=None)[::-1][:3], counts.shape)
+        found = (f"{names[t]} as {names[a]}: {counts[t, a]}" for t, a in zip(*places, strict=True))
+        rows.append((arm, f"{is_wrong(run, images).sum():,}", *found))
+    header = ("arm", f"mistakes of {len(images.test):,}", "most frequent", "second", "third")
+    return Table(header, tuple(rows))
+
+
+def calibration(arms: Arms, images: ImageSet) -> Table:
+    """Set confidence beside accuracy: overall, by bins, and where the networks are 99 % sure."""
+    rows = []
+    for arm, runs in arms.items():
+        sure = [(run.confidences > 0.985) & (run.confidences < 0.995) for run in runs]
+        wrong = [is_wrong(run, images)[of] for run, of in zip(runs, sure, strict=True)]
+        means = [100 * float(run.confidences.mean()) for run in runs]
+        errors = [100 * reliability(run, images).error for run in runs]
+        cells = (np.mean(means), 100 * np.mean([run.accuracy for run in runs]), np.mean(errors))
+        there = 100 * np.concatenate(wrong).mean()
+        rows.append((arm, str(len(runs)), *(f"{cell:.2f}" for cell in cells), f"{there:.2f}"))
+    header = ("arm", "seeds", "mean confidence, %", "accuracy, %", "calibration error, %")
+    return Table((*header, "wrong at 98.5 to 99.5 % confidence, %"), tuple(rows))
 
 
 def _ratio(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -1,11 +1,14 @@
-"""Pictures of images: samples of a data set, and what a run got wrong."""
+"""What takes the images themselves: samples, what a run got wrong, how far to trust its answers."""
+
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from normstudy.drawing import WIDTH, describe, mosaic, panel
+from normstudy.drawing import QUIET, WIDTH, Curve, describe, finish, mosaic, panel
 from normstudy.study.data import ImageSet, to_display
-from normstudy.study.mistakes import Order, find_mistakes, is_wrong
+from normstudy.study.mistakes import Arms, Order, find_mistakes, is_wrong, reliability
 from normstudy.study.runs import Run
 
 
@@ -75,3 +78,52 @@ def mistakes(arm: str, run: Run, images: ImageSet, *, order: Order = "most confi
     name = f"mistakes-{run.recipe.name}"
     alt = f"{title}; {score} {alt or 'None'}."
     return describe(fig, name=name, caption=f"{title}. {score} {chosen}", alt=alt)
+
+
+def reliability_diagram(arms: Arms, images: ImageSet, *, fewest: int = 50) -> Figure:
+    """Draw how often answers are right over how sure the networks were of them.
+
+    Parameters
+    ----------
+    arms, images
+        Runs by arm, and the test images that they were scored on; the answers of all seeds of an
+        arm are counted together.
+    fewest
+        Bins of confidence with fewer answers than this are not drawn.
+    """
+    curves = []
+    for arm, runs in arms.items():
+        errors = [100 * reliability(run, images).error for run in runs]
+        spread = f" ± {np.std(errors, ddof=1):.2f}" if len(errors) > 1 else " (n = 1)"
+        x, y = _pooled(runs, images, fewest)
+        curves.append(Curve(arm, x, y[None], f"{np.mean(errors):.2f}{spread}", float(y[-1])))
+    title = "How often an answer is right, by its confidence"
+    note = "Labels: expected calibration error, points. Dotted line: as sure as right."
+    fig, ax = panel(title, f"{images.facts.title}, test images.\n{note}")
+    ax.plot([0, 100], [0, 100], ":", color=QUIET, linewidth=1.5)
+    ax.set_ylim(0, 102)
+    finish(ax, curves, "confidence of the answer, %", "answers that are right, %")
+    found = "; ".join(f"{curve.label} {curve.number}" for curve in curves)
+    seeds = sorted({len(runs) for runs in arms.values()})
+    counted = f"{' or '.join(map(str, seeds))} seeds an arm"
+    caption = (
+        f"{title}. {images.facts.title}, test images. The answers of {counted} are counted in 15 "
+        f"bins of equal width, and bins with fewer than {fewest} are left out. Below the dotted "
+        "line, networks are more sure than they are right."
+    )
+    alt = f"Line chart of accuracy over confidence. Expected calibration error in points: {found}."
+    return describe(fig, name="reliability", caption=caption, alt=alt)
+
+
+def _pooled(
+    runs: Sequence[Run], images: ImageSet, fewest: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Bin the answers of all seeds together: mean confidence and accuracy of each bin, percent."""
+    right = ~np.concatenate([is_wrong(run, images) for run in runs])
+    confidence = np.concatenate([run.confidences for run in runs]).astype(np.float64)
+    bins = np.minimum((15 * confidence).astype(np.int64), 14)
+    counts = np.bincount(bins, minlength=15)
+    there = counts >= min(fewest, counts.max())
+    means = (100 * np.bincount(bins, values, 15)[there] for values in (confidence, right))
+    x, y = (total / counts[there] for total in means)
+    return x, y

@@ -1,13 +1,17 @@
 """What the runs say, as tables and sentences: results, settings, pairs, penalties."""
 
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from torch import nn
 
 from normstudy.study.compare import (
     SMALL_WEIGHT,
     Arms,
     Difference,
+    Summary,
     check_arms,
     differences,
     measure_of,
@@ -16,9 +20,13 @@ from normstudy.study.compare import (
     small_weights,
     summarize,
 )
+from normstudy.study.data import ImageSet
+from normstudy.study.model import Net, layer_table
+from normstudy.study.networks import Block, Norm
 from normstudy.study.recipes import Recipe, varied
 from normstudy.study.runs import Run
 from normstudy.study.studies import Reference
+from normstudy.study.train import build
 from normstudy.tables import Table, p_value
 
 RESULTS = ("test_accuracy", "test_loss", "train_accuracy", "gap")
@@ -44,6 +52,37 @@ def results(arms: Arms, measures: Sequence[str] = RESULTS) -> Table:
     some = next(iter(arms.values()))
     titles = (measure_of(name, some) for name in measures)
     return Table(("arm", "seeds", *(f"{m.title}, {m.unit}" for m in titles)), tuple(rows))
+
+
+def extremes(arms: Arms, measures: Sequence[str]) -> str:
+    """Say in a line for each measure which arms are at its ends, and which pairs are decided."""
+    lines = []
+    for name in measures:
+        found = {arm: summarize(runs, name) for arm, runs in arms.items()}
+        low, high = (pick(found, key=lambda arm: found[arm].mean) for pick in (min, max))
+        of, pairs_of = found[low].measure, differences(arms, name)
+        ends = (f"{of.text(found[arm].mean)} {of.unit} ({arm})" for arm in (low, high))
+        line = f"{of.title}: from {' to '.join(ends)}"
+        if found[low].n > 1:
+            line += f", two seeds of one arm differ by about {of.text(_typical(found.values()))}"
+        lines.append(f"{line}; {sum(d.decided for d in pairs_of)} of {len(pairs_of)} pairs decided")
+    return "\n".join(lines)
+
+
+def _typical(found: Iterable[Summary]) -> float:
+    """Compute how far two seeds of one arm are typically apart: root of 2, times the pooled sd."""
+    return math.sqrt(2 * float(np.mean([summary.sd**2 for summary in found])))
+
+
+def first_and_last(runs: Sequence[Run], columns: Sequence[str]) -> Table:
+    """Tabulate columns of the history in the first and in the last epoch, a row for each seed."""
+    rows = []
+    for run in runs:
+        ends = (run.history[column][epoch] for column in columns for epoch in (0, -1))
+        rows.append((str(run.recipe.seed), *(f"{end:.4f}" for end in ends)))
+    names = (name.replace("_", " ") for name in columns)
+    header = (f"{name}, {epoch} epoch" for name in names for epoch in ("first", "last"))
+    return Table(("seed", *header), tuple(rows))
 
 
 def accuracies(arms: Arms) -> Table:
@@ -121,6 +160,19 @@ def _size(d: Difference) -> str:
     return f"{text(d.mean, sign=True)}{ends}"
 
 
+def seeds_needed(found: Sequence[Difference], half_width: float) -> Table:
+    """Tabulate roughly how many seeds would narrow each interval to ± ``half_width`` points.
+
+    That is 2 + (2 s / h)^2, where s is the standard deviation of the paired differences.
+    """
+    rows = []
+    for d in found:
+        needed = f"{math.ceil(2 + (2 * d.sd / half_width) ** 2)}" if d.n > 1 else "unknown (n = 1)"
+        rows.append((d.pair, str(d.n), d.measure.text(d.sd) if d.n > 1 else "none", needed))
+    header = ("pair", "seeds", "standard deviation, points", f"seeds for ± {half_width:g} points")
+    return Table(header, tuple(rows))
+
+
 def short_answer(arms: Arms) -> list[str]:
     """Answer in a line for each arm: its accuracy, and how far it is behind the best one."""
     check_arms(arms)
@@ -180,6 +232,23 @@ def tried(runs: Sequence[Run]) -> Table:
     return Table(header, tuple(rows))
 
 
+def budgets(arms: Arms, diverged: Mapping[str, Sequence[Recipe]] | None = None) -> Table:
+    """Tabulate how much a search tried for each arm, and the best that it found."""
+    check_arms({f"{arm} {i}": [run] for arm, runs in arms.items() for i, run in enumerate(runs)})
+    rows = []
+    for arm, runs in arms.items():
+        failed = list((diverged or {}).get(arm, ()))
+        recipes = [run.recipe for run in runs] + failed
+        rates = sorted({recipe.lr for recipe in recipes})
+        others = ", ".join(n.replace("_", " ") for n in varied(recipes) if n != "lr") or "nothing"
+        best = f"{100 * max(run.accuracy for run in runs):.2f}"
+        counts = (str(len(recipes)), str(len(failed)))
+        rows.append((arm, *counts, ", ".join(f"{lr:g}" for lr in rates), others, best))
+    scored = next(iter(arms.values()))[0].recipe.scored
+    header = ("arm", "trainings", "diverged", "learning rates", "also varied")
+    return Table((*header, f"best {scored} accuracy, %"), tuple(rows))
+
+
 def penalties(arms: Arms) -> Table:
     """Set an L1 arm beside the one without: share of the loss, and what became of the weights."""
     check_arms(arms)
@@ -196,6 +265,85 @@ def penalties(arms: Arms) -> Table:
         row = (arm, strength, f"{shares[0]:.1f}", f"{shares[-1]:.1f}", f"{small:.1f}")
         rows.append((*row, f"{median:.2g}"))
     return Table(header, tuple(rows))
+
+
+def penalty_in_short(with_l1: Sequence[Run], without: Sequence[Run]) -> str:
+    """Say what share of the loss the L1 penalty is, and how the weights differ."""
+    share = 100 * np.mean([penalty_share(run)[-1] for run in with_l1])
+    middles, small = [], []
+    for runs in (with_l1, without):
+        middles.append(np.mean([np.median(run.weight_quantiles) for run in runs]))
+        small.append(100 * np.mean([small_weights(run) for run in runs]))
+    return (
+        f"In the last epoch the penalty is {share:.1f} % of the loss. The median weight is "
+        f"{middles[0]:.2g} in magnitude with it and {middles[1]:.2g} without; {small[0]:.1f} % and "
+        f"{small[1]:.1f} % of the weights are below {SMALL_WEIGHT:g}."
+    )
+
+
+def splits(images: ImageSet) -> Table:
+    """Tabulate the images of each split, and the accuracy of always giving its largest class."""
+    to_train, held_out = images.validation_split()
+    found = {
+        "training": images.train,
+        "of these, in a search: to train on": to_train,
+        "of these, in a search: validation": held_out,
+        "test": images.test,
+    }
+    rows = []
+    for name, split in found.items():
+        largest = int(split.labels.bincount().max()) / len(split)
+        rows.append((name, f"{len(split):,}", f"{100 * largest:.1f}"))
+    return Table(("split", "images", "largest class, %"), tuple(rows))
+
+
+def layers(net: Net, size: int) -> Table:
+    """Tabulate the layers of a network for images of ``size`` by ``size`` pixels."""
+    rows = []
+    for row in layer_table(net, size):
+        shape = " × ".join(map(str, row.output_size))
+        rows.append((row.name, row.kind, shape, f"{row.parameters:,}", str(row.receptive_field)))
+    return Table(("layer", "kind", "output", "parameters", "receptive field"), tuple(rows))
+
+
+def shared_means(recipes: Mapping[str, Recipe], images: ImageSet) -> Table:
+    """Tabulate the means that each norm takes from a batch, by the size of the maps, with cells."""
+    some = next(iter(recipes.values()))
+    plan = layer_table(build(some, images), images.size)
+    places = [row.output_size for row in plan if isinstance(row.row, Norm | Block)]
+    num, rows = some.batch_size, []
+    for c, h, w in dict.fromkeys(places):
+        cells = [f"{num} × {c} × {h} × {w}"]
+        for recipe in recipes.values():
+            each = {"group": num * recipe.num_groups, "layer": num, "instance": num * c}
+            means = each.get(recipe.norm, c)
+            cells.append(f"{means:,} of {num * c * h * w // means:,} cells")
+        rows.append(tuple(cells))
+    return Table(("maps: N × C × H × W", *recipes), tuple(rows))
+
+
+def norm_layers(nets: Mapping[str, nn.Module]) -> Table:
+    """Tabulate the kinds of norm layers that each network holds, counted in the network itself."""
+    rows = []
+    for arm, net in nets.items():
+        found = [part for part in net.modules() if "Norm" in type(part).__name__]
+        kinds = Counter(type(part).__name__ for part in found)
+        places = ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none"
+        grouped = [part for part in found if isinstance(part, nn.GroupNorm)]
+        sizes = sorted({part.num_channels // part.num_groups for part in grouped})
+        rows.append((arm, places, ", ".join(map(str, sizes)) or "\N{EN DASH}"))
+    return Table(("arm", "norm layers", "channels in a group"), tuple(rows))
+
+
+def parameters(nets: Mapping[str, Net], size: int) -> Table:
+    """Tabulate the parameters of each layer that has any, and their sum; one column an arm."""
+    tables = {arm: layer_table(net, size) for arm, net in nets.items()}
+    counts = {arm: [row.parameters for row in table] for arm, table in tables.items()}
+    names = [row.name for row in next(iter(tables.values()))]
+    rows = [row for row in zip(names, *counts.values(), strict=True) if any(row[1:])]
+    rows.append(("all layers", *(sum(of_arm) for of_arm in counts.values())))
+    cells = tuple((name, *(f"{count:,}" for count in of_layer)) for name, *of_layer in rows)
+    return Table(("parameters", *tables), cells)
 
 
 def _setting(recipe: Recipe, name: str) -> str:
