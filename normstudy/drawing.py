@@ -259,7 +259,8 @@ def _line(
     **more: Any,
 ) -> None:
     """Draw a thin line whose places are fractions of the panel."""
-    line = Line2D(*path, **{"color": color, "linewidth": 1.3, "transform": ax.transAxes} | more)
+    look: dict[str, Any] = {"color": color, "linewidth": 1.3, "transform": ax.transAxes}
+    line = Line2D(*path, **look | more)
     line.set_dashes(dashes)
     ax.add_line(line)
 

@@ -328,8 +328,17 @@ def _difference(arms: Arms, first: str, second: str, measure: Measure) -> Differ
         t = abs(mean) / error if error else (float("inf") if mean else 0.0)
         p = float(2 * stats.t.sf(t, n - 1))
     low, high = mean_interval(paired)
-    ends = {"values": values, "low": low, "high": high, "p": p, "p_holm": p}
-    return Difference(first=first, second=second, measure=measure, family=1, **ends)
+    return Difference(
+        first=first,
+        second=second,
+        measure=measure,
+        values=values,
+        low=low,
+        high=high,
+        p=p,
+        p_holm=p,
+        family=1,
+    )
 
 
 def penalty_share(run: Run) -> npt.NDArray[np.float64]:

@@ -9,6 +9,7 @@ ValueError, as :func:`normstudy.study.compare.check_arms` says.
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,8 +42,6 @@ from normstudy.study.data import FACTS
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
 from normstudy.study.studies import Reference
-
-Tried = Sequence[Recipe]
 
 _NUM_CLASSES = 10  # in each of the three data sets
 _TITLES = {
@@ -125,7 +124,12 @@ def history(
 
 
 def sweep(
-    arms: Arms, field: str, *, title: str, axis: str, diverged: Tried | None = None
+    arms: Arms,
+    field: str,
+    *,
+    title: str,
+    axis: str,
+    diverged: Mapping[str, Sequence[Recipe]] | None = None,
 ) -> Figure:
     """Draw accuracy over one field of the recipe, on a log axis: what a sweep or a search found.
 
@@ -174,7 +178,7 @@ def sweep(
             line.set_dashes(dashes)
         x, y = best[arm]
         ax.plot(x[y.argmax()], y.max(), marker, color=color, markersize=9)
-    failed = dict(diverged or {})
+    failed = diverged or {}
     for arm, recipes in failed.items():
         color = style(arm, list(arms))[0]
         places = [float(getattr(recipe, field)) for recipe in recipes]
@@ -206,7 +210,8 @@ def _joined(
         if isinstance(value, bool) or not isinstance(value, int | float):
             msg = f"the field {field} is {value!r}; accepted: a field whose values are numbers"
             raise ValueError(msg)
-        rest = replace(run.recipe, seed=0, **{field: type(value)(1)})
+        same: dict[str, Any] = {"seed": 0, field: type(value)(1)}
+        rest = replace(run.recipe, **same)
         groups.setdefault(rest, {}).setdefault(float(value), []).append(100 * run.accuracy)
     found = []
     for points in groups.values():
