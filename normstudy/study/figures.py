@@ -7,7 +7,7 @@ ValueError, as :func:`normstudy.study.compare.check_arms` says.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
