@@ -53,6 +53,18 @@ class Table:
         return f'<table class="dataframe">{table}</table>'
 
 
+def in_sentence(arm: str) -> str:
+    """Write the name of an arm as it stands inside a sentence: norms begin with a small letter.
+
+    Examples
+    --------
+    >>> in_sentence("Batch norm + L1"), in_sentence("G = 32")
+    ('batch norm + L1', 'G = 32')
+    """
+    named = arm.startswith(tuple(NORM_NAMES.values()))
+    return arm[0].lower() + arm[1:] if named else arm
+
+
 def number(value: float, digits: int, *, sign: bool = False) -> str:
     """Write a number with fixed decimals and a real minus sign.
 

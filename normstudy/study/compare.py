@@ -15,7 +15,7 @@ from scipy import stats
 
 from normstudy.study.recipes import varied
 from normstudy.study.runs import Run
-from normstudy.tables import LEVEL, number, p_value
+from normstudy.tables import LEVEL, in_sentence, number, p_value
 
 CONFIDENCE = 1 - LEVEL
 SMALL_WEIGHT = 1e-3  # a weight below this magnitude counts as switched off
@@ -148,7 +148,8 @@ class Difference:
         unit = "points" if self.measure.unit == "%" else self.measure.unit
         amount = f"{self.measure.text(abs(self.mean))} {unit} of {self.measure.title}"
         if self.n == 1:
-            return f"One seed decides nothing; in it, {ahead} is ahead of {behind} by {amount}."
+            order = f"{in_sentence(ahead)} is ahead of {in_sentence(behind)}"
+            return f"One seed decides nothing; in it, {order} by {amount}."
         ends = f"{self.measure.text(low)} to {self.measure.text(high)}"
         p = p_value(self.p_holm)
         p = f"p {p}" if p.startswith("<") else f"p = {p}"
@@ -156,10 +157,11 @@ class Difference:
         if self.family > 1:
             evidence += f" after Holm's correction for {self.family} pairs"
         if self.decided:
-            return f"{ahead} is ahead of {behind} by {amount} ({evidence})."
+            return f"{ahead} is ahead of {in_sentence(behind)} by {amount} ({evidence})."
+        ahead, behind = in_sentence(ahead), in_sentence(behind)
         return (
-            f"The data do not decide between {ahead} and {behind}: {ahead} is ahead by {amount} "
-            f"in these runs ({evidence})."
+            f"The data do not decide between {ahead} and {behind}: {ahead} is ahead by {amount} in "
+            f"these runs ({evidence})."
         )
 
 

@@ -27,7 +27,7 @@ from normstudy.study.recipes import Recipe, varied
 from normstudy.study.runs import Run
 from normstudy.study.studies import Reference
 from normstudy.study.train import build
-from normstudy.tables import Table, p_value
+from normstudy.tables import Table, in_sentence, p_value
 
 RESULTS = ("test_accuracy", "test_loss", "train_accuracy", "gap")
 
@@ -61,7 +61,7 @@ def extremes(arms: Arms, measures: Sequence[str]) -> str:
         found = {arm: summarize(runs, name) for arm, runs in arms.items()}
         low, high = (pick(found, key=lambda arm: found[arm].mean) for pick in (min, max))
         of, pairs_of = found[low].measure, differences(arms, name)
-        ends = (f"{of.text(found[arm].mean)} {of.unit} ({arm})" for arm in (low, high))
+        ends = (f"{of.text(found[arm].mean)} {of.unit} ({in_sentence(arm)})" for arm in (low, high))
         line = f"{of.title}: from {' to '.join(ends)}"
         if found[low].n > 1:
             line += f", two seeds of one arm differ by about {of.text(_typical(found.values()))}"
@@ -151,7 +151,8 @@ def _ahead(d: Difference) -> str:
     flip = (d.mean < 0) == (d.measure.better == "higher")
     ahead, behind = (d.second, d.first) if flip else (d.first, d.second)
     unit = "points" if d.measure.unit == "%" else d.measure.unit
-    return f"{d.measure.text(abs(d.mean))} {unit} ({ahead} ahead of {behind})"
+    order = f"{in_sentence(ahead)} ahead of {in_sentence(behind)}"
+    return f"{d.measure.text(abs(d.mean))} {unit} ({order})"
 
 
 def _size(d: Difference) -> str:
@@ -186,7 +187,7 @@ def short_answer(arms: Arms) -> list[str]:
     for arm in order[1:]:
         d = found[frozenset((arm, best))]
         low, high = (d.low, d.high) if d.first == best else (-d.high, -d.low)
-        size = f"{abs(d.mean):.2f} points behind {best}"
+        size = f"{abs(d.mean):.2f} points behind {in_sentence(best)}"
         if d.n > 1:
             text = d.measure.text
             size += f" (95 % interval {text(low)} to {text(high)})"

@@ -123,7 +123,7 @@ def test_sentences_follow_the_data():
     ahead = {"Batch norm": arm(88, 89, 90), "Group norm": arm(85, 85.9, 87)}
     text = str(compare.differences(ahead)[0])
     assert text.startswith(
-        "Batch norm is ahead of Group norm by 3.03 points of test accuracy (95 %"
+        "Batch norm is ahead of group norm by 3.03 points of test accuracy (95 %"
     )
     assert "3 seeds" in text
     backwards = dict(reversed(ahead.items()))
@@ -131,7 +131,7 @@ def test_sentences_follow_the_data():
     close = {"Batch norm": arm(88, 89, 90), "Group norm": arm(89, 88, 89.5)}
     text = str(compare.differences(close)[0])
     assert text.startswith(
-        "The data do not decide between Batch norm and Group norm: Batch norm is ahead by 0.17 "
+        "The data do not decide between batch norm and group norm: batch norm is ahead by 0.17 "
         "points of test accuracy in these runs (95 %"
     )
     assert "interval \N{MINUS SIGN}" in text

@@ -67,8 +67,8 @@ def test_pairs_and_verdict_follow_the_test():
     assert rows[0][2] == "+3.23"
     assert [row[-1] for row in rows] == ["yes" if d.decided else "no" for d in found]
     text = summaries.verdict(found)
-    assert text.startswith("Decided: 2 of 3 pairs, from 3.20 points (Batch norm ahead of Layer")
-    assert "to 3.23 points (Batch norm ahead of Group norm)." in text
+    assert text.startswith("Decided: 2 of 3 pairs, from 3.20 points (batch norm ahead of layer")
+    assert "to 3.23 points (batch norm ahead of group norm)." in text
     assert text.count("Open: Group norm \N{MINUS SIGN} Layer norm (+0.03, 95 % interval") == 0
     assert "Open: Group norm \N{MINUS SIGN} Layer norm (\N{MINUS SIGN}0.03" in text
 
@@ -77,7 +77,7 @@ def test_the_short_answer_has_a_line_for_each_arm_best_first():
     lines = summaries.short_answer(THREE)
     assert lines[0].startswith("Batch norm: 89.00 ± 1.00 % of 1,000 test images right")
     assert [line.split(":")[0] for line in lines] == ["Batch norm", "Layer norm", "Group norm"]
-    assert "3.23 points behind Batch norm (95 % interval " in lines[2]
+    assert "3.23 points behind batch norm (95 % interval " in lines[2]
     close = summaries.short_answer({"A": arm(88, 89, 90), "B": arm(89, 88, 89.5)})
     assert close[1].endswith("; the data do not decide between the two.")
     (single, other) = summaries.short_answer({"A": arm(88), "B": arm(80)})
