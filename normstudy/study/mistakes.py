@@ -246,12 +246,12 @@ def agreement_in_short(arms: Arms, images: ImageSet) -> str:
     within = [mean for (a, b), mean in means.items() if a == b]
     across = [mean for (a, b), mean in means.items() if norms[a] != norms[b]]
     apart = max(across) < min(within)
-    yes = "Different norms fail on somewhat different images"
+    yes = "different norms fail on somewhat different images"
+    no = "these runs do not show that different norms fail on different images"
+    one, two = (f"{number(min(found), 2)} to {number(max(found), 2)}" for found in (within, across))
     return (
-        f"{yes if apart else 'These runs do not show that different norms fail on other images'}: "
-        f"kappa is {min(within):.2f} to {max(within):.2f} between two seeds of one arm, and "
-        f"{min(across):.2f} to {max(across):.2f} between two norms "
-        "(1: the same mistakes, 0: no more in common than by chance)."
+        f"{yes if apart else no}: kappa is {one} between two seeds of one arm, and {two} between "
+        "two norms (1: the same mistakes, 0: no more in common than by chance)."
     )
 
 

@@ -80,7 +80,7 @@ def mistakes(arm: str, run: Run, images: ImageSet, *, order: Order = "most confi
     return describe(fig, name=name, caption=f"{title}. {score} {chosen}", alt=alt)
 
 
-def reliability_diagram(arms: Arms, images: ImageSet, *, fewest: int = 50) -> Figure:
+def reliability_diagram(arms: Arms, images: ImageSet, *, fewest: int = 100) -> Figure:
     """Draw how often answers are right over how sure the networks were of them.
 
     Parameters

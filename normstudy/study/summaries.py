@@ -276,7 +276,7 @@ def penalty_in_short(with_l1: Sequence[Run], without: Sequence[Run]) -> str:
         middles.append(np.mean([np.median(run.weight_quantiles) for run in runs]))
         small.append(100 * np.mean([small_weights(run) for run in runs]))
     return (
-        f"In the last epoch the penalty is {share:.1f} % of the loss. The median weight is "
+        f"in the last epoch the penalty is {share:.1f} % of the loss. The median weight is "
         f"{middles[0]:.2g} in magnitude with it and {middles[1]:.2g} without; {small[0]:.1f} % and "
         f"{small[1]:.1f} % of the weights are below {SMALL_WEIGHT:g}."
     )
