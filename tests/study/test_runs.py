@@ -621,10 +621,11 @@ def test_locks_are_held_while_a_run_is_made_and_released_when_it_is_interrupted(
         return pretend(recipe, **options)
 
     monkeypatch.setattr(runs, "train", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as interruption:
         made_all(OTHERS, folder, n_jobs=1)
     assert held == OTHERS[:2]
     assert_no_locks(folder, OTHERS)
+    assert interruption.tb, "released, not only forgotten: the traceback still knows the locks"
     assert find(OTHERS[0], folder) is not None
     assert torch.get_num_threads() == environment.describe(torch.device("cpu"))["threads"]
 
@@ -635,9 +636,10 @@ def test_locks_are_released_when_this_process_is_interrupted(folder, pretended, 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runs, "save", interrupted)
-    with joblib.parallel_config("threading"), pytest.raises(KeyboardInterrupt):
+    with joblib.parallel_config("threading"), pytest.raises(KeyboardInterrupt) as interruption:
         made_all(OTHERS, folder, n_jobs=2)
     assert_no_locks(folder, OTHERS)
+    assert interruption.tb
     assert store.records(folder) == []
 
 
