@@ -48,8 +48,8 @@ samples = pictures.samples(images)
 # holds the same ones, whatever the seed. The test images score the result. They were looked at
 # twice before the study was finished, though: a fourth seed was added after the first three had
 # been compared on them, and the search for the arm without a norm was reopened when its test
-# accuracy was known. Neither look chose a setting, but a study that was planned to the end
-# beforehand would have had none.
+# accuracy was known. Neither look chose a setting, but a study that is planned to the end
+# beforehand needs no such looks.
 
 print(summaries.splits(images))
 

@@ -92,8 +92,8 @@ print(mistakes.confusions(first, images))
 # Two networks always have some mistakes in common, and the more they make, the more they share by
 # chance alone. Cohen's kappa takes this out: it is 0 for independent mistakes and 1 for the same
 # ones. To know what to expect from norms that do not differ at all, we compare two seeds of one
-# arm, and two arms over unequal seeds as well. So nobody has the advantage of having begun from the
-# same weights and seen the same batches.
+# arm, and two arms over unequal seeds as well. So no pair has the advantage of having begun from
+# the same weights and seen the same batches.
 
 print(mistakes.agreement(arms, images))
 
@@ -142,8 +142,8 @@ print(mistakes.calibration(arms, images))
 #
 # Ten chosen images are illustrations and no evidence. Kappa says how far mistakes coincide, and not
 # what is different about those that do not. And no picture tells *why* an answer was given: that a
-# background looks guilty to us does not mean that the network used it. The networks are calibrated
-# on images like those that they were trained on; on others they may be sure and wrong.
+# background looks suspicious to us does not mean that the network used it. The networks are
+# calibrated on images like those that they were trained on; on others they may be sure and wrong.
 #
 # Exercises
 # ---------

@@ -90,6 +90,8 @@ print(summaries.seeds_needed(still_open, half_width=0.25))
 if study.data == "cifar10":
     print(summaries.beside(study.reference, arms))
     print(study.reference.source)
+else:
+    print("There are none for the digits.")
 
 # %%
 # A positive number on the right says that this network, with this schedule, does better than the

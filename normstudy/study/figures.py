@@ -245,7 +245,7 @@ def gap(arms: Arms) -> Figure:
         ax.plot(curve.x[-1], curve.end, "D", color=color, markersize=7, clip_on=False)
     caption = (
         f"{title}. {_setting(arms)} The lines use the training accuracy measured during the epoch, "
-        f"with augmentation; diamonds and labels use {after}: {finals} points."
+        f"with augmentation; diamonds and labels use {after}."
     )
     alt = f"Line chart of the gap in points over the epochs. After the last epoch: {finals} points."
     return describe(fig, name="gap", caption=caption, alt=alt)
@@ -264,7 +264,7 @@ def schedule(arms: Arms) -> Figure:
     limit(ax, [0, *(float(curve.values.max()) for curve in curves)])
     finish(ax, curves, "epoch", "learning rate")
     alt = f"Line chart of the learning rate over the epochs: {_list(curves)}."
-    return describe(fig, name="schedule", caption=f"{title}: {_list(curves)}. {note}", alt=alt)
+    return describe(fig, name="schedule", caption=f"{title}. {_data(arms)}. {note}", alt=alt)
 
 
 def penalty(arms: Arms) -> Figure:
@@ -288,7 +288,9 @@ def penalty(arms: Arms) -> Figure:
         f"epoch to {c.mean[-1]:.1f} % in the last"
         for c in curves
     )
-    caption, alt = f"{title}: {ends}. {_setting(arms)}", f"Line chart over the epochs: {ends}."
+    strengths = sorted({runs[0].recipe.l1 for runs in arms.values()} - {0.0})
+    caption = f"{title}, lambda = {', '.join(f'{l1:g}' for l1 in strengths)}. {_setting(arms)}"
+    alt = f"Line chart over the epochs: {ends}."
     return describe(fig, name="penalty-share", caption=caption, alt=alt)
 
 
@@ -310,8 +312,10 @@ def weight_magnitudes(arms: Arms) -> Figure:
     ax.axhline(SMALL_WEIGHT, color=QUIET, linewidth=1.2, dashes=DOTS)
     finish(ax, curves, "weights, sorted by magnitude, %", "magnitude of a weight (log scale)")
     found = _list(curves)
-    caption = f"{title}, convolution and linear weights: {found} (dotted line). {_setting(arms)}"
-    caption += f" What is smaller than {lowest:.1g} is not drawn."
+    caption = (
+        f"{title}, of convolutions and the linear layer. Dotted line: {SMALL_WEIGHT:g}. "
+        f"{_setting(arms)} What is smaller than {lowest:.1g} is not drawn."
+    )
     alt = f"Sorted weight magnitudes on a logarithmic axis: {found}."
     return describe(fig, name="weight-magnitudes", caption=caption, alt=alt)
 
@@ -351,7 +355,7 @@ def _intervals(
         how = "One seed (n = 1), so no interval."
     fig = forest(rows, title, f"{_data(arms)}. {how}\n{note}".strip(), axis)
     found = "; ".join(f"{row.name} {row.text}" for row in rows)
-    caption = f"{title}: {found}. {_data(arms)}. {how} {note}".strip()
+    caption = f"{title}. {_data(arms)}. {how} {note}".strip()
     return describe(fig, name=name, caption=caption, alt=f"Intervals of {axis}: {found}.")
 
 
