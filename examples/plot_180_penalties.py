@@ -234,7 +234,7 @@ assert_close(many.grad, torch.full_like(many, 1 / len(many)), atol=1e-9)
 #
 # :ref:`sphx_glr_auto_examples_plot_185_mistakes_in_norms.py` collects what goes wrong in programs.
 # What the penalty does to a trained network is measured in
-# :ref:`sphx_glr_auto_examples_plot_270_penalty.py`.
+# :ref:`sphx_glr_auto_examples_plot_280_penalty.py`.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt

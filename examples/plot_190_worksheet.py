@@ -185,4 +185,4 @@ assert xhat[0, 0, 0, 0] < 7**0.5
 # Where to go next
 # ----------------
 #
-# :ref:`sphx_glr_auto_examples_plot_205_three_norms.py` puts the norms into a network.
+# :ref:`sphx_glr_auto_examples_plot_230_three_norms.py` puts the norms into a network.
