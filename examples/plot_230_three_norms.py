@@ -86,9 +86,8 @@ with torch.no_grad():
 # one row for each size of maps in the network.
 
 print(summaries.shared_means(recipes, images))
-assert (
-    num_groups == nets["Batch norm"].norm1.num_features
-)  # the channels of the first row
+# as many groups as there are channels in the first row
+assert num_groups == nets["Batch norm"].norm1.num_features
 
 # %%
 # Group norm has the most means and so the smallest sets. In the first row it has as many groups as
