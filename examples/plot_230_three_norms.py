@@ -22,12 +22,12 @@ recipes = {
 }
 nets = {arm: build(recipe, images) for arm, recipe in recipes.items()}
 num, num_groups = recipes["Batch norm"].batch_size, recipes["Group norm"].num_groups
+channels = nets["Batch norm"].norm1.num_features
 print(
-    f"In short: from a batch of {num} images, the first norm of the network takes\n"
-    f"{nets['Batch norm'].norm1.num_features} means as batch norm, {num * num_groups:,} as "
-    f"group norm and {num} as layer norm. Only batch norm, and only in\ntraining, lets the "
-    "other images of the batch change an image's scores."
+    f"In short: from {num} images, the first norm of the network takes {channels} means "
+    f"as batch norm, {num * num_groups:,} as group norm and {num} as layer norm."
 )
+print("Only batch norm, and only in training, lets other images change the scores.")
 
 # %%
 # **You will see** the cells that share a mean, PyTorch's layers beside the formula on maps of the
@@ -87,7 +87,7 @@ with torch.no_grad():
 
 print(summaries.shared_means(recipes, images))
 # as many groups as there are channels in the first row
-assert num_groups == nets["Batch norm"].norm1.num_features
+assert num_groups == channels
 
 # %%
 # Group norm has the most means and so the smallest sets. In the first row it has as many groups as

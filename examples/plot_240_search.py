@@ -23,8 +23,8 @@ now = {"No norm": run_all(study.recipes(data="cifar10")["No norm"])}
 (cost,) = differences(now | first)
 print(
     f"In short: each arm has settings of its own, from {min(counts)} to {max(counts)} "
-    "trainings, and that matters:\nafter a first, shorter search the arm without a norm was "
-    f"{cost.mean:.2f} points of test accuracy\nbehind what it reaches now."
+    "trainings, and that matters. After a first, shorter search the arm without a norm "
+    f"was {cost.mean:.2f} points of test accuracy behind what it reaches now."
 )
 
 # %%

@@ -16,16 +16,8 @@ from normstudy.study.studies import STUDIES
 
 study = STUDIES["cifar10"]
 arms, images = run_study(study), load(study.data)
-errors = [
-    100 * mistakes.reliability(run, images).error
-    for runs in arms.values()
-    for run in runs
-]
-print(f"In short: {mistakes.agreement_in_short(arms, images)}")
-print(
-    "Confidence and accuracy differ by "
-    f"{min(errors):.1f} to {max(errors):.1f} points (expected calibration error)."
-)
+print("In short:", mistakes.agreement_in_short(arms, images))
+print(mistakes.calibration_in_short(arms, images))
 
 # %%
 # **You will see** three pictures of ten mistakes each, a table of the most frequent confusions, a

@@ -277,6 +277,13 @@ def confusions(runs: Mapping[str, Run], images: ImageSet) -> Table:
     return Table(header, tuple(rows))
 
 
+def calibration_in_short(arms: Arms, images: ImageSet) -> str:
+    """Say how far confidence and accuracy are apart, over all runs."""
+    errors = [100 * reliability(run, images).error for runs in arms.values() for run in runs]
+    apart = f"{min(errors):.1f} to {max(errors):.1f} points apart"
+    return f"Confidence and accuracy are {apart} (expected calibration error of each run)."
+
+
 def calibration(arms: Arms, images: ImageSet) -> Table:
     """Set confidence beside accuracy: overall, by bins, and where the networks are 99 % sure."""
     rows = []

@@ -234,7 +234,7 @@ def tried(runs: Sequence[Run]) -> Table:
 
 
 def budgets(arms: Arms, diverged: Mapping[str, Sequence[Recipe]] | None = None) -> Table:
-    """Tabulate how much a search tried for each arm, and the best that it found."""
+    """Tabulate how much a search tried for each arm."""
     check_arms({f"{arm} {i}": [run] for arm, runs in arms.items() for i, run in enumerate(runs)})
     rows = []
     for arm, runs in arms.items():
@@ -242,12 +242,9 @@ def budgets(arms: Arms, diverged: Mapping[str, Sequence[Recipe]] | None = None) 
         recipes = [run.recipe for run in runs] + failed
         rates = sorted({recipe.lr for recipe in recipes})
         others = ", ".join(n.replace("_", " ") for n in varied(recipes) if n != "lr") or "nothing"
-        best = f"{100 * max(run.accuracy for run in runs):.2f}"
         counts = (str(len(recipes)), str(len(failed)))
-        rows.append((arm, *counts, ", ".join(f"{lr:g}" for lr in rates), others, best))
-    scored = next(iter(arms.values()))[0].recipe.scored
-    header = ("arm", "trainings", "diverged", "learning rates", "also varied")
-    return Table((*header, f"best {scored} accuracy, %"), tuple(rows))
+        rows.append((arm, *counts, ", ".join(f"{lr:g}" for lr in rates), others))
+    return Table(("arm", "trainings", "diverged", "learning rates", "also varied"), tuple(rows))
 
 
 def penalties(arms: Arms) -> Table:
