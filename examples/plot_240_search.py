@@ -161,8 +161,8 @@ print(cost)
 #       print(f"{distance:.2f} points, standard error {sampling_error(top)[0]:.2f}")
 #       assert distance < sampling_error(top)[0] / 10
 #
-#    0.02 points, which is one image of 5,000; the standard error is 0.62. Between the two weight
-#    decays, luck decided.
+#    By one image of 5,000, a small fraction of the standard error. Between the two weight decays,
+#    luck decided.
 #
 # .. dropdown:: Answer to 2
 #
@@ -173,7 +173,7 @@ print(cost)
 #       print(f"{100 * lost:.2f} points")
 #       assert 0.02 < lost < 0.03
 #
-#    2.64 points. The standard error of one such score is 0.66 points.
+#    Between two and three points, several standard errors of one such score.
 #
 # .. dropdown:: Answer to 3
 #

@@ -204,13 +204,13 @@ class Reliability:
         return float((self.counts * distance).sum() / self.counts.sum())
 
 
-def reliability(run: Run, images: ImageSet, *, num_bins: int = 15) -> Reliability:
-    """Compare the confidence of a run's answers with how often they are right.
+def reliability(runs: Sequence[Run], images: ImageSet, *, num_bins: int = 15) -> Reliability:
+    """Compare the confidence of answers with how often they are right.
 
     Parameters
     ----------
-    run, images
-        Whose predictions, and the data set that they are about.
+    runs, images
+        Whose predictions, counted together, and the data set that they are about.
     num_bins
         Bins of equal width between 0 and 1.
 
@@ -218,8 +218,8 @@ def reliability(run: Run, images: ImageSet, *, num_bins: int = 15) -> Reliabilit
     ----------
     Guo et al., On Calibration of Modern Neural Networks, 2017, equations 3 and 5.
     """
-    right = ~is_wrong(run, images)
-    confidence = run.confidences.astype(np.float64)
+    right = ~np.concatenate([is_wrong(run, images) for run in runs])
+    confidence = np.concatenate([run.confidences for run in runs]).astype(np.float64)
     bins = np.minimum((confidence * num_bins).astype(np.int64), num_bins - 1)
     counts = np.bincount(bins, minlength=num_bins)
     there = counts > 0
@@ -279,7 +279,7 @@ def confusions(runs: Mapping[str, Run], images: ImageSet) -> Table:
 
 def calibration_in_short(arms: Arms, images: ImageSet) -> str:
     """Say how far confidence and accuracy are apart, over all runs."""
-    errors = [100 * reliability(run, images).error for runs in arms.values() for run in runs]
+    errors = [100 * reliability([run], images).error for runs in arms.values() for run in runs]
     apart = f"{min(errors):.1f} to {max(errors):.1f} points apart"
     return f"Confidence and accuracy are {apart} (expected calibration error of each run)."
 
@@ -291,7 +291,7 @@ def calibration(arms: Arms, images: ImageSet) -> Table:
         sure = [(run.confidences > 0.985) & (run.confidences < 0.995) for run in runs]
         wrong = [is_wrong(run, images)[of] for run, of in zip(runs, sure, strict=True)]
         means = [100 * float(run.confidences.mean()) for run in runs]
-        errors = [100 * reliability(run, images).error for run in runs]
+        errors = [100 * reliability([run], images).error for run in runs]
         cells = (np.mean(means), 100 * np.mean([run.accuracy for run in runs]), np.mean(errors))
         there = 100 * np.concatenate(wrong).mean()
         rows.append((arm, str(len(runs)), *(f"{cell:.2f}" for cell in cells), f"{there:.2f}"))

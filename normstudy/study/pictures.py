@@ -1,9 +1,6 @@
 """What takes the images themselves: samples, what a run got wrong, how far to trust its answers."""
 
-from collections.abc import Sequence
-
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from normstudy.drawing import QUIET, WIDTH, Curve, describe, finish, mosaic, panel
@@ -93,9 +90,11 @@ def reliability_diagram(arms: Arms, images: ImageSet, *, fewest: int = 100) -> F
     """
     curves = []
     for arm, runs in arms.items():
-        errors = [100 * reliability(run, images).error for run in runs]
+        errors = [100 * reliability([run], images).error for run in runs]
         spread = f" ± {np.std(errors, ddof=1):.2f}" if len(errors) > 1 else " (n = 1)"
-        x, y = _pooled(runs, images, fewest)
+        found = reliability(runs, images)
+        there = found.counts >= min(fewest, found.counts.max())
+        x, y = (100 * values[there] for values in (found.confidence, found.accuracy))
         curves.append(Curve(arm, x, y[None], f"{np.mean(errors):.2f}{spread}", float(y[-1])))
     title = "How often an answer is right, by its confidence"
     note = "Labels: expected calibration error, points. Dotted line: as sure as right."
@@ -103,7 +102,7 @@ def reliability_diagram(arms: Arms, images: ImageSet, *, fewest: int = 100) -> F
     ax.plot([0, 100], [0, 100], ":", color=QUIET, linewidth=1.5)
     ax.set_ylim(0, 102)
     finish(ax, curves, "confidence of the answer, %", "answers that are right, %")
-    found = "; ".join(f"{curve.label} {curve.number}" for curve in curves)
+    ends = "; ".join(f"{curve.label} {curve.number}" for curve in curves)
     seeds = sorted({len(runs) for runs in arms.values()})
     counted = f"{' or '.join(map(str, seeds))} seeds an arm"
     caption = (
@@ -111,19 +110,5 @@ def reliability_diagram(arms: Arms, images: ImageSet, *, fewest: int = 100) -> F
         f"bins of equal width, and bins with fewer than {fewest} are left out. Below the dotted "
         "line, networks are more sure than they are right."
     )
-    alt = f"Line chart of accuracy over confidence. Expected calibration error in points: {found}."
+    alt = f"Line chart of accuracy over confidence. Expected calibration error in points: {ends}."
     return describe(fig, name="reliability", caption=caption, alt=alt)
-
-
-def _pooled(
-    runs: Sequence[Run], images: ImageSet, fewest: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Bin the answers of all seeds together: mean confidence and accuracy of each bin, percent."""
-    right = ~np.concatenate([is_wrong(run, images) for run in runs])
-    confidence = np.concatenate([run.confidences for run in runs]).astype(np.float64)
-    bins = np.minimum((15 * confidence).astype(np.int64), 14)
-    counts = np.bincount(bins, minlength=15)
-    there = counts >= min(fewest, counts.max())
-    means = (100 * np.bincount(bins, values, 15)[there] for values in (confidence, right))
-    x, y = (total / counts[there] for total in means)
-    return x, y

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from normstudy.study.data import ImageSet, Split
 from normstudy.study.mistakes import (
     Mistake,
+    agreement,
+    agreement_in_short,
+    calibration,
+    calibration_in_short,
     confusion,
+    confusions,
     find_mistakes,
     is_wrong,
     kappa,
@@ -146,7 +151,7 @@ def test_pairs_of_unequal_seeds_come_once_within_an_arm():
 
 
 def test_reliability_by_hand():
-    found = reliability(made(PREDICTIONS, CONFIDENCES), image_set(), num_bins=4)
+    found = reliability([made(PREDICTIONS, CONFIDENCES)], image_set(), num_bins=4)
     # images 1 (.6), 4 (.7), 2 and 5 (.9) are wrong, 0 (.99) and 3 (.98) are right
     last = (0.99 + 0.9 + 0.98 + 0.9) / 4
     assert found.counts.tolist() == [2, 4]
@@ -156,6 +161,50 @@ def test_reliability_by_hand():
 
 
 def test_a_confidence_of_one_lies_in_the_last_bin():
-    found = reliability(made([0], [1.0]), image_set([0]))
+    found = reliability([made([0], [1.0])], image_set([0]))
     assert found.counts.tolist() == [1]
     assert found.error == 0
+
+
+def test_runs_are_counted_together():
+    one, other = made(PREDICTIONS, CONFIDENCES), made(LABELS, [0.6] * 6)
+    found = reliability([one, other], image_set(), num_bins=4)
+    assert found.counts.tolist() == [8, 4]
+    np.testing.assert_allclose(found.accuracy, [6 / 8, 0.5])
+
+
+TWO_ARMS = {
+    "A": [made([0, 2, 1, 0, 0, 1]), made([0, 2, 1, 0, 0, 1], seed=1)],
+    "B": [
+        made([1, 1, 2, 1, 1, 2], norm="group"),
+        made([1, 1, 2, 1, 1, 2], norm="group", seed=1),
+    ],
+}
+
+
+def test_agreement_is_within_arms_and_between_them():
+    table = agreement(TWO_ARMS, image_set())
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert rows["A, two seeds"] == ("1", "1.000", "1.000", "1.000")
+    assert rows["A and B"][0] == "2"
+    assert rows["A and B"][1].startswith("\N{MINUS SIGN}")
+    text = agreement_in_short(TWO_ARMS, image_set())
+    assert text.startswith("different norms fail on somewhat different images: kappa is 1.00 to")
+    twins = {"A": TWO_ARMS["A"], "B": [made(PREDICTIONS, norm="group", seed=s) for s in (0, 1)]}
+    assert agreement_in_short(twins, image_set()).startswith("these runs do not show")
+
+
+def test_confusions_are_listed_by_their_number():
+    (row,) = confusions({"A": made([0, 2, 1, 0, 2, 1])}, image_set()).rows
+    assert row == ("A", "4", "cat as bee: 2", "bee as cat: 2", row[-1])
+    assert row[-1].endswith(": 0")
+
+
+def test_calibration_counts_answers_of_which_a_run_is_nearly_sure():
+    runs = {"A": [made(PREDICTIONS, [0.99, 0.99, 0.9, 0.98, 0.7, 0.9])]}
+    (row,) = calibration(runs, image_set()).rows
+    # at 98.5 to 99.5 % are image 0, which is right, and image 1, which is wrong
+    assert row[0:2] == ("A", "1")
+    assert row[-1] == "50.00"
+    error = 100 * reliability(runs["A"], image_set()).error
+    assert f"{error:.1f} to {error:.1f} points apart" in calibration_in_short(runs, image_set())

@@ -7,6 +7,7 @@ from fakes import fake_run
 
 from normstudy.study import pictures
 from normstudy.study.data import ImageSet, Split
+from normstudy.study.mistakes import reliability
 from normstudy.study.recipes import Recipe
 
 ARM = "Batch norm"
@@ -24,7 +25,7 @@ def made(seed=0, num=30):
 def image_set(num=30, name="cifar10"):
     """Make images of which each has a colour of its own, so that they can be found again."""
     labels = torch.arange(num) % len(CLASSES)
-    images = torch.arange(num * 3, dtype=torch.uint8).view(num, 1, 1, 3).expand(num, 8, 8, 3)
+    images = (torch.arange(num * 3) % 256).to(torch.uint8).view(num, 1, 1, 3).expand(num, 8, 8, 3)
     split, zero = Split(images.contiguous(), labels), torch.zeros(3)
     return ImageSet(name, split, split, CLASSES, zero, zero + 1)
 
@@ -98,6 +99,19 @@ def test_samples_are_the_first_images_of_each_class():
             np.testing.assert_allclose(shown, expected)
     names = [label.get_text() for label in fig.axes[0].get_yticklabels()]
     assert names == list(CLASSES)
+
+
+def test_the_reliability_diagram_shows_confidence_beside_accuracy():
+    images, run = image_set(1000), made(num=1000)
+    fig = pictures.reliability_diagram({ARM: [run, made(1, 1000)]}, images, fewest=50)
+    found = reliability([run, made(1, 1000)], images)
+    (curve,) = [line for line in fig.axes[0].lines if line.get_label() == ARM]
+    there = found.counts >= 50
+    np.testing.assert_allclose(curve.get_xdata(), 100 * found.confidence[there])
+    np.testing.assert_allclose(curve.get_ydata(), 100 * found.accuracy[there])
+    errors = [100 * reliability([one], images).error for one in (run, made(1, 1000))]
+    assert f"{np.mean(errors):.2f} ± {np.std(errors, ddof=1):.2f}" in texts(fig)
+    assert "bins with fewer than 50 are left out" in fig.normstudy["caption"]
 
 
 @pytest.mark.parametrize(

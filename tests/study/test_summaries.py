@@ -1,9 +1,14 @@
 """Tables and sentences hold the numbers of their runs."""
 
+import math
+
+import numpy as np
 import pytest
 from fakes import fake_run
 
 from normstudy.study import compare, summaries
+from normstudy.study.data import load
+from normstudy.study.model import Net
 from normstudy.study.recipes import Recipe
 from normstudy.study.studies import Reference
 
@@ -118,6 +123,75 @@ def test_penalties():
     plain, l1 = summaries.penalties(both).rows
     assert plain[:4] == ("Batch norm", "0", "0.0", "0.0")
     assert l1[:4] == ("Batch norm + L1", "1e-05", "10.0", "14.3")
+
+
+def test_extremes_name_the_arms_at_both_ends():
+    (line,) = summaries.extremes(THREE, ["test_accuracy"]).splitlines()
+    assert line.startswith("test accuracy: from 85.77 % (group norm) to 89.00 % (batch norm)")
+    pooled = np.mean([np.var([88, 89, 90], ddof=1), np.var([85, 85.5, 86.8], ddof=1),
+                      np.var([85.2, 85.3, 86.9], ddof=1)])  # fmt: skip
+    assert f"differ by about {(2 * pooled) ** 0.5:.2f}; 2 of 3 pairs decided" in line
+
+
+def test_the_first_and_the_last_epoch_side_by_side():
+    table = summaries.first_and_last(arm(88, 89), ["train_loss"])
+    assert table.header == ("seed", "train loss, first epoch", "train loss, last epoch")
+    assert table.rows == (("0", "0.9000", "0.3000"), ("1", "0.9000", "0.3000"))
+
+
+def test_seeds_that_an_interval_takes():
+    found = compare.differences({"A": arm(88, 89, 90), "B": arm(85, 85.5, 86.8)})
+    (row,) = summaries.seeds_needed(found, 0.25).rows
+    assert row[1:3] == ("3", "0.25")
+    assert row[3] == str(math.ceil(2 + (2 * found[0].sd / 0.25) ** 2))
+    single = compare.differences({"A": arm(88), "B": arm(85)})
+    assert summaries.seeds_needed(single, 0.25).rows[0][-1] == "unknown (n = 1)"
+
+
+def test_budgets_count_what_was_tried_and_what_diverged():
+    tried = {"A": [made(80, lr=0.1), made(85, lr=0.3), made(84, lr=0.1, weight_decay=0.0)]}
+    table = summaries.budgets(tried, {"A": [Recipe(data="digits", lr=0.6)]})
+    assert table.rows == (("A", "4", "1", "0.1, 0.3, 0.6", "weight decay"),)
+
+
+def test_the_penalty_in_short():
+    with_l1 = fake_run(
+        Recipe(l1=1e-5), [0.5, 0.87], train_loss=[0.9, 0.3], penalty=[0.1, 0.05],
+        weight_quantiles=np.linspace(0, 0.1, 1001, dtype=np.float32),
+    )  # fmt: skip
+    text = summaries.penalty_in_short([with_l1], arm(88))
+    assert "the penalty is 14.3 % of the loss" in text
+    assert "0.05 in magnitude with it and 0.5 without; 1.0 % and 0.1 %" in text
+
+
+def test_tables_of_a_network_count_it():
+    nets = {norm: Net(norm, 8) for norm in ("batch", "group", "none")}
+    table = summaries.parameters(nets, 32)
+    totals = (f"{sum(p.numel() for p in net.parameters()):,}" for net in nets.values())
+    assert table.rows[-1] == ("all layers", *totals)
+    kinds = {row[0]: row[1:] for row in summaries.norm_layers(nets).rows}
+    assert kinds["batch"] == ("9 BatchNorm2d", "\N{EN DASH}")
+    assert kinds["none"] == ("none", "\N{EN DASH}")
+    assert kinds["group"][1] == "4, 8, 12"
+    rows = summaries.layers(nets["batch"], 32).rows
+    assert rows[0] == ("conv1", "Conv2d", "32 × 32 × 32", "864", "3")
+
+
+def test_splits_and_shared_means_of_the_digits():
+    images = load("digits")
+    table = {row[0]: row[1] for row in summaries.splits(images).rows}
+    assert table["training"] == f"{len(images.train):,}"
+    assert table["test"] == f"{len(images.test):,}"
+    norms = ("batch", "group", "layer", "instance")
+    recipes = {
+        norm: Recipe(data="digits", norm=norm, num_groups=4, batch_size=10) for norm in norms
+    }
+    first = summaries.shared_means(recipes, images).rows[0]
+    assert first[0] == "10 × 16 × 4 × 4"
+    cells = 10 * 16 * 4 * 4
+    counts = {"batch": 16, "group": 40, "layer": 10, "instance": 160}
+    for cell, norm in zip(first[1:], norms, strict=True):
+        assert cell == f"{counts[norm]:,} of {cells // counts[norm]:,} cells"
 
 
 @pytest.mark.parametrize(
