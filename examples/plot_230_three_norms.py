@@ -72,10 +72,10 @@ with torch.no_grad():
         print(f"{arm}: the layer is a {kind} and takes {means:,} means")
 
 # %%
-# ``ContiguousGroupNorm`` is PyTorch's ``GroupNorm`` with the maps laid out so that it is fast.
-# Layer norm is a ``GroupNorm`` with one group: its mean runs over all channels and pixels of an
-# image, and scale and shift are per channel, as in the other two. So all three have the same number
-# of parameters. "Layer norm" can also mean two other things, which
+# ``ChannelsLastGroupNorm`` is PyTorch's ``GroupNorm`` with sums that are fast on the maps as they
+# lie in memory. Layer norm is such a layer with one group: its mean runs over all channels and
+# pixels of an image, and scale and shift are per channel, as in the other two. So all three have
+# the same number of parameters. "Layer norm" can also mean two other things, which
 # :ref:`sphx_glr_auto_examples_plot_140_layer_norm.py` compares with this one.
 #
 # How many means?

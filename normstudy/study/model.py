@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from normstudy.study.groupnorm import ChannelsLastGroupNorm
 from normstudy.study.networks import (
     NETWORKS,
     Act,
@@ -25,20 +26,6 @@ from normstudy.study.networks import (
 from normstudy.study.recipes import NORMS
 
 _ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU}
-
-
-class ContiguousGroupNorm(nn.GroupNorm):
-    """Group norm that computes on contiguous maps, and returns channels-last ones.
-
-    When a group has few channels, PyTorch's CPU kernel for channels-last maps takes several times
-    longer than this, moving the maps there and back included. With one group, as in layer norm,
-    it is the faster one.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalize (N, C, H, W); the precision stays what it was."""
-        y = super().forward(x.contiguous()).to(x.dtype)  # on a GPU autocast returns float32
-        return y.contiguous(memory_format=torch.channels_last)
 
 
 class ChannelShift(nn.Module):
@@ -91,11 +78,11 @@ def make_norm(
                 f"accepted: {', '.join(map(str, divisors))}"
             )
             raise ValueError(msg)
-        return ContiguousGroupNorm(num_groups, channels)
+        return ChannelsLastGroupNorm(num_groups, channels)
     if norm == "instance":
-        return ContiguousGroupNorm(channels, channels)
+        return ChannelsLastGroupNorm(channels, channels)
     if norm == "layer":
-        return nn.GroupNorm(1, channels)
+        return ChannelsLastGroupNorm(1, channels)
     if norm == "layer_chw":
         if size is None:
             msg = 'norm="layer_chw" has a weight for every pixel; give size, the side of the map'

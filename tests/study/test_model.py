@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from normstudy.study import model
 from normstudy.study.model import (
     ChannelShift,
-    ContiguousGroupNorm,
     LayerRow,
     Net,
     layer_table,
@@ -156,7 +155,7 @@ def test_without_a_norm_a_place_may_keep_the_shift_of_one():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_group_norm_takes_its_statistics_in_float32_and_keeps_precision_and_layout(dtype):
     x = (torch.randn(2, 8, 4, 4) * 5 + 100).to(dtype, memory_format=torch.channels_last)
-    norm = ContiguousGroupNorm(4, 8)
+    norm = make_norm("group", 8, 4)
     found = norm(x)
     assert found.dtype == dtype
     assert found.is_contiguous(memory_format=torch.channels_last)
