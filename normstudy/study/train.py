@@ -28,10 +28,7 @@ from normstudy.study.recipes import Recipe
 CHANGES: tuple[tuple[Mapping[str, tuple[str, ...]], str], ...] = (
     ({}, "the first published numbers"),
     ({"norm": ("group", "instance")}, "group norm computes on contiguous maps"),
-    (
-        {"norm": ("group", "layer", "instance"), "precision": ("float32",)},
-        "float32 statistics come from sums over channels-last maps, safe at large means",
-    ),
+    ({"norm": ("group", "layer", "instance"), "precision": ("float32",)}, "safe at large means"),
 )
 """What altered the numbers of recipes: of which, by field and values, and why. Only ever extended.
 
