@@ -90,7 +90,7 @@ assert before_average.receptive_field > images.size
 print(summaries.norm_layers(nets))
 
 # %%
-# Layer norm appears as a GroupNorm because it is one, with a single group that holds all channels.
+# Layer norm appears as a group norm because it is one, with a single group that holds all channels.
 # Group norm has the same number of groups everywhere, so its groups grow with the network: at the
 # first place each holds a single channel, and there group norm *is* instance norm.
 #

@@ -94,6 +94,7 @@ def moved(recipe: Recipe, data: Dataset) -> Recipe:
 
     Smaller images get a smaller crop. Smaller batches make noisier steps, so the rate follows the
     square-root rule of Krizhevsky 2014, arXiv:1404.5997. Networks for grey images are half as wide.
+    The digits, a demonstration, are trained for eight epochs at most.
     """
     if recipe.data == data:
         return recipe
@@ -103,6 +104,7 @@ def moved(recipe: Recipe, data: Dataset) -> Recipe:
         data=data,
         crop={"mnist": 2, "digits": 1}.get(data, recipe.crop),
         batch_size=batch_size,
+        epochs=min(recipe.epochs, 8) if data == "digits" else recipe.epochs,
         lr=recipe.lr * (batch_size / recipe.batch_size) ** 0.5,
         num_groups=max(1, recipe.num_groups // 2),
         precision="float32",  # which every processor computes at its full speed
