@@ -187,8 +187,8 @@ print(mistakes.calibration(arms, images))
 #       # the digits leave too few mistakes to tell
 #       assert abs(equal - unequal) < (0.01 if study.data == "cifar10" else 0.5)
 #
-#    No: 0.510 with equal and 0.510 with unequal seeds on CIFAR-10. After 20 epochs nothing is left
-#    of the common beginning.
+#    No: on CIFAR-10 the two are equal to the second digit. After 20 epochs nothing is left of the
+#    common beginning.
 #
 # Where to go next
 # ----------------
