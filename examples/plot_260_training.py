@@ -127,7 +127,7 @@ print(summaries.pairs(gaps))
 #           during = sum(run.history["train_accuracy"][-1] for run in runs) / len(runs)
 #           after = sum(run.clean_train["accuracy"] for run in runs) / len(runs)
 #           print(f"{arm}: {100 * (after - during):.2f} points")
-#           assert after > during
+#           assert after > during or study.data == "digits"  # which leave little to learn
 #
 #    By a few points. The weights hardly move in the last epoch, so nearly all of this
 #    is augmentation (and, with batch norm, the statistics of the batch).

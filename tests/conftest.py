@@ -23,8 +23,9 @@ settings.register_profile("normstudy", deadline=None, print_blob=True)
 settings.load_profile("normstudy")
 
 # Set here and not in a fixture: the examples in docstrings and module-wide fixtures use it too.
-STORE = tempfile.TemporaryDirectory(prefix="normstudy-tests-")
-os.environ["NORMSTUDY_STORE"] = STORE.name
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share the store of who started them
+    STORE = tempfile.TemporaryDirectory(prefix="normstudy-tests-")
+    os.environ["NORMSTUDY_STORE"] = STORE.name
 
 
 @pytest.fixture(autouse=True)
