@@ -177,7 +177,7 @@ def forget_stale_pages(app: Sphinx) -> None:
     keep the numbers of yesterday's package. In the same way the reference would keep the pages of
     objects that are no longer there, and the gallery those of examples.
     """
-    if not STAMP.exists() or STAMP.read_text() != fingerprint():
+    if not STAMP.exists() or STAMP.read_text(encoding="utf-8") != fingerprint():
         app.config.sphinx_gallery_conf["run_stale_examples"] = True
         shutil.rmtree(DOCS / "api" / "generated", ignore_errors=True)
     for page in (DOCS / "auto_examples").glob("plot_*.rst"):
@@ -206,7 +206,7 @@ def copy_mathjax(app: Sphinx, _exception: Exception | None) -> None:
 def remember(app: Sphinx, exception: Exception | None) -> None:
     """Keep the fingerprint of what the pages were made of."""
     if exception is None and app.builder.format == "html":
-        STAMP.write_text(fingerprint())
+        STAMP.write_text(fingerprint(), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

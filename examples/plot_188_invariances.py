@@ -202,9 +202,10 @@ assert_close(after.norm(), pythagoras, atol=1e-9)
 # -----------------------
 #
 # With :math:`\varepsilon > 0` all of this holds only as long as the variances are much larger than
-# :math:`\varepsilon`. In evaluation mode batch norm is a fixed scale and shift, and blind to
-# nothing but the order and the company of the images. And a network has layers without a norm
-# behind them, the last one at least, whose length does matter.
+# :math:`\varepsilon`. In evaluation mode batch norm is a fixed scale and shift: what it gives an
+# image depends neither on their order nor on the other images of the batch, and on everything else.
+# And a network has layers without a norm behind them, the last one at least, whose length does
+# matter.
 #
 # Exercises
 # ---------

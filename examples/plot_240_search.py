@@ -161,8 +161,7 @@ print(cost)
 #       print(f"{distance:.2f} points, standard error {sampling_error(top)[0]:.2f}")
 #       assert distance < sampling_error(top)[0] / 10
 #
-#    By one image of 5,000, a small fraction of the standard error. Between the two weight decays,
-#    luck decided.
+#    By a small fraction of the standard error. Between the two weight decays, luck decided.
 #
 # .. dropdown:: Answer to 2
 #

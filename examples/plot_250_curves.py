@@ -146,8 +146,8 @@ print(summaries.best_epochs(arms))
 #       print(f"{best} passes the last {last[lowest]:.2f} % of {lowest} in epoch {passed}")
 #       assert passed < len(means)
 #
-#    On CIFAR-10, batch norm passes the arm without a norm in epoch 18 of 20: while the learning
-#    rate is high, all arms stay below what they reach at the end.
+#    Only in the last epochs: while the learning rate is high, all arms stay below what they reach
+#    at the end.
 #
 # .. dropdown:: Answer to 3
 #

@@ -157,8 +157,8 @@ print(mistakes.calibration(arms, images))
 #       print(f"{lowest.true_name} as {lowest.predicted_name}, {lowest.confidence:.0%}")
 #       assert lowest.confidence > 1 / len(images.classes)
 #
-#    With ten classes, the most probable one has more than 10% even if all are nearly equal. On
-#    CIFAR-10 the least confident mistake has 21%.
+#    With ten classes, the most probable one has more than 10% even if all are nearly equal, and the
+#    least confident mistake is not far above.
 #
 # .. dropdown:: Answer to 2
 #
@@ -171,7 +171,7 @@ print(mistakes.calibration(arms, images))
 #       print(f"{len(ten & other)} of {len(ten)} stay")
 #       assert len(ten & other) < len(ten)
 #
-#    Three of ten on CIFAR-10. Most of what a picture of ten shows belongs to the seed.
+#    Few of them. Most of what a picture of ten shows belongs to the seed.
 #
 # .. dropdown:: Answer to 3
 #

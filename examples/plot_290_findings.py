@@ -162,8 +162,7 @@ print(f"trained on: {', '.join(sorted(devices))}")
 #       print(f"{len(alone)}, and {sum(pair.decided for pair in pairs)} with the correction")
 #       assert len(alone) >= sum(pair.decided for pair in pairs)
 #
-#    One more on CIFAR-10, group norm and layer norm. Its p-value of 0.026 is not enough for one of
-#    ten comparisons.
+#    One more: a p-value that would do for a single comparison is not enough for one of ten.
 #
 # .. dropdown:: Answer to 3
 #

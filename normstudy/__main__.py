@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,8 +29,14 @@ Device = Literal["auto", "cpu", "cuda"]
 Store = Annotated[Path | None, tyro.conf.arg(name="store")]
 
 
+_SHOWN = ("lr", "num_groups", "weight_decay", "l1", "batch_size", "crop", "precision")
+
+
 def train_command(base: Recipe, origin: str) -> Callable[..., None]:
-    """Build the command ``train`` whose settings, where none are given, are those of ``base``."""
+    """Build the command ``train`` whose settings, where none are given, are those of ``base``.
+
+    ``origin`` says in a line whose settings these are.
+    """
 
     def train(
         recipe: Annotated[Recipe, tyro.conf.arg(name="")] = base,
@@ -51,7 +57,7 @@ def train_command(base: Recipe, origin: str) -> Callable[..., None]:
                 PNG.
         """
         given = [f.name for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)]
-        print(f"{origin}: {_words(recipe, ('lr', 'num_groups', 'weight_decay', 'l1'))}")
+        print(origin)
         print(f"changed: {_words(recipe, given) or 'nothing'}")
         made = run(recipe, folder=folder, device=device)
         print(f"run {recipe.name}")
@@ -62,8 +68,9 @@ def train_command(base: Recipe, origin: str) -> Callable[..., None]:
     return train
 
 
-def _words(recipe: Recipe, names: tuple[str, ...] | list[str]) -> str:
-    return ", ".join(f"{name} {getattr(recipe, name)}" for name in names)
+def _words(recipe: Recipe, names: Iterable[str]) -> str:
+    read = [name for name in names if name != "num_groups" or recipe.norm == "group"]
+    return ", ".join(f"{name} {getattr(recipe, name)}" for name in read)
 
 
 def _base(arguments: list[str]) -> tuple[Recipe, str]:
@@ -81,10 +88,11 @@ def _base(arguments: list[str]) -> tuple[Recipe, str]:
         return Recipe(), "defaults"
     if found := chosen(asked.norm, asked.data, l1=l1):
         arm, recipe = found
-        return replace(recipe, l1=0.0), f"settings of the study's arm {arm!r} on {asked.data}"
-    arm, recipe = chosen("batch", asked.data) or ("", Recipe())
-    origin = f"no arm of the study has norm={asked.norm}, so these are the settings of {arm!r}"
-    return replace(recipe, norm=asked.norm), origin
+        origin = f"settings of the study's arm {arm!r} on {asked.data}"
+    else:
+        arm, recipe = chosen("batch", asked.data) or ("", Recipe())
+        origin = f"no arm of the study has norm={asked.norm}, so these are the settings of {arm!r}"
+    return replace(recipe, norm=asked.norm, l1=0.0), f"{origin}: {_words(recipe, _SHOWN)}"
 
 
 def _write_figures(made: Run, folder: Path) -> None:
@@ -131,7 +139,7 @@ def study(
     if list_all:
         for one in STUDIES.values():
             trainings = sum(map(len, one.recipes().values()))
-            print(f"{one.name:24} {one.title} ({len(one.arms)} arms, {trainings} trainings)")
+            print(f"{one.name:24} {one.title} ({trainings} trainings)")
         return
     if name not in STUDIES:
         msg = f"there is no study {name!r}; accepted: {', '.join(STUDIES)}"

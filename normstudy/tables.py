@@ -12,6 +12,7 @@ LEVEL = 0.05
 NORM_NAMES = {
     "batch": "Batch norm",
     "layer": "Layer norm",
+    "layer_chw": "Layer norm with a weight per value",
     "group": "Group norm",
     "instance": "Instance norm",
     "none": "No norm",

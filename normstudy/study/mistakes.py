@@ -245,6 +245,8 @@ def agreement_in_short(arms: Arms, images: ImageSet) -> str:
     means = {pair: float(np.mean(values)) for pair, values in _kappas(arms, images)}
     within = [mean for (a, b), mean in means.items() if a == b]
     across = [mean for (a, b), mean in means.items() if norms[a] != norms[b]]
+    if not within or not across:
+        return "these runs are of one norm, or of one seed an arm: there is nothing to compare"
     apart = max(across) < min(within)
     yes = "different norms fail on somewhat different images"
     no = "these runs do not show that different norms fail on different images"
@@ -293,8 +295,9 @@ def calibration(arms: Arms, images: ImageSet) -> Table:
         means = [100 * float(run.confidences.mean()) for run in runs]
         errors = [100 * reliability([run], images).error for run in runs]
         cells = (np.mean(means), 100 * np.mean([run.accuracy for run in runs]), np.mean(errors))
-        there = 100 * np.concatenate(wrong).mean()
-        rows.append((arm, str(len(runs)), *(f"{cell:.2f}" for cell in cells), f"{there:.2f}"))
+        nearly = np.concatenate(wrong)
+        there = f"{100 * nearly.mean():.2f}" if len(nearly) else "no such answer"
+        rows.append((arm, str(len(runs)), *(f"{cell:.2f}" for cell in cells), there))
     header = ("arm", "seeds", "mean confidence, %", "accuracy, %", "calibration error, %")
     return Table((*header, "wrong at 98.5 to 99.5 % confidence, %"), tuple(rows))
 

@@ -135,8 +135,8 @@ class Net(nn.Sequential):
     Raises
     ------
     ValueError
-        If the network is unknown or has no form for these images, the norm is unknown, or the
-        groups do not divide the channels.
+        If the network is unknown, has no form for these images or does not fit their size, the
+        norm is unknown, or the groups do not divide the channels.
 
     Examples
     --------
@@ -165,6 +165,13 @@ class Net(nn.Sequential):
             kind = type(row).__name__.lower()
             counts[kind] += 1
             layers.append((f"{kind}{counts[kind]}", builder.layer(row)))
+            if builder.size < 1 or (isinstance(row, Flatten) and builder.size != 1):
+                msg = (
+                    f"net={net!r} does not fit images of {size}x{size} pixels: at its {row} the "
+                    f"maps have a side of {builder.size}, not of 1 or more as it needs; "
+                    "take another network or data set"
+                )
+                raise ValueError(msg)
         super().__init__(OrderedDict(layers))
         self.rows = rows
 

@@ -96,6 +96,9 @@ def read(path: Path) -> tuple[dict[str, Any], Arrays]:
     """
     try:
         record = json.loads(path.read_bytes())
+        if "arrays_sha256" in record:
+            msg = f"the record {path} was saved by an earlier version; it has to be trained again"
+            raise RecordError(msg)
         if record.pop("sha256") != _checksum(record):
             msg = f"the record {path} was edited: its checksum differs; delete it and train again"
             raise RecordError(msg)

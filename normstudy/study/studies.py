@@ -55,18 +55,38 @@ class Study:
         seeds
             Instead of the study's own.
         data
-            Data set to move the recipes to, with the first two seeds; by default that of the
-            report, where the study was made for CIFAR-10 and the report shows another set.
+            Data set to move the recipes to; by default that of the report, for a study that was
+            made for CIFAR-10 and stands in. On digits the first two seeds are enough.
+
+        Raises
+        ------
+        ValueError
+            If the recipes cannot be moved, or two arms would no longer differ.
         """
-        chosen = self.seeds if seeds is None else tuple(seeds)
-        arms, here = self.arms, data or (report_data() if self.stands_in else "cifar10")
-        if here != "cifar10":
-            arms = {arm: tuple(moved(r, here) for r in tried) for arm, tried in arms.items()}
-            chosen = chosen if seeds is not None else chosen[:2]  # a stand-in is no evidence
+        arms, chosen = self.arms, self.seeds if seeds is None else tuple(seeds)
+        made_for_cifar10 = all(r.data == "cifar10" for tried in arms.values() for r in tried)
+        if data is None and self.stands_in and made_for_cifar10:
+            data = report_data()
+        if data is not None:
+            arms = {arm: tuple(moved(r, data) for r in tried) for arm, tried in arms.items()}
+            self._check_apart(arms, data)
+            if data == "digits" and seeds is None:
+                chosen = chosen[:2]  # a demonstration is no evidence
         return {
             arm: [replace(recipe, seed=seed) for recipe in tried for seed in chosen]
             for arm, tried in arms.items()
         }
+
+    def _check_apart(self, arms: Arms, data: str) -> None:
+        """Refuse to move a study whose arms would no longer differ."""
+        names: dict[tuple[Recipe, ...], str] = {}
+        for arm, tried in arms.items():
+            if (other := names.setdefault(tried, arm)) != arm:
+                msg = (
+                    f"on {data} the arms {other!r} and {arm!r} of the study {self.name!r} would be "
+                    "the same; keep the study on its own data set (stands_in=False)"
+                )
+                raise ValueError(msg)
 
     @property
     def data(self) -> Dataset:
@@ -92,21 +112,29 @@ def report_data() -> Dataset:
 def moved(recipe: Recipe, data: Dataset) -> Recipe:
     """Move a recipe for CIFAR-10 to another data set.
 
-    Smaller images get a smaller crop. Smaller batches make noisier steps, so the rate follows the
-    square-root rule of Krizhevsky 2014, arXiv:1404.5997. Networks for grey images are half as wide.
-    The digits, a demonstration, are trained for eight epochs at most.
+    Smaller images get a smaller crop. The digits are few and a demonstration: batches are a quarter
+    as large, with the rate of the square-root rule of Krizhevsky 2014, arXiv:1404.5997, and eight
+    epochs are enough. Networks for grey images are half as wide, so many groups are halved.
+
+    Raises
+    ------
+    ValueError
+        If the recipe is for another data set than CIFAR-10.
     """
     if recipe.data == data:
         return recipe
-    batch_size = {"digits": 32}.get(data, recipe.batch_size)
+    if recipe.data != "cifar10":
+        msg = f"a recipe for {recipe.data} cannot be moved to {data}; accepted: one for cifar10"
+        raise ValueError(msg)
+    few = data == "digits"
     return replace(
         recipe,
         data=data,
-        crop={"mnist": 2, "digits": 1}.get(data, recipe.crop),
-        batch_size=batch_size,
-        epochs=min(recipe.epochs, 8) if data == "digits" else recipe.epochs,
-        lr=recipe.lr * (batch_size / recipe.batch_size) ** 0.5,
-        num_groups=max(1, recipe.num_groups // 2),
+        crop=1 if few else 2,
+        batch_size=max(1, recipe.batch_size // 4) if few else recipe.batch_size,
+        epochs=min(recipe.epochs, 8) if few else recipe.epochs,
+        lr=recipe.lr / 2 if few else recipe.lr,
+        num_groups=recipe.num_groups if recipe.num_groups < 16 else recipe.num_groups // 2,
         precision="float32",  # which every processor computes at its full speed
     )
 
@@ -196,6 +224,7 @@ _ALL = (
         stands_in=False,
         seeds=(0, 1, 2),
         arms={"No norm, first settings": variants(_FIRST, norm="none", lr=0.1)},
+        diverged={"No norm, first settings": variants(_FIRST, norm="none", lr=0.3)},
     ),
 )
 

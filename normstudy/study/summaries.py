@@ -223,7 +223,7 @@ def shared_settings(arms: Arms) -> dict[str, object]:
 def tried(runs: Sequence[Run]) -> Table:
     """Tabulate what a search tried for one arm: the settings that vary, best accuracy first."""
     check_arms({str(i): [run] for i, run in enumerate(runs)})
-    names = varied([run.recipe for run in runs])
+    names = [name for name in varied([run.recipe for run in runs]) if name != "seed"]
     accuracy = measure_of("test_accuracy", runs)
     header = (*(name.replace("_", " ") for name in names), f"{accuracy.title}, %")
     rows = []
@@ -241,7 +241,10 @@ def budgets(arms: Arms, diverged: Mapping[str, Sequence[Recipe]] | None = None) 
         failed = list((diverged or {}).get(arm, ()))
         recipes = [run.recipe for run in runs] + failed
         rates = sorted({recipe.lr for recipe in recipes})
-        others = ", ".join(n.replace("_", " ") for n in varied(recipes) if n != "lr") or "nothing"
+        others = (
+            ", ".join(n.replace("_", " ") for n in varied(recipes) if n not in {"lr", "seed"})
+            or "nothing"
+        )
         counts = (str(len(recipes)), str(len(failed)))
         rows.append((arm, *counts, ", ".join(f"{lr:g}" for lr in rates), others))
     return Table(("arm", "trainings", "diverged", "learning rates", "also varied"), tuple(rows))
@@ -309,14 +312,16 @@ def shared_means(recipes: Mapping[str, Recipe], images: ImageSet) -> Table:
     some = next(iter(recipes.values()))
     plan = layer_table(build(some, images), images.size)
     places = [row.output_size for row in plan if isinstance(row.row, Norm | Block)]
-    num, rows = some.batch_size, []
+    rows = []
     for c, h, w in dict.fromkeys(places):
-        cells = [f"{num} × {c} × {h} × {w}"]
+        row = [f"{some.batch_size} × {c} × {h} × {w}"]
         for recipe in recipes.values():
-            each = {"group": num * recipe.num_groups, "layer": num, "instance": num * c}
-            means = each.get(recipe.norm, c)
-            cells.append(f"{means:,} of {num * c * h * w // means:,} cells")
-        rows.append(tuple(cells))
+            n = recipe.batch_size
+            each = {"batch": c, "group": n * recipe.num_groups, "instance": n * c}
+            means = {**each, "layer": n, "layer_chw": n}.get(recipe.norm)
+            cells = n * c * h * w
+            row.append(f"{means:,} of {cells // means:,} cells" if means else "\N{EN DASH}")
+        rows.append(tuple(row))
     return Table(("maps: N × C × H × W", *recipes), tuple(rows))
 
 

@@ -208,3 +208,11 @@ def test_calibration_counts_answers_of_which_a_run_is_nearly_sure():
     assert row[-1] == "50.00"
     error = 100 * reliability(runs["A"], image_set()).error
     assert f"{error:.1f} to {error:.1f} points apart" in calibration_in_short(runs, image_set())
+
+
+def test_what_cannot_be_compared_is_said_and_not_a_traceback():
+    one_norm = {"A": TWO_ARMS["A"], "B": [made(PREDICTIONS, lr=0.1), made(LABELS, lr=0.1, seed=1)]}
+    for arms in (one_norm, {arm: runs[:1] for arm, runs in TWO_ARMS.items()}):
+        assert agreement_in_short(arms, image_set()).endswith("there is nothing to compare")
+    (row,) = calibration({"A": [made(PREDICTIONS, [0.6] * 6)]}, image_set()).rows
+    assert row[-1] == "no such answer"

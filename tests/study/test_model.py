@@ -336,8 +336,8 @@ def seen(layers, size, in_channels):
 
 @pytest.mark.parametrize(("name", "in_channels"), FORMS)
 def test_receptive_fields_are_those_that_gradients_show(name, in_channels):
-    size = 96
-    net = built(name, in_channels, "none", size=size)
+    size = 96  # larger than the field; layers without a norm take any size
+    net = built(name, in_channels, "none")
     table = layer_table(net, size)
     net.double()
     for layer, module in list(net.named_children()):
@@ -362,3 +362,15 @@ def test_instance_norm_before_the_average_pool_leaves_nothing_of_the_image():
     spread = {norm: Net(norm)(images).std(0).max().item() for norm in ("instance", "layer")}
     assert spread["instance"] < 1e-5
     assert spread["layer"] > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("net", "in_channels", "size", "match"),
+    [
+        ("study-b", 1, 8, r"net='study-b' does not fit images of 8x8 pixels: at its .* a side of"),
+        ("study-d", 1, 40, r"at its Flatten\(\) the maps have a side of 2, not of 1"),
+    ],
+)
+def test_a_network_that_does_not_fit_its_images_is_refused(net, in_channels, size, match):
+    with pytest.raises(ValueError, match=match):
+        Net("batch", net=net, in_channels=in_channels, size=size)

@@ -203,7 +203,8 @@ def test_a_report_on_another_set_moves_the_main_study_and_leaves_the_search(
     assert list(after) == ARMS
     for arm, recipes in after.items():
         old = before[arm][0]
-        assert [recipe.seed for recipe in recipes] == [0, 1], "a stand-in is no evidence"
+        seeds = [recipe.seed for recipe in recipes]
+        assert seeds == ([0, 1] if data == "digits" else [0, 1, 2, 3])
         for recipe in recipes:
             assert (recipe.data, recipe.batch_size, recipe.crop) == (data, batch_size, crop)
             assert recipe.lr == pytest.approx(old.lr * (batch_size / 128) ** 0.5)
@@ -237,3 +238,34 @@ def test_what_the_study_chose_for_a_norm_is_looked_up(norm):
 def test_the_arm_with_a_penalty_is_found_when_asked_for():
     assert chosen("batch", "cifar10", l1=True) == ("Batch norm + L1", *MAIN.arms["Batch norm + L1"])
     assert chosen("group", "cifar10", l1=True) == chosen("group", "cifar10"), "it has none"
+
+
+def test_arms_that_differ_stay_apart_on_digits():
+    arms = {
+        "G = 2": variants(Recipe(), norm="group", num_groups=2),
+        "G = 8": variants(Recipe(), norm="group", num_groups=8),
+        "small batches": variants(Recipe(), norm="group", num_groups=8, batch_size=32),
+    }
+    study = Study(name="three", title="Three arms", arms=arms)
+    on_digits = [recipes[0] for recipes in study.recipes(data="digits").values()]
+    assert [recipe.num_groups for recipe in on_digits] == [2, 8, 8]
+    assert [recipe.batch_size for recipe in on_digits] == [32, 32, 8]
+    assert len({recipe.lr for recipe in on_digits}) == 1
+
+
+def test_arms_that_would_fall_together_are_refused():
+    arms = {f"G = {g}": variants(Recipe(), norm="group", num_groups=g) for g in (8, 16)}
+    study = Study(name="two", title="Two arms", arms=arms)
+    match = r"on digits the arms 'G = 8' and 'G = 16' of the study 'two' would be the same; keep"
+    with pytest.raises(ValueError, match=match):
+        study.recipes(data="digits")
+
+
+def test_only_studies_made_for_cifar10_are_moved(monkeypatch):
+    reports = Study(
+        name="report", title="", arms={"A": variants(Recipe(), data="mnist", net="study-d")}
+    )
+    monkeypatch.setenv("NORMSTUDY_REPORT", "digits")
+    assert reports.data == "mnist"
+    with pytest.raises(ValueError, match="a recipe for mnist cannot be moved to digits; accepted"):
+        reports.recipes(data="digits")

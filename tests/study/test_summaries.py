@@ -192,6 +192,13 @@ def test_splits_and_shared_means_of_the_digits():
     counts = {"batch": 16, "group": 40, "layer": 10, "instance": 160}
     for cell, norm in zip(first[1:], norms, strict=True):
         assert cell == f"{counts[norm]:,} of {cells // counts[norm]:,} cells"
+    others = {
+        "few": Recipe(data="digits", norm="layer", batch_size=5),
+        "chw": Recipe(data="digits", norm="layer_chw", batch_size=10),
+        "none": Recipe(data="digits", norm="none"),
+    }
+    first = summaries.shared_means(others, images).rows[0]
+    assert first[1:] == ("5 of 256 cells", "10 of 256 cells", "\N{EN DASH}")
 
 
 @pytest.mark.parametrize(
