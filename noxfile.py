@@ -67,7 +67,7 @@ def tests(session: nox.Session) -> None:
 def worksheet(session: nox.Session) -> None:
     """Recalculate the worksheet in LibreOffice, which must be installed, and compare with torch."""
     install(session, "test")
-    session.run("pytest", "-m", "libreoffice", "tests/test_worksheet.py", *session.posargs)
+    session.run("pytest", "-m", "libreoffice", "tests/byhand/test_worksheet.py", *session.posargs)
 
 
 @nox.session(default=False)

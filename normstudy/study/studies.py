@@ -113,7 +113,7 @@ def moved(recipe: Recipe, data: Dataset) -> Recipe:
     """Move a recipe for CIFAR-10 to another data set.
 
     Smaller images get a smaller crop. The digits are few and a demonstration: batches are a quarter
-    as large, with the rate of the square-root rule of Krizhevsky 2014, arXiv:1404.5997, and eight
+    as large, with the rate of the square-root rule of Krizhevsky 2014, arXiv:1404.5997, and five
     epochs are enough. Networks for grey images are half as wide, so many groups are halved.
 
     Raises
@@ -132,7 +132,7 @@ def moved(recipe: Recipe, data: Dataset) -> Recipe:
         data=data,
         crop=1 if few else 2,
         batch_size=max(1, recipe.batch_size // 4) if few else recipe.batch_size,
-        epochs=min(recipe.epochs, 8) if few else recipe.epochs,
+        epochs=min(recipe.epochs, 5) if few else recipe.epochs,
         lr=recipe.lr / 2 if few else recipe.lr,
         num_groups=recipe.num_groups if recipe.num_groups < 16 else recipe.num_groups // 2,
         precision="float32",  # which every processor computes at its full speed

@@ -210,7 +210,7 @@ def test_a_report_on_another_set_moves_the_main_study_and_leaves_the_search(
             assert recipe.lr == pytest.approx(old.lr * (batch_size / 128) ** 0.5)
             assert recipe.num_groups == old.num_groups // 2
             assert recipe.precision == "float32"
-            assert recipe.epochs == (8 if data == "digits" else 20)
+            assert recipe.epochs == (5 if data == "digits" else 20)
             for name in ("norm", "weight_decay", "l1", "validation"):
                 assert getattr(recipe, name) == getattr(old, name)
     assert [recipe.seed for recipe in MAIN.recipes((7, 8, 9))["No norm"]] == [7, 8, 9]
