@@ -57,17 +57,15 @@ MEASURES = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Summary:
-    """One measure over the seeds of an arm; ``sd``, ``low`` and ``high`` are NaN for one seed.
-
-    ``low`` and ``high`` are the 95 % interval of the mean from Student's t distribution.
-    """
+class OverSeeds:
+    """What was measured over several seeds; ``sd``, ``low`` and ``high`` are NaN for one seed."""
 
     measure: Measure
     values: Mapping[int, float]
     """What was measured, by seed."""
     low: float
     high: float
+    """Ends of the 95 % interval of the mean, from Student's t distribution."""
 
     @property
     def n(self) -> int:
@@ -84,6 +82,11 @@ class Summary:
         """Sample standard deviation over the seeds, divisor n - 1."""
         return _sd(self.values)
 
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary(OverSeeds):
+    """One measure over the seeds of an arm."""
+
     def __str__(self) -> str:
         """Write mean ± sd, or the single value and that it is single."""
         spread = f"± {self.measure.text(self.sd)}" if self.n > 1 else "(n = 1)"
@@ -97,38 +100,18 @@ class Summary:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Difference:
+class Difference(OverSeeds):
     """First arm minus second arm, paired by seed.
 
     ``p`` belongs to the two-sided paired t-test, ``p_holm`` is the same after Holm's correction for
-    all ``family`` pairs that were compared. For one seed the interval and both are NaN.
+    all ``family`` pairs that were compared. For one seed both are NaN.
     """
 
     first: str
     second: str
-    measure: Measure
-    values: Mapping[int, float]
-    """First minus second, by seed."""
-    low: float
-    high: float
     p: float
     p_holm: float
     family: int
-
-    @property
-    def n(self) -> int:
-        """Number of seeds that both arms have."""
-        return len(self.values)
-
-    @property
-    def mean(self) -> float:
-        """Mean difference over the seeds."""
-        return float(np.mean(list(self.values.values())))
-
-    @property
-    def sd(self) -> float:
-        """Sample standard deviation of the differences, divisor n - 1; NaN for one seed."""
-        return _sd(self.values)
 
     @property
     def pair(self) -> str:
