@@ -165,10 +165,11 @@ class Net(nn.Sequential):
             kind = type(row).__name__.lower()
             counts[kind] += 1
             layers.append((f"{kind}{counts[kind]}", builder.layer(row)))
-            if builder.size < 1 or (isinstance(row, Flatten) and builder.size != 1):
+            flat = isinstance(row, Flatten)
+            if builder.size < 1 or (flat and builder.size != 1):
                 msg = (
                     f"net={net!r} does not fit images of {size}x{size} pixels: at its {row} the "
-                    f"maps have a side of {builder.size}, not of 1 or more as it needs; "
+                    f"maps have a side of {builder.size}, not of 1{'' if flat else ' or more'}; "
                     "take another network or data set"
                 )
                 raise ValueError(msg)
