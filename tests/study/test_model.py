@@ -368,7 +368,7 @@ def test_instance_norm_before_the_average_pool_leaves_nothing_of_the_image():
     ("net", "in_channels", "size", "match"),
     [
         ("study-b", 1, 8, r"net='study-b' does not fit images of 8x8 pixels: at its .* a side of"),
-        ("study-d", 1, 40, r"at its Flatten\(\) the maps have a side of 2, not of 1; take another network"),
+        ("study-d", 1, 40, r"at its Flatten\(\) the maps have a side of 2, not of 1; take another"),
     ],
 )
 def test_a_network_that_does_not_fit_its_images_is_refused(net, in_channels, size, match):
