@@ -119,8 +119,7 @@ for arm, (run,) in best.items():
 #
 # The runs with the first settings of the arm without a norm are published too. Here they stand
 # beside the ones with the settings found since, which are the best on the validation images. All
-# were trained for 20 epochs and are scored on the test images. The first settings have fewer seeds,
-# and the difference is taken over the seeds that both have.
+# were trained for 20 epochs and are scored on the test images. The first settings have fewer seeds.
 
 print(summaries.settings(now | first), end="\n\n")
 print(summaries.results(now | first, ["test_accuracy", "test_loss"]), end="\n\n")
@@ -154,7 +153,7 @@ print(cost)
 #
 #    .. code-block:: python
 #
-#       from normstudy.study.compare import sampling_error
+#       from normstudy.study.measures import sampling_error
 #
 #       top, second = sorted(searched["Layer norm"], key=lambda run: -run.accuracy)[:2]
 #       distance = 100 * (top.accuracy - second.accuracy)

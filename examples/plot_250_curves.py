@@ -47,16 +47,16 @@ graph_1 = figures.history(arms, "test_loss", title="Graph 1: test loss")
 # so the order in the middle says little about the order at the end.
 #
 # Which lines are apart, and which only look so? A line above another says little when their bands
-# overlap. The table comes from a test that is paired by seed. "p, Holm" is corrected for the number
-# of pairs, and "decided" means that it is below 0.05. The intervals are not corrected: each is that
-# of its pair alone, so a pair may stay open although its interval keeps clear of zero.
+# overlap. The intervals in the table hold for all pairs at once (Games & Howell 1976): in 95 of 100
+# studies like this one, every one of them covers its true difference. An arm is ahead where the
+# interval keeps clear of zero.
 
 losses = differences(arms, "test_loss")
 print(summaries.pairs(losses))
 
 # %%
 # A negative difference means that the first arm of the pair has the lower loss, and so the better
-# one. With few seeds, only a difference that comes out nearly the same for every seed is decided.
+# one. With few seeds, only a difference that is large beside the spread of both arms is decided.
 #
 # Graph 2: test accuracy
 # ----------------------
@@ -136,7 +136,7 @@ print(summaries.best_epochs(arms))
 #
 #    .. code-block:: python
 #
-#       from normstudy.study.compare import summarize
+#       from normstudy.study.measures import summarize
 #
 #       last = {arm: summarize(runs).mean for arm, runs in arms.items()}
 #       best, lowest = max(last, key=last.get), min(last, key=last.get)

@@ -92,8 +92,7 @@ print("Chance level: 10 %, 2.303 nats. Behind ±: standard deviation over the se
 # %%
 # Read the tables by rows. Two arms with the same training accuracy and different test accuracies
 # differ in how well they generalize; two with the same gap differ in how well they fit. Which arms
-# differ in the gap by more than luck explains? The test is paired by seed and corrected for the
-# number of pairs, and the intervals are not corrected.
+# differ in the gap by more than luck explains? The intervals hold for all pairs at once.
 
 print(summaries.pairs(gaps))
 

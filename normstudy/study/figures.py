@@ -3,7 +3,7 @@
 The figures are pyplot's, so scripts show them with ``plt.show()`` and the gallery finds them;
 nothing here writes to disk. All numbers in captions and labels are computed from the runs. ``arms``
 is a dict of arm to runs, one a seed; arms that must not be set beside each other raise a
-ValueError, as :func:`normstudy.study.compare.check_arms` says.
+ValueError, as :func:`normstudy.study.measures.check_arms` says.
 """
 
 import math
@@ -29,16 +29,16 @@ from normstudy.drawing import (
     panel,
     style,
 )
-from normstudy.study.compare import (
+from normstudy.study.compare import MARGIN, differences
+from normstudy.study.data import FACTS
+from normstudy.study.measures import (
     SMALL_WEIGHT,
     Arms,
     check_arms,
-    differences,
     penalty_share,
     small_weights,
     summarize,
 )
-from normstudy.study.data import FACTS
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
 from normstudy.study.studies import Reference
@@ -329,30 +329,34 @@ def accuracy_intervals(arms: Arms) -> Figure:
         rows.append(Row(label, label, list(s.values.values()), s.mean, s.low, s.high, f"{s} %"))
     axis = f"{_scored(arms)} accuracy, %"
     title = f"{_scored(arms).capitalize()} accuracy after the last epoch"
-    return _intervals(rows, title, axis, arms, name="accuracy-intervals")
+    how = "Small dots: seeds; large marks and bars: mean and 95 % interval."
+    if max(map(len, arms.values())) == 1:
+        how = "One seed (n = 1), so no interval."
+    return _intervals(rows, title, axis, arms, name="accuracy-intervals", how=how)
 
 
-def difference_intervals(arms: Arms, pairs: Sequence[tuple[str, str]] | None = None) -> Figure:
-    """Draw the paired differences in accuracy with 95 % intervals, by default of all pairs."""
-    rows, found = [], differences(arms, pairs=pairs)
+def difference_intervals(arms: Arms) -> Figure:
+    """Draw the differences in accuracy of all pairs, with simultaneous 95 % intervals."""
+    rows, found = [], differences(arms)
     for d in found:
-        text = f"{d.measure.text(d.mean, sign=True)}, {'decided' if d.decided else 'undecided'}"
-        rows.append(Row(d.pair, d.first, list(d.values.values()), d.mean, d.low, d.high, text))
+        text = f"{d.measure.text(d.mean, sign=True)}, {d.verdict}"
+        rows.append(Row(d.title, d.pair[0], [], d.mean, d.low, d.high, text))
     axis = f"difference in {_scored(arms)} accuracy, points"
-    title = "Differences between the arms, paired by seed"
-    note = f"Decided: p below 0.05 after Holm's correction for {len(found)} pairs."
-    fig = _intervals(rows, title, axis, arms, name="difference-intervals", note=note)
+    title = "Differences between the arms"
+    how = f"Marks and bars: mean and 95 % interval, which holds for all {len(found)} pairs at once."
+    if all(math.isnan(d.low) for d in found):
+        how = "One seed (n = 1), so no interval."
+    note = f"Ahead: clear of zero. Equal: inside the grey band of ± {MARGIN:g}. Open: neither."
+    fig = _intervals(rows, title, axis, arms, name="difference-intervals", how=how, note=note)
     fig.axes[0].axvline(0, color=QUIET, linewidth=1)
+    fig.axes[0].axvspan(-MARGIN, MARGIN, color=QUIET, alpha=0.15, linewidth=0)
     return fig
 
 
 def _intervals(
-    rows: list[Row], title: str, axis: str, arms: Arms, *, name: str, note: str = ""
+    rows: list[Row], title: str, axis: str, arms: Arms, *, name: str, how: str, note: str = ""
 ) -> Figure:
     """Draw intervals and describe them."""
-    how = "Small dots: seeds; large marks and bars: mean and 95 % interval."
-    if max(map(len, arms.values())) == 1:
-        how = "One seed (n = 1), so no interval."
     fig = forest(rows, title, f"{_data(arms)}. {how}\n{note}".strip(), axis)
     found = "; ".join(f"{row.name} {row.text}" for row in rows)
     caption = f"{title}. {_data(arms)}. {how} {note}".strip()

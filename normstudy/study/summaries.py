@@ -5,29 +5,30 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from scipy import stats
 from torch import nn
 
-from normstudy.study.compare import (
+from normstudy.study.compare import MARGIN, Correlation, Difference, differences
+from normstudy.study.data import ImageSet
+from normstudy.study.measures import (
+    CONFIDENCE,
     SMALL_WEIGHT,
     Arms,
-    Difference,
     Summary,
     check_arms,
-    differences,
     measure_of,
     penalty_share,
     sampling_error,
     small_weights,
     summarize,
 )
-from normstudy.study.data import ImageSet
 from normstudy.study.model import Net, layer_table
 from normstudy.study.networks import Block, Norm
 from normstudy.study.recipes import Recipe, varied
 from normstudy.study.runs import Run
 from normstudy.study.studies import Reference
 from normstudy.study.train import build
-from normstudy.tables import Table, in_sentence, p_value
+from normstudy.tables import Table, in_sentence, number, p_value
 
 RESULTS = ("test_accuracy", "test_loss", "train_accuracy", "gap")
 
@@ -121,57 +122,88 @@ def best_epochs(arms: Arms) -> Table:
 
 def pairs(found: Sequence[Difference]) -> Table:
     """Tabulate what :func:`normstudy.study.compare.differences` found."""
-    header = ("pair", "seeds", "difference", "95 % interval", "p", "p, Holm", "decided")
+    header = ("pair", "seeds", "difference", "95 % interval", "p", "verdict")
     rows = []
     for d in found:
-        text = d.measure.text
-        ends = f"{text(d.low)} to {text(d.high)}" if d.n > 1 else "none"
-        p_values = (p_value(p) if d.n > 1 else "none" for p in (d.p, d.p_holm))
-        decided = "yes" if d.decided else "no"
-        rows.append((d.pair, str(d.n), text(d.mean, sign=True), ends, *p_values, decided))
+        seeds = ", ".join(dict.fromkeys(str(arm.n) for arm in (d.first, d.second)))
+        p = "none" if math.isnan(d.p) else p_value(d.p)
+        rows.append((d.title, seeds, d.measure.text(d.mean, sign=True), d.interval, p, _said(d)))
     return Table(header, tuple(rows))
 
 
+def _said(d: Difference) -> str:
+    """Name the verdict in a few words."""
+    if d.decided:
+        return f"ahead: {in_sentence(d.ordered().pair[0])}" + f", by < {MARGIN:g}" * d.equal
+    return f"equal within {MARGIN:g}" if d.equal else "open"
+
+
 def verdict(found: Sequence[Difference]) -> str:
-    """Say in two sentences which pairs are decided, how large the differences are, what is open."""
-    decided = sorted((d for d in found if d.decided), key=lambda d: -abs(d.mean))
-    still_open = [d for d in found if not d.decided]
+    """Say in three sentences which pairs are decided and by how much, which are equal, or open."""
+    of = {v: [d for d in found if d.verdict == v] for v in ("ahead", "equal", "open")}
     parts = []
-    if decided:
+    if decided := sorted(of["ahead"], key=lambda d: -abs(d.mean)):
         largest, smallest = (_ahead(d) for d in (decided[0], decided[-1]))
         sizes = largest if len(decided) == 1 else f"from {smallest} to {largest}"
         parts.append(f"Decided: {len(decided)} of {len(found)} pairs, {sizes}.")
-    if still_open:
-        listed = "; ".join(f"{d.pair} ({_size(d)})" for d in still_open)
+    if of["equal"]:
+        listed = "; ".join(f"{d.title} ({_size(d)})" for d in of["equal"])
+        parts.append(f"Equal within {MARGIN:g} points: {listed}.")
+    if of["open"]:
+        listed = "; ".join(f"{d.title} ({_size(d)})" for d in of["open"])
         parts.append(f"Open: {listed}.")
     return " ".join(parts)
 
 
 def _ahead(d: Difference) -> str:
-    flip = (d.mean < 0) == (d.measure.better == "higher")
-    ahead, behind = (d.second, d.first) if flip else (d.first, d.second)
-    unit = "points" if d.measure.unit == "%" else d.measure.unit
-    order = f"{in_sentence(ahead)} ahead of {in_sentence(behind)}"
-    return f"{d.measure.text(abs(d.mean))} {unit} ({order})"
+    ahead, behind = map(in_sentence, d.ordered().pair)
+    return f"{d.measure.text(abs(d.mean))} {d.unit} ({ahead} ahead of {behind})"
 
 
 def _size(d: Difference) -> str:
-    text = d.measure.text
-    ends = f", 95 % interval {text(d.low)} to {text(d.high)}" if d.n > 1 else ""
-    return f"{text(d.mean, sign=True)}{ends}"
+    ends = "" if math.isnan(d.low) else f", 95 % interval {d.interval}"
+    return f"{d.measure.text(d.mean, sign=True)}{ends}"
 
 
 def seeds_needed(found: Sequence[Difference], half_width: float) -> Table:
     """Tabulate roughly how many seeds would narrow each interval to ± ``half_width`` points.
 
-    That is 2 + (2 s / h)^2, where s is the standard deviation of the paired differences.
+    That is q^2 (s1^2 + s2^2) / (2 h^2) of each arm, where s1 and s2 are the standard deviations of
+    the arms, and q the 95 % quantile of the studentized range for as many arms as are compared.
     """
     rows = []
     for d in found:
-        needed = f"{math.ceil(2 + (2 * d.sd / half_width) ** 2)}" if d.n > 1 else "unknown (n = 1)"
-        rows.append((d.pair, str(d.n), d.measure.text(d.sd) if d.n > 1 else "none", needed))
+        arms = (1 + math.sqrt(1 + 8 * d.family)) / 2  # k arms are k (k - 1) / 2 pairs
+        q = float(stats.studentized_range.ppf(CONFIDENCE, arms, 10_000))
+        variance = d.first.sd**2 + d.second.sd**2
+        known = not math.isnan(variance)
+        needed = math.ceil(q**2 * variance / (2 * half_width**2)) if known else "unknown (n = 1)"
+        spread = d.measure.text(math.sqrt(variance / 2)) if known else "none"
+        rows.append((d.title, str(min(d.first.n, d.second.n)), spread, str(needed)))
     header = ("pair", "seeds", "standard deviation, points", f"seeds for ± {half_width:g} points")
     return Table(header, tuple(rows))
+
+
+def both_samples(
+    found: Sequence[Difference], intervals: Mapping[tuple[str, str], tuple[float, float]]
+) -> Table:
+    """Set intervals that count the test images as a sample too beside those for these images."""
+    rows = []
+    for d in found:
+        low, high = intervals[d.pair]
+        wider = f"{d.measure.text(low)} to {d.measure.text(high)}"
+        rows.append((d.title, d.measure.text(d.mean, sign=True), d.interval, wider))
+    header = ("pair", "difference", "95 % interval, these images", "95 % interval, other images")
+    return Table(header, tuple(rows))
+
+
+def correlations(found: Sequence[Correlation]) -> Table:
+    """Tabulate how far arms move together over shared seeds."""
+    rows = []
+    for c in found:
+        ends = f"{number(c.low, 2)} to {number(c.high, 2)}"
+        rows.append((f"{c.pair[0]}, {c.pair[1]}", str(c.n), number(c.r, 2, sign=True), ends))
+    return Table(("pair", "seeds", "r over seeds", "95 % interval"), tuple(rows))
 
 
 def short_answer(arms: Arms) -> list[str]:
@@ -183,15 +215,15 @@ def short_answer(arms: Arms) -> list[str]:
     scored = arms[best][0].recipe.scored
     first = f"{best}: {means[best]} % of {num_scored:,} {scored} images right"
     lines = [f"{first}, mean ± standard deviation of {means[best].n} seeds, after the last epoch."]
-    found = {frozenset((d.first, d.second)): d for d in differences(arms)}
+    found = {frozenset(d.pair): d for d in differences(arms)} if len(arms) > 1 else {}
     for arm in order[1:]:
         d = found[frozenset((arm, best))]
-        low, high = (d.low, d.high) if d.first == best else (-d.high, -d.low)
+        d = d if d.pair[0] == best else -d
         size = f"{abs(d.mean):.2f} points behind {in_sentence(best)}"
-        if d.n > 1:
-            text = d.measure.text
-            size += f" (95 % interval {text(low)} to {text(high)})"
-        tail = "" if d.decided else "; the data do not decide between the two"
+        if not math.isnan(d.low):
+            size += f" (95 % interval {d.interval})"
+        equal = f"; equal within {MARGIN:g} points" if d.equal else ""
+        tail = equal if d.decided or d.equal else "; the data do not decide between the two"
         lines.append(f"{arm}: {means[arm]} %, {size}{tail}.")
     return lines
 

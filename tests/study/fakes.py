@@ -36,3 +36,15 @@ def fake_run(recipe: Recipe, accuracy, *, num=1000, **changes) -> Run:
         "environment": {},
     }
     return Run(recipe=recipe, history=history, **(values | changes))
+
+
+def made(accuracy, seed=0, *, penalty=0.0, **fields) -> Run:
+    """Make a run of two epochs that ends at this test accuracy, in percent."""
+    recipe = Recipe(**{"data": "digits", "seed": seed, **fields})
+    columns = {"train_loss": [0.9, 0.3], "penalty": [penalty, penalty / 2]}
+    return fake_run(recipe, [0.5, accuracy / 100], **columns)
+
+
+def arm(*accuracies, **fields) -> list[Run]:
+    """Make an arm of runs that end at these test accuracies, in percent: one seed each."""
+    return [made(accuracy, seed, **fields) for seed, accuracy in enumerate(accuracies)]

@@ -11,6 +11,7 @@ from matplotlib.collections import PolyCollection
 
 from normstudy.drawing import COLORS
 from normstudy.study import figures
+from normstudy.study.compare import differences
 from normstudy.study.recipes import Recipe
 from normstudy.study.studies import Reference
 
@@ -281,8 +282,9 @@ def test_intervals_are_those_of_the_comparison():
     np.testing.assert_allclose(bar, [89 - 4.302653 / 3**0.5, 89 + 4.302653 / 3**0.5], rtol=1e-6)
     assert "89.00 ± 1.00 %" in texts(fig)
     fig = figures.difference_intervals(runs)
-    assert "+3.23, decided" in texts(fig)
-    np.testing.assert_allclose(sorted(fig.axes[0].lines[2].get_xdata()), [3, 3.2, 3.5])
+    assert "+3.23, ahead" in texts(fig)
+    (d,) = differences(runs)
+    np.testing.assert_allclose(fig.axes[0].lines[0].get_xdata(), [d.low, d.high])
 
 
 def test_arms_without_a_colour_of_their_own_differ():

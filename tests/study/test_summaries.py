@@ -4,23 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from fakes import fake_run
+from fakes import arm, fake_run, made
 
-from normstudy.study import compare, summaries
+from normstudy.study import compare, measures, summaries
 from normstudy.study.data import load
 from normstudy.study.model import Net
 from normstudy.study.recipes import Recipe
 from normstudy.study.studies import Reference
-
-
-def made(accuracy, seed=0, **fields):
-    recipe = Recipe(**{"data": "digits", "seed": seed, **fields})
-    return fake_run(recipe, [0.5, accuracy / 100], train_loss=[0.9, 0.3])
-
-
-def arm(*accuracies, **fields):
-    return [made(accuracy, seed, **fields) for seed, accuracy in enumerate(accuracies)]
-
 
 THREE = {
     "Batch norm": arm(88, 89, 90),
@@ -56,7 +46,7 @@ def test_validation_scores_are_called_so():
 def test_accuracies_have_both_kinds_of_error():
     (row,) = cells(summaries.accuracies({"A": arm(87, 88, 89)}))
     assert row["95 % interval"] == "85.52 to 90.48"
-    assert row["sampling error, points"] == f"{compare.sampling_error(made(87))[0]:.2f}"
+    assert row["sampling error, points"] == f"{measures.sampling_error(made(87))[0]:.2f}"
 
 
 def test_best_epochs_say_what_picking_adds():
@@ -70,7 +60,8 @@ def test_pairs_and_verdict_follow_the_test():
     rows = summaries.pairs(found).rows
     assert rows[0][0] == "Batch norm \N{MINUS SIGN} Group norm"
     assert rows[0][2] == "+3.23"
-    assert [row[-1] for row in rows] == ["yes" if d.decided else "no" for d in found]
+    assert [row[-1] for row in rows] == ["ahead: batch norm", "ahead: batch norm", "open"]
+    assert [d.verdict for d in found] == ["ahead", "ahead", "open"]
     text = summaries.verdict(found)
     assert text.startswith("Decided: 2 of 3 pairs, from 3.20 points (batch norm ahead of layer")
     assert "to 3.23 points (batch norm ahead of group norm)." in text
@@ -142,8 +133,9 @@ def test_the_first_and_the_last_epoch_side_by_side():
 def test_seeds_that_an_interval_takes():
     found = compare.differences({"A": arm(88, 89, 90), "B": arm(85, 85.5, 86.8)})
     (row,) = summaries.seeds_needed(found, 0.25).rows
-    assert row[1:3] == ("3", "0.25")
-    assert row[3] == str(math.ceil(2 + (2 * found[0].sd / 0.25) ** 2))
+    variances = np.var([88, 89, 90], ddof=1), np.var([85, 85.5, 86.8], ddof=1)
+    assert row[1:3] == ("3", f"{math.sqrt(sum(variances) / 2):.2f}")
+    assert row[3] == str(math.ceil(1.96**2 * sum(variances) / 0.25**2))  # two arms: Student's z
     single = compare.differences({"A": arm(88), "B": arm(85)})
     assert summaries.seeds_needed(single, 0.25).rows[0][-1] == "unknown (n = 1)"
 
