@@ -38,11 +38,12 @@ def describe_row(row: Row) -> tuple[str, str] | None:
         If the kind of row is unknown: nothing is left out of a drawing without a word.
     """
     match row:
-        case Conv(_, kernel, padding):
+        case Conv(_, kernel, padding, stride):
             words = f"{kernel}×{kernel} convolution" + (", padded" if padding else "")
+            words += f", stride {stride}" if stride > 1 else ""
             return words, POINTWISE if kernel == 1 else CONV
-        case Block():
-            return "residual block", BLOCK
+        case Block(_, kernel):
+            return "residual block" + (f", {kernel}×{kernel}" if kernel != 3 else ""), BLOCK
         case MaxPool(size):
             return f"{size}×{size} max pool", POOL
         case AveragePool(size):
@@ -112,10 +113,9 @@ def _not_drawn(rows: Sequence[LayerRow]) -> str:
     if any(isinstance(row, Dropout) for row in plan):
         parts.append("places of dropout")
     text = f"Not drawn: {'; '.join(parts)}." if parts else ""
-    blocks = {_ACTS[row.act] for row in plan if isinstance(row, Block)}
-    for act in sorted(blocks):
-        text += f" A residual block is x + 1×1({act}(norm(3×3 depthwise(x))))."
-    return text
+    blocks = {(row.kernel, _ACTS[row.act]) for row in plan if isinstance(row, Block)}
+    inside = " or ".join(f"1×1({act}(norm({k}×{k} depthwise(x))))" for k, act in sorted(blocks))
+    return f"{text} A residual block is x + {inside}." if blocks else text
 
 
 def _after(plan: Sequence[Row], row: Row) -> Row | None:

@@ -4,6 +4,7 @@ Differences of accuracies are in points, those of losses in nats. They have simu
 intervals, and every verdict is read from these.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
@@ -16,9 +17,12 @@ from scipy import stats
 from normstudy.study.data import ImageSet
 from normstudy.study.measures import CONFIDENCE, Arms, Measure, Summary, check_arms, summarize
 from normstudy.study.mistakes import is_wrong
+from normstudy.study.recipes import Recipe
+from normstudy.study.runs import Run
 from normstudy.tables import LEVEL, in_sentence
 
 MARGIN = 0.5  # points of accuracy; a difference that is surely smaller matters to nobody here
+TOLERANCE = 0.3  # points of validation accuracy; settings as close as that are told by their loss
 _DRAWS_AT_A_TIME = 500  # 40 MB of counts for 10,000 images
 
 Verdict = Literal["ahead", "equal", "open"]
@@ -127,6 +131,52 @@ class Difference:
             f"The data do not decide between {ahead} and {behind}: {ahead} is ahead by {amount} in "
             f"these runs ({evidence})."
         )
+
+
+def choose(runs: Sequence[Run]) -> Recipe:
+    """Choose the setting of an arm, by the one rule that all searches of the study follow.
+
+    Of all settings whose accuracy, as a mean over the seeds, is within ``TOLERANCE`` of the best,
+    the one of lowest mean loss. A setting that lost its finite loss with any seed has no run there
+    and cannot be chosen.
+
+    Parameters
+    ----------
+    runs
+        What was tried for the arm, scored on validation images; every setting with the same seeds.
+
+    Returns
+    -------
+    Recipe
+        The chosen one, with the first seed.
+
+    Raises
+    ------
+    ValueError
+        If there are no runs, runs were scored on test images, or settings have unequal seeds.
+    """
+    if not runs or not all(run.recipe.validation for run in runs):
+        msg = f"settings are chosen by runs on validation images; given: {_scored(runs)}"
+        raise ValueError(msg)
+    tried: dict[Recipe, list[Run]] = {}
+    for run in runs:
+        tried.setdefault(replace(run.recipe, seed=0), []).append(run)
+    seeds = {tuple(sorted(run.recipe.seed for run in of_one)) for of_one in tried.values()}
+    if len(seeds) > 1:
+        listed = "; ".join(", ".join(map(str, s)) for s in sorted(seeds))
+        msg = f"the settings were tried with unequal seeds ({listed}); train the missing ones"
+        raise ValueError(msg)
+    accuracy, loss = (
+        {recipe: summarize(of_one, name).mean for recipe, of_one in tried.items()}
+        for name in ("test_accuracy", "test_loss")
+    )
+    best = max(accuracy.values())
+    close = [recipe for recipe in tried if accuracy[recipe] >= best - TOLERANCE]
+    return replace(min(close, key=loss.__getitem__), seed=min(next(iter(seeds))))
+
+
+def _scored(runs: Sequence[Run]) -> str:
+    return ", ".join(sorted({run.recipe.scored for run in runs})) or "none"
 
 
 def differences(arms: Arms, measure: str = "test_accuracy") -> list[Difference]:

@@ -1,5 +1,6 @@
 """What this machine is: the device to train on, and what a record says of where it was made."""
 
+import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -37,6 +38,7 @@ def describe(device: torch.device) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "device": _device_name(device),
+        "onednn_max_cpu_isa": os.environ.get("ONEDNN_MAX_CPU_ISA", "no limit"),
         "threads": torch.get_num_threads(),
     }
 

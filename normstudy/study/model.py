@@ -97,9 +97,11 @@ def make_norm(
 class ResidualBlock(nn.Module):
     """What :class:`normstudy.study.networks.Block` describes, for maps of C channels."""
 
-    def __init__(self, channels: int, norm: nn.Module, act: nn.Module) -> None:
+    def __init__(self, channels: int, kernel: int, norm: nn.Module, act: nn.Module) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+        self.depthwise = nn.Conv2d(
+            channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False
+        )
         self.norm = norm
         self.act = act
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
@@ -221,6 +223,10 @@ class _Builder:
     channels: int
     size: int
 
+    def place(self, *, shift: bool) -> nn.Module:
+        """Build what stands in the place of a norm."""
+        return make_norm(self.norm, self.channels, self.num_groups, size=self.size, shift=shift)
+
     def layer(self, row: Row) -> nn.Module:  # noqa: C901, PLR0911 - one case for each kind of row
         """Build what a row describes.
 
@@ -230,17 +236,16 @@ class _Builder:
             If the builder does not know this kind of row.
         """
         match row:
-            case Conv(width, kernel, padding):
-                conv = nn.Conv2d(self.channels, width, kernel, padding=padding, bias=False)
-                self.channels, self.size = width, self.size + 2 * padding - kernel + 1
+            case Conv(width, kernel, padding, stride):
+                conv = nn.Conv2d(self.channels, width, kernel, stride, padding, bias=False)
+                self.channels = width
+                self.size = (self.size + 2 * padding - kernel) // stride + 1
                 return conv
-            case Block(act):
-                place = make_norm(self.norm, self.channels, self.num_groups, size=self.size)
-                return ResidualBlock(self.channels, place, _ACTIVATIONS[act]())
+            case Block(act, kernel, shift):
+                norm = self.place(shift=shift)
+                return ResidualBlock(self.channels, kernel, norm, _ACTIVATIONS[act]())
             case Norm(shift):
-                return make_norm(
-                    self.norm, self.channels, self.num_groups, size=self.size, shift=shift
-                )
+                return self.place(shift=shift)
             case Act(name):
                 return _ACTIVATIONS[name]()
             case Dropout(maps):

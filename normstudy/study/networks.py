@@ -13,19 +13,20 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """Convolution to ``width`` channels, stride 1, no bias."""
+    """Convolution to ``width`` channels, no bias."""
 
     width: int
     kernel: int = 3
     padding: int = 0
+    stride: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """Residual block ``x + pointwise(act(norm(depthwise(x))))``; it keeps the shape (N, C, H, W).
 
-    A 3x3 convolution of each channel alone, then a 1x1 convolution across channels: 9 C + C^2
-    weights instead of 9 C^2.
+    A convolution of each channel alone, k by k, then a 1x1 convolution across channels: k^2 C + C^2
+    weights instead of k^2 C^2. ``shift`` is that of its norm, see :class:`Norm`.
 
     References
     ----------
@@ -34,6 +35,8 @@ class Block:
     """
 
     act: Literal["relu", "silu"] = "silu"
+    kernel: int = 3
+    shift: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,27 @@ def test_images_of_unequal_difficulty_widen_the_interval():
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.1)
 
 
+def tried(lr, *accuracies, loss, **fields):
+    """Make the runs of one setting, one seed each."""
+    return [
+        fake_run(
+            Recipe(data="digits", validation=True, lr=lr, seed=seed, **fields),
+            [accuracy / 100],
+            test_loss=[loss],
+        )
+        for seed, accuracy in enumerate(accuracies)
+    ]
+
+
+def test_a_setting_is_chosen_by_accuracy_and_among_close_ones_by_loss():
+    poor = tried(0.1, 80, 80.4, loss=0.1)
+    good, close = tried(0.2, 84, 85, loss=0.5), tried(0.4, 84.2, 84.3, loss=0.4)
+    assert compare.choose([*poor, *good]).lr == 0.2
+    assert compare.choose([*poor, *good, *close]).lr == 0.4  # 84.25 against 84.5
+    assert compare.choose([*poor, *good, *tried(0.4, 84.1, 84.2, loss=0.4)]).lr == 0.2
+    assert compare.choose(close[::-1]) == close[0].recipe
+
+
 @pytest.mark.parametrize(
     ("call", "match"),
     [
@@ -192,6 +213,18 @@ def test_images_of_unequal_difficulty_widen_the_interval():
         (
             lambda: compare.differences({"A": arm(88), "B": arm(88)}, "f1"),
             "the measure 'f1' is unknown",
+        ),
+        (
+            lambda: compare.choose([]),
+            "settings are chosen by runs on validation images; given: none",
+        ),
+        (
+            lambda: compare.choose([*tried(0.1, 80, loss=1), *arm(80)]),
+            "by runs on validation images; given: test, validation",
+        ),
+        (
+            lambda: compare.choose([*tried(0.1, 80, loss=1), *tried(0.2, 80, 81, loss=1)]),
+            r"tried with unequal seeds \(0; 0, 1\); train the missing ones",
         ),
     ],
 )

@@ -1,7 +1,10 @@
 """A device is one that is there, and a record says where its numbers were made."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -34,6 +37,23 @@ def test_a_record_says_what_may_alter_numbers():
     assert found["threads"] == torch.get_num_threads()
     assert found["device"].startswith(torch.backends.cpu.get_cpu_capability())
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", found["git_revision"])
+
+
+def test_a_record_says_how_far_the_processor_was_used(monkeypatch):
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    assert describe(torch.device("cpu"))["onednn_max_cpu_isa"] == "no limit"
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert describe(torch.device("cpu"))["onednn_max_cpu_isa"] == "AVX2"
+
+
+@pytest.mark.parametrize("given", [None, "0"])
+def test_huge_pages_are_asked_for_unless_the_user_decided(given):
+    inherited = {k: v for k, v in os.environ.items() if k != "THP_MEM_ALLOC_ENABLE"}
+    environ = inherited | ({} if given is None else {"THP_MEM_ALLOC_ENABLE": given})
+    code = "import os, normstudy.study.networks; print(os.environ['THP_MEM_ALLOC_ENABLE'])"
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == (given or "1")
 
 
 def test_a_gpu_is_named(monkeypatch):
