@@ -21,15 +21,16 @@ from normstudy.study.networks import (
     MaxPool,
     Norm,
     Row,
+    Separable,
 )
 
 NORM_COLOR = "#D55E00"
 CONV, POINTWISE, BLOCK, POOL, LINEAR = "#A9D3EE", "#F5CE85", "#9EDBC2", "#D9D9D9", "#E8C3DA"
 MIDDLE, FULL = 1.2, 1.7  # inches: middle of the bars, width of the widest
-_ACTS = {"relu": "ReLU", "silu": "SiLU"}
+_ACTS = {"relu": "ReLU", "silu": "SiLU", "hardswish": "hardswish"}
 
 
-def describe_row(row: Row) -> tuple[str, str] | None:
+def describe_row(row: Row) -> tuple[str, str] | None:  # noqa: PLR0911 - one for each kind of row
     """Name a layer and choose the colour of its bar; None for what has no bar of its own.
 
     Raises
@@ -42,6 +43,9 @@ def describe_row(row: Row) -> tuple[str, str] | None:
             words = f"{kernel}×{kernel} convolution" + (", padded" if padding else "")
             words += f", stride {stride}" if stride > 1 else ""
             return words, POINTWISE if kernel == 1 else CONV
+        case Separable(_, _, kernel, pool):
+            words = "separable convolution" + (f", {kernel}×{kernel}" if kernel != 3 else "")
+            return words + (", pooled" if pool else ""), POINTWISE
         case Block(_, kernel):
             return "residual block" + (f", {kernel}×{kernel}" if kernel != 3 else ""), BLOCK
         case MaxPool(size):
@@ -106,16 +110,22 @@ def _not_drawn(rows: Sequence[LayerRow]) -> str:
     if acts := behind.get("Norm"):
         which = "each norm" if len(acts) == len(norms) else f"{len(acts)} of the {len(norms)} norms"
         last = " (not behind the last)" if not isinstance(_after(plan, norms[-1]), Act) else ""
-        outside = " outside the blocks" if any(isinstance(row, Block) for row in plan) else ""
+        inner = Block | Separable
+        outside = " outside the blocks" if any(isinstance(row, inner) for row in plan) else ""
         parts.append(f"a {acts[0]} behind {which}{outside}{last}")
     if acts := behind.get("Conv"):
         parts.append(f"a {acts[0]} behind {len(acts)} convolutions, before the norm")
     if any(isinstance(row, Dropout) for row in plan):
         parts.append("places of dropout")
     text = f"Not drawn: {'; '.join(parts)}." if parts else ""
-    blocks = {(row.kernel, _ACTS[row.act]) for row in plan if isinstance(row, Block)}
-    inside = " or ".join(f"1×1({act}(norm({k}×{k} depthwise(x))))" for k, act in sorted(blocks))
-    return f"{text} A residual block is x + {inside}." if blocks else text
+    kinds = {Separable: "A separable convolution is", Block: "A residual block is x +"}
+    for kind, words in kinds.items():
+        found = {(row.kernel, _ACTS[row.act]) for row in plan if isinstance(row, kind)}
+        inside = " or ".join(f"1×1({act}(norm({k}×{k} depthwise(x))))" for k, act in sorted(found))
+        text += f" {words} {inside}." if found else ""
+    if any(isinstance(row, Separable) and row.pool for row in plan):
+        text += " Where it is pooled, a 2×2 max pool stands before the 1×1 convolution."
+    return text
 
 
 def _after(plan: Sequence[Row], row: Row) -> Row | None:
@@ -133,8 +143,9 @@ def _layer(ax: Axes, row: LayerRow, text: str, color: str, place: int, widest: i
     wide = FULL * max(share, 0.06)
     left = MIDDLE - wide / 2
     ax.add_patch(Rectangle((left, place - 0.29), wide, 0.58, facecolor=color, gid="as-is"))
-    if isinstance(row.row, Block):
+    if isinstance(row.row, Block | Separable):
         _norm(ax, place, share)
+    if isinstance(row.row, Block):
         look: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 9, "color": QUIET}
         bend: dict[str, Any] = {"connectionstyle": "arc3,rad=0.9", "shrinkA": 0, "shrinkB": 0}
         look |= {"posA": (left, place - 0.27), "posB": (left, place + 0.27)}

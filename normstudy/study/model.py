@@ -22,10 +22,11 @@ from normstudy.study.networks import (
     MaxPool,
     Norm,
     Row,
+    Separable,
 )
 from normstudy.study.recipes import NORMS
 
-_ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU}
+_ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "hardswish": nn.Hardswish}
 
 
 class ChannelShift(nn.Module):
@@ -94,14 +95,16 @@ def make_norm(
     raise ValueError(msg)
 
 
+def _depthwise(channels: int, kernel: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False)
+
+
 class ResidualBlock(nn.Module):
     """What :class:`normstudy.study.networks.Block` describes, for maps of C channels."""
 
     def __init__(self, channels: int, kernel: int, norm: nn.Module, act: nn.Module) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(
-            channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False
-        )
+        self.depthwise = _depthwise(channels, kernel)
         self.norm = norm
         self.act = act
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
@@ -244,6 +247,12 @@ class _Builder:
             case Block(act, kernel, shift):
                 norm = self.place(shift=shift)
                 return ResidualBlock(self.channels, kernel, norm, _ACTIVATIONS[act]())
+            case Separable(width, act, kernel, pool, shift):
+                depthwise = _depthwise(self.channels, kernel)
+                before = [depthwise, self.place(shift=shift), _ACTIVATIONS[act]()]
+                pointwise = nn.Conv2d(self.channels, width, 1, bias=False)
+                self.channels, self.size = width, self.size // (2 if pool else 1)
+                return nn.Sequential(*before, *[nn.MaxPool2d(2)] * pool, pointwise)
             case Norm(shift):
                 return self.place(shift=shift)
             case Act(name):

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+Activation = Literal["relu", "silu", "hardswish"]
+
 
 @dataclass(frozen=True, slots=True)
 class Conv:
@@ -22,19 +24,38 @@ class Conv:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """Residual block ``x + pointwise(act(norm(depthwise(x))))``; it keeps the shape (N, C, H, W).
+class Separable:
+    """Separable convolution to ``width`` channels: ``pointwise(pool(act(norm(depthwise(x)))))``.
 
-    A convolution of each channel alone, k by k, then a 1x1 convolution across channels: k^2 C + C^2
-    weights instead of k^2 C^2. ``shift`` is that of its norm, see :class:`Norm`.
+    A convolution of each channel alone, k by k, then a 1x1 convolution across channels. With
+    ``pool``, a 2x2 max pool between the two halves the map. ``shift`` is that of its norm, see
+    :class:`Norm`.
 
     References
     ----------
-    Howard et al., MobileNets, 2017, section 3.1; He et al., Identity Mappings in Deep Residual
-    Networks, 2016, equation 1 with an identity path.
+    Howard et al., MobileNets, 2017, section 3.1.
     """
 
-    act: Literal["relu", "silu"] = "silu"
+    width: int
+    act: Activation = "silu"
+    kernel: int = 3
+    pool: bool = False
+    shift: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Residual block ``x + pointwise(act(norm(depthwise(x))))``; it keeps the shape (N, C, H, W).
+
+    The change of x is a separable convolution to as many channels: k^2 C + C^2 weights instead of
+    the k^2 C^2 of a full convolution.
+
+    References
+    ----------
+    He et al., Identity Mappings in Deep Residual Networks, 2016, equation 1 with an identity path.
+    """
+
+    act: Activation = "silu"
     kernel: int = 3
     shift: bool = False
 
@@ -52,9 +73,13 @@ class Norm:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Activation: ReLU, or SiLU, ``x * sigmoid(x)`` (Elfwing et al. 2017, equation 5)."""
+    """Activation: ReLU, SiLU or hardswish.
 
-    name: Literal["relu", "silu"] = "relu"
+    SiLU is ``x * sigmoid(x)`` (Elfwing et al. 2017, equation 5). Hardswish is nearly the same
+    without an exponential: ``x * relu6(x + 3) / 6`` (Howard et al. 2019, MobileNetV3, section 5.2).
+    """
+
+    name: Activation = "relu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +113,7 @@ class Linear:
     """Linear layer with a bias, to one score per class."""
 
 
-Row = Conv | Block | Norm | Act | Dropout | MaxPool | AveragePool | Flatten | Linear
+Row = Conv | Separable | Block | Norm | Act | Dropout | MaxPool | AveragePool | Flatten | Linear
 Rows = tuple[Row, ...]
 
 
@@ -106,6 +131,21 @@ def _separable(*stages: tuple[int, int]) -> Rows:
     return (*rows, Norm(), AveragePool(), Flatten(), Dropout(), Linear())
 
 
+def _pyramid(stem: int, *stages: tuple[int, int, bool]) -> Rows:
+    """Rows of the main study: a stem, stages of (width, blocks, pooled), a classifier.
+
+    An activation stands behind every norm, also the last: what the classifier sees is not tied
+    together under any norm. Without norms, each place keeps its learned shift.
+    """
+    act: Activation = "hardswish"
+    rows: list[Row] = [Conv(stem, padding=1), MaxPool(), Norm(shift=True), Act(act)]
+    for width, blocks, pool in stages:
+        rows.append(Separable(width, act, pool=pool, shift=True))
+        rows += [Block(act, shift=True)] * blocks
+    head = (Norm(shift=True), Act(act), AveragePool(), Flatten(), Dropout(), Linear())
+    return (*rows, *head)
+
+
 def _conv(width: int, kernel: int = 3, padding: int = 0, *, maps: bool = False) -> Rows:
     """Rows of one convolution in a class report: the norm comes behind the ReLU."""
     return (Conv(width, kernel, padding), Act(), Norm(), Dropout(maps))
@@ -113,6 +153,10 @@ def _conv(width: int, kernel: int = 3, padding: int = 0, *, maps: bool = False) 
 
 NETWORKS: Mapping[str, Mapping[int, Rows]] = MappingProxyType(
     {
+        "pyramid": {
+            3: _pyramid(24, (48, 0, False), (72, 3, True), (96, 1, True)),
+            1: _pyramid(12, (24, 0, False), (36, 2, True)),
+        },
         "separable": {3: _separable((64, 3), (96, 2)), 1: _separable((32, 2), (48, 1))},
         "study-b": {
             1: (

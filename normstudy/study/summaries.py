@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 from scipy import stats
@@ -23,7 +24,7 @@ from normstudy.study.measures import (
     summarize,
 )
 from normstudy.study.model import Net, layer_table
-from normstudy.study.networks import Block, Norm
+from normstudy.study.networks import Block, Norm, Separable
 from normstudy.study.recipes import Recipe, varied
 from normstudy.study.runs import Run
 from normstudy.study.studies import Reference
@@ -343,7 +344,9 @@ def shared_means(recipes: Mapping[str, Recipe], images: ImageSet) -> Table:
     """Tabulate the means that each norm takes from a batch, by the size of the maps, with cells."""
     some = next(iter(recipes.values()))
     plan = layer_table(build(some, images), images.size)
-    places = [row.output_size for row in plan if isinstance(row.row, Norm | Block)]
+    # a norm takes the maps that come to it, a separable convolution may change them behind its norm
+    inner = Norm | Block | Separable
+    places = [before.output_size for before, row in pairwise(plan) if isinstance(row.row, inner)]
     rows = []
     for c, h, w in dict.fromkeys(places):
         row = [f"{some.batch_size} × {c} × {h} × {w}"]

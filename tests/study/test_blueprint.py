@@ -4,7 +4,7 @@ import pytest
 
 from normstudy.study.blueprint import NORM_COLOR, describe_row, network
 from normstudy.study.model import Net, layer_table
-from normstudy.study.networks import NETWORKS, Block, Conv, Norm
+from normstudy.study.networks import NETWORKS, Block, Conv, Norm, Separable
 
 FORMS = [(name, channels) for name, forms in NETWORKS.items() for channels in forms]
 SIZES = {1: 28, 3: 32}
@@ -15,11 +15,11 @@ def test_every_layer_and_every_norm_is_drawn(name, in_channels):
     net = Net("group", 2, net=name, in_channels=in_channels, size=SIZES[in_channels])
     fig = network(layer_table(net, SIZES[in_channels]))
     norms = [line for line in fig.axes[0].lines if line.get_color() == NORM_COLOR]
-    assert len(norms) == sum(isinstance(row, Norm | Block) for row in net.rows)
+    assert len(norms) == sum(isinstance(row, Norm | Block | Separable) for row in net.rows)
     words = [text.get_text() for text in fig.axes[0].texts]
     assert words.count("residual block") == sum(isinstance(row, Block) for row in net.rows)
     convolutions = sum("convolution" in word for word in words)
-    assert convolutions == sum(isinstance(row, Conv) for row in net.rows)
+    assert convolutions == sum(isinstance(row, Conv | Separable) for row in net.rows)
     assert f"{sum(p.numel() for p in net.parameters()):,} parameters" in fig.normstudy["caption"]
     assert "3×3 convolution" in fig.normstudy["alt"]
 

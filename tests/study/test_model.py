@@ -87,6 +87,45 @@ def test_normalized_arms_have_equally_many_parameters_within_the_limit(in_channe
     assert counts["batch"] < limit
 
 
+@pytest.mark.parametrize(("in_channels", "limit"), [(1, 10_000), (3, 50_000)])
+def test_arms_of_the_main_study_differ_in_parameters_by_the_scales_alone(in_channels, limit):
+    nets = {norm: Net(norm, 2, net="pyramid", in_channels=in_channels) for norm in NORMS}
+    counts = {norm: count(net) for norm, net in nets.items()}
+    assert len({counts[norm] for norm in PER_CHANNEL}) == 1
+    assert counts["batch"] < limit
+    channels = sum(module.num_features for module in norms_of(nets["batch"]))
+    assert counts["none"] == counts["batch"] - channels
+
+
+@pytest.mark.parametrize(
+    ("norm", "num_groups", "lost"),
+    [("batch", 1, 0), ("none", 1, 0), ("layer", 1, 1), *[("group", g, g) for g in (2, 8, 16, 32)]],
+)
+def test_what_the_classifier_can_see(norm, num_groups, lost):
+    """Count the dimensions of the classifier's inputs, over images of the digits in colour."""
+    images = F.interpolate(torch.randn(400, 3, 8, 8), size=32, mode="bilinear")
+    first = Net(norm, num_groups, net="separable", size=32)
+    assert _rank(first, images) == 96 - lost
+    if num_groups <= 24 and 24 % num_groups == 0:
+        assert _rank(Net(norm, num_groups, net="pyramid", size=32), images) == 96
+
+
+def test_what_the_classifier_can_see_under_instance_norm():
+    images = F.interpolate(torch.randn(400, 3, 8, 8), size=32, mode="bilinear")
+    assert _rank(Net("instance", net="separable", size=32), images) == 0
+    assert _rank(Net("instance", net="pyramid", size=32), images) == 96
+
+
+def _rank(net, images):
+    """Rank of the classifier's inputs less their mean, in double precision."""
+    before = nn.Sequential(*list(net.double().eval())[:-1])
+    with torch.no_grad():
+        features = before(images.double())
+    values = torch.linalg.svdvals(features - features.mean(0))
+    scale = max(float(features.abs().max()), 1.0)
+    return int((values > 1e-6 * scale).sum())
+
+
 @pytest.mark.parametrize(
     ("name", "in_channels", "norm", "expected"),
     [
@@ -233,7 +272,7 @@ def test_study_d_drops_whole_maps_and_the_others_single_values(name):
         ),
         (
             lambda: Net(net="resnet"),
-            "net='resnet' is unknown; accepted: separable, study-b, study-c, study-d, study-e",
+            "net='resnet' is unknown; accepted: pyramid, separable, study-b",
         ),
         (lambda: make_norm("layer_chw", 4, 1), "a weight for every pixel; give size, the side of"),
         (

@@ -22,6 +22,7 @@ from normstudy.study.networks import (
     MaxPool,
     Norm,
     Row,
+    Separable,
 )
 
 REPORTS = {  # as the reports' own files have them; * stands for ReLU, norm, dropout
@@ -51,7 +52,7 @@ def test_networks_of_the_reports_are_written_as_the_reports_have_them(name):
 
 
 def test_every_network_but_ours_is_that_of_a_report():
-    assert {name for name, _ in REPORTS} == set(NETWORKS) - {"separable"}
+    assert {name for name, _ in REPORTS} == set(NETWORKS) - {"pyramid", "separable"}
 
 
 @pytest.mark.parametrize(("in_channels", "widths", "blocks"), [(3, (64, 96), 5), (1, (32, 48), 3)])
@@ -61,6 +62,17 @@ def test_our_network_is_a_stem_two_stages_and_a_classifier(in_channels, widths, 
     assert rows[-5:] == (Norm(), AveragePool(0), Flatten(), Dropout(), Linear())
     assert [row.width for row in rows if isinstance(row, Conv)][1:] == list(widths)
     assert rows.count(Block()) == blocks
+
+
+@pytest.mark.parametrize("in_channels", [1, 3])
+def test_an_activation_stands_behind_every_norm_of_the_main_study(in_channels):
+    rows = NETWORKS["pyramid"][in_channels]
+    norms = [place for place, row in enumerate(rows) if isinstance(row, Norm)]
+    assert len(norms) == 2
+    assert all(rows[place + 1] == Act("hardswish") for place in norms)
+    placed = [row for row in rows if isinstance(row, Norm | Block | Separable)]
+    assert all(row.shift for row in placed)
+    assert {row.act for row in placed if not isinstance(row, Norm)} == {"hardswish"}
 
 
 def test_rows_cannot_change_and_compare_by_value():
