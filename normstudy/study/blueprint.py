@@ -118,14 +118,18 @@ def _not_drawn(rows: Sequence[LayerRow]) -> str:
     if any(isinstance(row, Dropout) for row in plan):
         parts.append("places of dropout")
     text = f"Not drawn: {'; '.join(parts)}." if parts else ""
-    kinds = {Separable: "A separable convolution is", Block: "A residual block is x +"}
-    for kind, words in kinds.items():
-        found = {(row.kernel, _ACTS[row.act]) for row in plan if isinstance(row, kind)}
-        inside = " or ".join(f"1×1({act}(norm({k}×{k} depthwise(x))))" for k, act in sorted(found))
-        text += f" {words} {inside}." if found else ""
+    text += _inside("A separable convolution is", [r for r in plan if isinstance(r, Separable)])
+    text += _inside("A residual block is x +", [r for r in plan if isinstance(r, Block)])
     if any(isinstance(row, Separable) and row.pool for row in plan):
         text += " Where it is pooled, a 2×2 max pool stands before the 1×1 convolution."
     return text
+
+
+def _inside(words: str, rows: Sequence[Block | Separable]) -> str:
+    """Say what the rows of a kind compute, or nothing where there are none."""
+    kinds = sorted({(row.kernel, _ACTS[row.act]) for row in rows})
+    inside = " or ".join(f"1×1({act}(norm({k}×{k} depthwise(x))))" for k, act in kinds)
+    return f" {words} {inside}." if kinds else ""
 
 
 def _after(plan: Sequence[Row], row: Row) -> Row | None:

@@ -168,6 +168,10 @@ _TRIED = replace(_FIRST, epochs=5, validation=True)
 _GROUP = replace(_TRIED, norm="group", lr=0.2, num_groups=32)
 _NONE = replace(_TRIED, norm="none")
 
+_MAIN = Recipe(net="pyramid", precision="float32")  # what docs/plan.rst says of all arms
+_ASKED = replace(_MAIN, epochs=10, validation=True)
+_RATES = [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
+
 _ALL = (
     Study(
         name="cifar10",
@@ -225,6 +229,20 @@ _ALL = (
         seeds=(0, 1, 2),
         arms={"No norm, first settings": variants(_FIRST, norm="none", lr=0.1)},
         diverged={"No norm, first settings": variants(_FIRST, norm="none", lr=0.3)},
+    ),
+    Study(
+        name="learning-rates",
+        title="Six arms at seven learning rates, on validation images",
+        stands_in=False,
+        seeds=(0, 1),
+        arms={
+            "Batch norm": variants(_ASKED, lr=_RATES),
+            "Batch norm + L1": variants(_ASKED, lr=_RATES, l1=3e-5),
+            "Group norm": variants(_ASKED, norm="group", lr=_RATES, num_groups=8),
+            "Layer norm": variants(_ASKED, norm="layer", lr=_RATES),
+            "Instance norm": variants(_ASKED, norm="instance", lr=_RATES),
+            "No norm": variants(_ASKED, norm="none", lr=_RATES),
+        },
     ),
 )
 

@@ -17,7 +17,7 @@ from normstudy.study.model import (
     layer_table,
     make_norm,
 )
-from normstudy.study.networks import NETWORKS, Conv, Dropout, Flatten, Norm
+from normstudy.study.networks import NETWORKS, AveragePool, Conv, Dropout, Flatten, Norm
 from normstudy.study.recipes import NORMS
 from normstudy.study.studies import STUDIES
 
@@ -102,28 +102,46 @@ def test_arms_of_the_main_study_differ_in_parameters_by_the_scales_alone(in_chan
     [("batch", 1, 0), ("none", 1, 0), ("layer", 1, 1), *[("group", g, g) for g in (2, 8, 16, 32)]],
 )
 def test_what_the_classifier_can_see(norm, num_groups, lost):
-    """Count the dimensions of the classifier's inputs, over images of the digits in colour."""
-    images = F.interpolate(torch.randn(400, 3, 8, 8), size=32, mode="bilinear")
-    first = Net(norm, num_groups, net="separable", size=32)
-    assert _rank(first, images) == 96 - lost
-    if num_groups <= 24 and 24 % num_groups == 0:
-        assert _rank(Net(norm, num_groups, net="pyramid", size=32), images) == 96
+    """In the first network, each group and each layer takes a dimension from the classifier."""
+    rank, _ = _seen(Net(norm, num_groups, net="separable"))
+    assert rank == 96 - lost
+    if 24 % num_groups == 0:
+        rank, spread = _seen(Net(norm, num_groups, net="pyramid"))
+        assert rank == 96
+        assert spread > 0.1
 
 
 def test_what_the_classifier_can_see_under_instance_norm():
-    images = F.interpolate(torch.randn(400, 3, 8, 8), size=32, mode="bilinear")
-    assert _rank(Net("instance", net="separable", size=32), images) == 0
-    assert _rank(Net("instance", net="pyramid", size=32), images) == 96
+    rank, _ = _seen(Net("instance", net="separable"))
+    assert rank == 0
+    rank, spread = _seen(Net("instance", net="pyramid"))
+    assert rank == 96
+    assert spread > 0.1
 
 
-def _rank(net, images):
-    """Rank of the classifier's inputs less their mean, in double precision."""
-    before = nn.Sequential(*list(net.double().eval())[:-1])
+def test_an_activation_behind_the_last_norm_would_not_be_enough(monkeypatch):
+    pyramid = NETWORKS["pyramid"][3]
+    pool = pyramid.index(AveragePool())
+    rows = (*pyramid[: pool - 1], Norm(), *pyramid[pool - 1 :])
+    monkeypatch.setattr(model, "NETWORKS", {"with a last norm": {3: rows}})
+    rank, spread = _seen(Net("instance", net="with a last norm"))
+    assert rank == 96  # and yet next to nothing is left of an image
+    assert spread < 0.02
+
+
+def _seen(net):
+    """What reaches the classifier from 400 images: its rank, and its spread relative to its size.
+
+    The images are smooth noise, the network is untrained and computes in double precision.
+    """
+    noise = torch.randn(400, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    images = F.interpolate(noise, size=32, mode="bilinear").double()
+    before = nn.Sequential(*list(net.double())[:-1])
     with torch.no_grad():
-        features = before(images.double())
-    values = torch.linalg.svdvals(features - features.mean(0))
-    scale = max(float(features.abs().max()), 1.0)
-    return int((values > 1e-6 * scale).sum())
+        features = before(images)
+    centred = features - features.mean(0)
+    rank = int((torch.linalg.svdvals(centred) > 1e-6 * max(1, features.abs().max())).sum())
+    return rank, float(centred.norm() / features.norm())
 
 
 @pytest.mark.parametrize(
@@ -272,7 +290,7 @@ def test_study_d_drops_whole_maps_and_the_others_single_values(name):
         ),
         (
             lambda: Net(net="resnet"),
-            "net='resnet' is unknown; accepted: pyramid, separable, study-b",
+            "net='resnet' is unknown; accepted: separable, pyramid, study-b",
         ),
         (lambda: make_norm("layer_chw", 4, 1), "a weight for every pixel; give size, the side of"),
         (
