@@ -133,17 +133,19 @@ class Difference:
         )
 
 
-def choose(runs: Sequence[Run]) -> Recipe:
+def choose(runs: Sequence[Run], diverged: Sequence[Recipe] = ()) -> Recipe:
     """Choose the setting of an arm, by the one rule that all searches of the study follow.
 
     Of all settings whose accuracy, as a mean over the seeds, is within ``TOLERANCE`` of the best,
-    the one of lowest mean loss. A setting that lost its finite loss with any seed has no run there
-    and cannot be chosen.
+    the one of lowest mean loss. A setting whose loss stopped being finite with any seed cannot be
+    chosen.
 
     Parameters
     ----------
     runs
         What was tried for the arm, scored on validation images; every setting with the same seeds.
+    diverged
+        Recipes that left no run, since their loss stopped being finite; any seed stands for all.
 
     Returns
     -------
@@ -159,8 +161,10 @@ def choose(runs: Sequence[Run]) -> Recipe:
         msg = f"settings are chosen by runs on validation images; given: {_scored(runs)}"
         raise ValueError(msg)
     tried: dict[Recipe, list[Run]] = {}
+    lost = {replace(recipe, seed=0) for recipe in diverged}
     for run in runs:
-        tried.setdefault(replace(run.recipe, seed=0), []).append(run)
+        if (setting := replace(run.recipe, seed=0)) not in lost:
+            tried.setdefault(setting, []).append(run)
     seeds = {tuple(sorted(run.recipe.seed for run in of_one)) for of_one in tried.values()}
     if len(seeds) > 1:
         listed = "; ".join(", ".join(map(str, s)) for s in sorted(seeds))

@@ -3,6 +3,7 @@
 All arms of a study build the same rows; only what stands in the places of the norms differs.
 """
 
+import math
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
@@ -115,6 +116,23 @@ class ResidualBlock(nn.Module):
         return x + change
 
 
+def draw_he(net: nn.Module) -> None:
+    """Draw the weights of convolutions so that a signal keeps its size on its way, norms or not.
+
+    Normal, of variance g / fan-in, where g makes up for what an activation in front of the
+    convolution takes: 2 for 1x1 convolutions, which read an activation, and 1 for the others.
+    PyTorch's own draw has a variance of 1 / 3 over fan-in: without norms, signals fade.
+
+    References
+    ----------
+    He et al., Delving Deep into Rectifiers, 2015, equations 7 and 10.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            gain = 2 if module.kernel_size == (1, 1) else 1
+            nn.init.normal_(module.weight, std=math.sqrt(gain / module.weight[0].numel()))
+
+
 class Net(nn.Sequential):
     """A network of :data:`normstudy.study.networks.NETWORKS`, one layer a row.
 
@@ -136,6 +154,8 @@ class Net(nn.Sequential):
     size
         Height and width of the images, in pixels. Only networks that end on maps of 1x1 and
         ``norm="layer_chw"`` are bound to it.
+    init
+        ``"pytorch"``: what its layers draw; ``"he"``: convolutions as :func:`draw_he` has them.
 
     Raises
     ------
@@ -162,6 +182,7 @@ class Net(nn.Sequential):
         num_classes: int = 10,
         dropout: float = 0.0,
         size: int = 32,
+        init: str = "pytorch",
     ) -> None:
         rows = _rows_of(net, in_channels)
         builder = _Builder(norm, num_groups, num_classes, dropout, in_channels, size)
@@ -180,6 +201,8 @@ class Net(nn.Sequential):
                 raise ValueError(msg)
         super().__init__(OrderedDict(layers))
         self.rows = rows
+        if init == "he":
+            draw_he(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W) to class scores (N, num_classes).

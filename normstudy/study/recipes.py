@@ -51,6 +51,8 @@ class Recipe:
     """What stands in the places of the norms."""
     num_groups: int = _number(16, 1)
     """Groups of channels that share statistics; read by ``norm="group"`` only."""
+    init: Literal["pytorch", "he"] = "pytorch"
+    """First weights: PyTorch's, or those at which a signal keeps its size without a norm."""
     epochs: int = _number(20, 1)
     """Passes over the training images."""
     batch_size: int = _number(128, 1)

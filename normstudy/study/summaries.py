@@ -44,7 +44,7 @@ def results(arms: Arms, measures: Sequence[str] = RESULTS) -> Table:
     arms
         Runs by arm.
     measures
-        Keys of :data:`normstudy.study.compare.MEASURES`; one column each.
+        Keys of :data:`normstudy.study.measures.MEASURES`; one column each.
     """
     check_arms(arms)
     rows = [

@@ -119,6 +119,7 @@ def build(recipe: Recipe, image_set: ImageSet) -> Net:
             num_classes=len(image_set.classes),
             dropout=recipe.dropout,
             size=image_set.size,
+            init=recipe.init,
         )
 
 
@@ -126,10 +127,8 @@ def evaluate(net: nn.Module, image_set: ImageSet, split: Split, precision: str) 
     """Class scores of all images of a split in evaluation mode: float32, shape (N, classes)."""
     net.eval()
     with torch.inference_mode(), _precision(split.images.device, precision):
-        scores = [
-            net(image_set.normalize(images)) for images in split.images.split(_EVALUATION_BATCH)
-        ]
-        return torch.cat(scores).float()
+        parts = split.images.split(_EVALUATION_BATCH)
+        return torch.cat([net(image_set.normalize(images)) for images in parts]).float()
 
 
 def loss_and_accuracy(scores: Tensor, labels: Tensor) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Intervals of differences against the formulas of their authors, and verdicts against both."""
 
 import math
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -196,6 +197,8 @@ def test_a_setting_is_chosen_by_accuracy_and_among_close_ones_by_loss():
     assert compare.choose([*poor, *good, *close]).lr == 0.4  # 84.25 against 84.5
     assert compare.choose([*poor, *good, *tried(0.4, 84.1, 84.2, loss=0.4)]).lr == 0.2
     assert compare.choose(close[::-1]) == close[0].recipe
+    lost = [replace(good[1].recipe, seed=7)]
+    assert compare.choose([*poor, good[0]], diverged=lost).lr == 0.1
 
 
 @pytest.mark.parametrize(

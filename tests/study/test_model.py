@@ -245,6 +245,28 @@ def test_images_of_any_size_get_a_score_for_each_class(norm, num, in_channels, s
     assert net(torch.zeros(num, in_channels, size, size)).shape == (num, num_classes)
 
 
+def first(net, count):
+    return nn.Sequential(*list(net)[:count])
+
+
+def test_first_weights_of_he_keep_a_signal_without_norms():
+    images = torch.randn(64, 3, 32, 32)
+    sizes = {}
+    for init in ("pytorch", "he"):
+        torch.manual_seed(0)
+        net = Net("none", net="pyramid", init=init)
+        with torch.no_grad():
+            sizes[init] = [float(part(images).std()) for part in (first(net, 1), first(net, -4))]
+    assert sizes["pytorch"][1] < sizes["pytorch"][0] / 50
+    assert 0.3 < sizes["he"][1] / sizes["he"][0] < 6
+    torch.manual_seed(0)
+    convolutions = [m for m in Net(init="he").modules() if isinstance(m, nn.Conv2d)]
+    for convolution in convolutions:
+        fan_in = convolution.weight[0].numel()
+        gain = 2 if convolution.kernel_size == (1, 1) else 1
+        assert float(convolution.weight.detach().var()) == pytest.approx(gain / fan_in, rel=0.35)
+
+
 def test_dropout_zeroes_features_in_training_alone():
     net = Net("none", dropout=0.5)
     images = torch.randn(1, 3, 32, 32).expand(50, -1, -1, -1)
@@ -397,13 +419,14 @@ def test_receptive_fields_are_those_that_gradients_show(name, in_channels):
     net = built(name, in_channels, "none")
     table = layer_table(net, size)
     net.double()
-    for layer, module in list(net.named_children()):
-        if isinstance(module, nn.MaxPool2d):  # its gradient shows one of its cells alone
-            setattr(net, layer, nn.AvgPool2d(module.kernel_size))
-        if isinstance(module, nn.ReLU):  # it may be dead at an edge
-            setattr(net, layer, nn.SiLU())
+    for part in list(net.modules()):
+        for layer, module in list(part.named_children()):
+            if isinstance(module, nn.MaxPool2d):  # its gradient shows one of its cells alone
+                setattr(part, layer, nn.AvgPool2d(module.kernel_size))
+            if isinstance(module, nn.ReLU | nn.Hardswish):  # it may be dead at an edge
+                setattr(part, layer, nn.SiLU())
     kinds = [row.kind for row in table]
-    last = kinds.index("AdaptiveAvgPool2d") if name == "separable" else kinds.index("Flatten")
+    last = next(i for i, kind in enumerate(kinds) if kind.startswith(("Adaptive", "Flatten")))
     for depth in range(1, last + 1):
         field = seen(nn.Sequential(*list(net)[:depth]), size, in_channels)
         assert field == table[depth - 1].receptive_field, table[depth - 1].name

@@ -49,6 +49,6 @@ def test_all_runs_were_made_alike(governed):
 
 def test_what_is_the_same_in_all_arms_is_the_same(governed):
     said = {"crop": 4, "flip": True, "momentum": 0.9, "nesterov": True, "batch_size": 128}
-    said |= {"schedule": "one-cycle", "warmup": 0.2, "precision": "float32", "data": "cifar10"}
+    said |= {"schedule": "one-cycle", "warmup": 0.2, "precision": "float32", "init": "he"}
     for run in governed:
         assert {name: getattr(run.recipe, name) for name in said} == said
