@@ -5,6 +5,7 @@
 """Everything the project can be asked to do: ``nox --list`` names it."""
 
 import argparse
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,8 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"  # a second call installs nothing
 
+# once, and not by every process where PYTHONDONTWRITEBYTECODE is set: PyTorch is 2,000 modules
+os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
 PROJECT = nox.project.load_toml("pyproject.toml")
 DOCS = Path("docs")
 

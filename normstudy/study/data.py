@@ -1,11 +1,13 @@
 """Data sets as tensors that are held once, and augmentation of whole batches.
 
-The only reader of data sets: CIFAR-10 and MNIST through torchvision, scikit-learn's digits as the
-embedded set that needs no network.
+The only reader of data sets: the files of CIFAR-10 and MNIST, which torchvision downloads and
+checks where they are not there and whole, and scikit-learn's digits as the embedded set that needs
+no network.
 """
 
 import hashlib
 import os
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -36,13 +38,22 @@ class Facts:
     """Whether a mirror image keeps its class."""
     md5: str
     """Checksum of all images and labels: torchvision does not check MNIST's once unpacked."""
+    classes: tuple[str, ...] = tuple("0123456789")
+    """Names of the classes, in the order of their labels."""
 
+
+_THINGS = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
 
 FACTS: Mapping[str, Facts] = MappingProxyType(
     {
-        "cifar10": Facts("CIFAR-10", mirror=True, md5="7997768f35e6e382292fd27177cedce6"),
-        "mnist": Facts("MNIST", mirror=False, md5="3a8942afaa4d4472e73e631e8d5025b7"),
-        "digits": Facts("Digits", mirror=False, md5="2e5899fa584f77358ac54f54ea3d7e0e"),
+        "cifar10": Facts(
+            "CIFAR-10", mirror=True, md5="7997768f35e6e382292fd27177cedce6", classes=_THINGS
+        ),
+        "mnist": Facts("MNIST", False, "3a8942afaa4d4472e73e631e8d5025b7"),
+        "digits": Facts("Digits", False, "2e5899fa584f77358ac54f54ea3d7e0e"),
     }
 )
 """The data sets, by name."""
@@ -159,17 +170,23 @@ def load(name: str) -> ImageSet:
     if name not in FACTS:
         msg = f"data set {name!r} is unknown; accepted: {', '.join(FACTS)}"
         raise ValueError(msg)
-    train, test, classes = _read_digits() if name == "digits" else _read_torchvision(name)
-    mean, std = _mean_and_std(train.images)
-    digest = hashlib.md5(usedforsecurity=False)
-    for split in (train, test):
-        digest.update(split.images.numpy().tobytes())
-        digest.update(split.labels.numpy().tobytes())
-    md5 = digest.hexdigest()
-    if md5 != FACTS[name].md5:
+    splits = _read_digits() if name == "digits" else _read_files(name)
+    md5 = splits and _md5(splits)
+    if md5 != FACTS[name].md5 and name != "digits":
+        splits = _read_torchvision(name)
+        md5 = _md5(splits)
+    if splits is None or md5 != FACTS[name].md5:
         reason = f"is damaged there (MD5 {md5}, not {FACTS[name].md5}); delete it"
         raise _data_error(name, data_root(), reason)
-    return ImageSet(name, train, test, classes, mean, std)
+    return ImageSet(name, *splits, FACTS[name].classes, *_mean_and_std(splits[0].images))
+
+
+def _md5(splits: tuple[Split, Split]) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    for split in splits:
+        digest.update(split.images.numpy().tobytes())
+        digest.update(split.labels.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _mean_and_std(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,7 +198,7 @@ def _mean_and_std(images: Tensor) -> tuple[Tensor, Tensor]:
     return mean.float(), variance.sqrt().float()
 
 
-def _read_digits() -> tuple[Split, Split, tuple[str, ...]]:
+def _read_digits() -> tuple[Split, Split]:
     """Read 1,797 digits of 8x8 pixels; every fifth is a test image."""
     from sklearn.datasets import load_digits  # noqa: PLC0415 - slow to import
 
@@ -189,10 +206,67 @@ def _read_digits() -> tuple[Split, Split, tuple[str, ...]]:
     images = torch.from_numpy(np.rint(bunch.images * (255 / 16)).astype(np.uint8)).unsqueeze(-1)
     whole = Split(images, torch.from_numpy(bunch.target.astype(np.int64)))
     is_test = torch.arange(len(whole)) % 5 == 0
-    return whole[~is_test], whole[is_test], tuple(str(digit) for digit in range(10))
+    return whole[~is_test], whole[is_test]
 
 
-def _read_torchvision(name: str) -> tuple[Split, Split, tuple[str, ...]]:
+def _read_files(name: str) -> tuple[Split, Split] | None:
+    """Read CIFAR-10 or MNIST where its files can be read; what is wrong else, torchvision says.
+
+    Importing torchvision takes longer than reading the files, and only a download needs it.
+    """
+    read = {"cifar10": _read_cifar_batches, "mnist": _read_idx_files}[name]
+    try:
+        return read(data_root())
+    except Exception:  # noqa: BLE001 - a damaged file raises almost anything
+        return None
+
+
+class _OnlyArrays(pickle.Unpickler):
+    """Unpickles arrays and what Python is made of, and runs nothing that a file may name."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Look up what the pickle of an array needs, and refuse anything else."""
+        reconstruct = np.empty(0).__reduce__()[0]  # has lived in two modules
+        allowed = {"ndarray": np.ndarray, "dtype": np.dtype, "_reconstruct": reconstruct}
+        if module.partition(".")[0] == "numpy" and name in allowed:
+            return allowed[name]
+        msg = f"{module}.{name}"
+        raise pickle.UnpicklingError(msg)
+
+
+def _read_cifar_batches(root: Path) -> tuple[Split, Split]:
+    """Read the six files of CIFAR-10, as https://www.cs.toronto.edu/~kriz/cifar.html has them."""
+    images, labels = [], []
+    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
+        with (root / "cifar-10-batches-py" / name).open("rb") as file:
+            batch = _OnlyArrays(file, encoding="latin1").load()
+        images.append(batch["data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+        labels.append(np.asarray(batch["labels"], dtype=np.int64))
+    train = _split(np.concatenate(images[:5]), np.concatenate(labels[:5]))
+    return train, _split(images[5], labels[5])
+
+
+def _read_idx_files(root: Path) -> tuple[Split, Split]:
+    """Read the four files of MNIST, as http://yann.lecun.com/exdb/mnist/ has them."""
+    splits = []
+    for part in ("train", "t10k"):
+        files = (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
+        images, labels = ((root / "MNIST" / "raw" / name).read_bytes() for name in files)
+        kind, *shape = np.frombuffer(images, ">i4", 4).tolist()
+        kind_of_labels, num = np.frombuffer(labels, ">i4", 2).tolist()
+        if (kind, kind_of_labels, num) != (0x803, 0x801, shape[0]):
+            msg = f"the heads of {files} are {kind}, {shape} and {kind_of_labels}, {num}"
+            raise ValueError(msg)
+        pixels = np.frombuffer(images, np.uint8, offset=16).reshape(*shape, 1)
+        splits.append(_split(pixels, np.frombuffer(labels, np.uint8, offset=8)))
+    return splits[0], splits[1]
+
+
+def _split(images: npt.NDArray[np.uint8], labels: npt.NDArray[Any]) -> Split:
+    return Split(torch.from_numpy(images.copy("C")), torch.from_numpy(labels.astype(np.int64)))
+
+
+def _read_torchvision(name: str) -> tuple[Split, Split]:
     """Read CIFAR-10 or MNIST, downloading it unless the user named a folder of their own."""
     from torchvision import datasets  # noqa: PLC0415 - slow to import
 
@@ -210,8 +284,7 @@ def _read_torchvision(name: str) -> tuple[Split, Split, tuple[str, ...]]:
         except Exception as download:  # and so does a broken connection
             reason += f", and the download failed ({download})"
             raise _data_error(name, root, reason) from download
-    splits = [_as_split(part) for part in (train, test)]
-    return splits[0], splits[1], tuple(label.split(" - ")[0] for label in train.classes)
+    return _as_split(train), _as_split(test)
 
 
 def _as_split(part: Any) -> Split:

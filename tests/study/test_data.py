@@ -9,6 +9,7 @@ import struct
 import tarfile
 from dataclasses import replace
 from http.client import IncompleteRead
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.error import URLError
 
@@ -124,7 +125,7 @@ def test_cifar10_is_read_as_it_is_on_disk(cifar, fresh):
     assert found.test.labels.tolist() == cifar.labels[5].tolist()
     assert found.train.images.dtype == torch.uint8
     assert found.train.labels.dtype == torch.int64
-    assert found.classes == tuple(CLASSES)
+    assert found.classes == data.FACTS["cifar10"].classes
     assert (found.in_channels, found.size, found.facts.mirror) == (3, 32, True)
     assert fresh == []
 
@@ -215,12 +216,39 @@ DAMAGES = [halve, flip_a_bit, empty, os.remove]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", ["data_batch_3", "test_batch", "batches.meta"])
+@pytest.mark.parametrize("name", ["data_batch_3", "test_batch"])
 def test_damaged_cifar10_is_not_used(cifar, fresh, damage, name):
     damage(cifar.folder / name)
     with pytest.raises(DataError, match=r"is missing or damaged there \(.*" + THREE_WAYS_OUT[4:]):
         data.load("cifar10")
     assert fresh == []
+
+
+def test_reading_needs_no_torchvision(cifar, mnist, monkeypatch):
+    monkeypatch.setattr(data, "_read_torchvision", None)
+    monkeypatch.setenv("NORMSTUDY_DATA", str(cifar.root))
+    assert len(data.load("cifar10").train) == 40
+    monkeypatch.setenv("NORMSTUDY_DATA", str(mnist.folder.parents[1]))
+    assert len(data.load("mnist").train) == 20
+
+
+def test_names_of_classes_are_torchvisions():
+    names = datasets.MNIST.classes
+    assert data.FACTS["mnist"].classes == tuple(name.split(" - ")[0] for name in names)
+    text = Path(datasets.__file__).with_name("cifar.py").read_text()
+    assert '"key": "label_names"' in text  # CIFAR-10's are in a file beside the images
+    assert len(set(data.FACTS["cifar10"].classes)) == 10
+
+
+def test_a_batch_that_would_run_something_is_not_unpickled(cifar, tmp_path, monkeypatch):
+    class Bomb:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "exploded"),))
+
+    (cifar.folder / "data_batch_1").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(DataError, match="is missing or damaged there"):
+        data.load("cifar10")
+    assert not (tmp_path / "exploded").exists()
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
