@@ -8,6 +8,7 @@ import gc
 import hashlib
 import os
 import random
+import re
 import shutil
 from importlib import metadata
 from pathlib import Path
@@ -201,6 +202,15 @@ def outdated_pages(app: Sphinx, *_: Any) -> list[str]:
     return sorted(app.env.found_docs) if stale else ["index"]
 
 
+def mend_notebooks(_app: Sphinx) -> None:
+    """Head the answers in downloaded notebooks: Sphinx-Gallery leaves the directive as it is."""
+    for path in (DOCS / "auto_examples").glob("*.ipynb"):
+        text = path.read_text(encoding="utf-8")
+        mended = re.sub(r"\.\. dropdown:: ([\w ]+)", r"**\1**", text)
+        if mended != text:
+            path.write_text(mended, encoding="utf-8")
+
+
 def copy_mathjax(app: Sphinx, _exception: Exception | None) -> None:
     """Put MathJax beside the pages, so that they need no network."""
     if app.builder.format != "html":
@@ -224,6 +234,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("twin-figure", TwinFigure)
     app.add_transform(NotebookPictures)
     app.connect("builder-inited", forget_stale_pages, priority=100)  # before the gallery is made
+    app.connect("builder-inited", mend_notebooks, priority=600)  # and once it is
     app.connect("env-get-outdated", outdated_pages)
     # Sphinx-Gallery reports failed examples at 500, and ends the build there
     app.connect("build-finished", copy_mathjax, priority=100)

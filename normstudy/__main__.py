@@ -17,7 +17,7 @@ import torch
 import tyro
 
 from normstudy.byhand.worksheet import write as write_worksheet
-from normstudy.study import data, figures, pictures
+from normstudy.study import data, environment, figures, pictures
 from normstudy.study.data import DataError
 from normstudy.study.recipes import DATASETS, NORMS, Dataset, Recipe
 from normstudy.study.runs import PUBLISHED, Run, RunError, run, run_all, stored
@@ -201,7 +201,8 @@ def reproduce(
 ) -> None:
     """Train a published run again, in an empty store, and compare it with the published one.
 
-    The same processor and PyTorch give the same numbers to the bit. Elsewhere rounding differs,
+    It is the cheapest of those that were made on this kind of processor, or of all if none was. The
+    same processor and PyTorch give the same numbers to the bit. Elsewhere rounding differs,
     and a run counts as reproduced if its accuracy lies within four standard deviations of the
     published runs of its arm, or within two points where fewer than three are published.
 
@@ -209,7 +210,10 @@ def reproduce(
         every: Train all published runs again, not the cheapest alone.
         device: Where to train; auto takes a GPU where there is one.
     """
-    published = sorted(stored(PUBLISHED), key=lambda made: made.seconds)
+    here = environment.describe(environment.pick_device(device))["device"]
+    published = sorted(
+        stored(PUBLISHED), key=lambda made: (made.environment["device"] != here, made.seconds)
+    )
     if not published:
         msg = f"there are no published runs in {PUBLISHED}; call this in a checkout of the project"
         raise RunError(msg)

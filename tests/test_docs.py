@@ -192,6 +192,19 @@ def test_a_picture_of_a_notebook_is_described_by_the_words_before_it(tmp_path):
     assert 'alt="A line rises."' in (out / "notebooks" / "index.html").read_text()
 
 
+def test_answers_are_headed_in_the_notebooks_that_readers_download(tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery_hooks, "DOCS", tmp_path)
+    path = tmp_path / "auto_examples" / "plot_120_batch_norm.ipynb"
+    path.parent.mkdir()
+    path.write_text(
+        '{"source": ["3. Why?\\n\\n.. dropdown:: Answer to 3\\n\\nσ"]}', encoding="utf-8"
+    )
+    for _ in range(2):
+        gallery_hooks.mend_notebooks(None)
+        written = path.read_text(encoding="utf-8")
+        assert written == '{"source": ["3. Why?\\n\\n**Answer to 3**\\n\\nσ"]}'
+
+
 def test_mathjax_lies_beside_the_pages(tmp_path):
     app = SimpleNamespace(builder=SimpleNamespace(format="html"), outdir=tmp_path)
     gallery_hooks.copy_mathjax(app, None)

@@ -179,6 +179,12 @@ def test_reproduce_compares_to_the_bit_and_fails_on_another_result(
     call(monkeypatch, "reproduce")
     assert "the same to the bit" in capsys.readouterr().out
 
+    quick = made.history | {"seconds": [0.0]}
+    elsewhere = {"environment": made.environment | {"device": "NVIDIA H100"}, "history": quick}
+    runs.save(replace(made, recipe=replace(recipe, seed=1), **elsewhere), tmp_path)
+    call(monkeypatch, "reproduce")
+    assert f"reproduced: {recipe.name}" in capsys.readouterr().out  # only this one can be equal
+
     history = dict(made.history)
     history["test_accuracy"] = [made.accuracy + 0.5]
     wrong = replace(made, history=history, confidences=made.confidences / 2)
