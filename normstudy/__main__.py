@@ -17,7 +17,7 @@ import torch
 import tyro
 
 from normstudy.byhand.worksheet import write as write_worksheet
-from normstudy.study import data, environment, figures, pictures
+from normstudy.study import data, environment
 from normstudy.study.data import DataError
 from normstudy.study.recipes import DATASETS, NORMS, Dataset, Recipe
 from normstudy.study.runs import PUBLISHED, Run, RunError, run, run_all, stored
@@ -59,13 +59,18 @@ def train_command(base: Recipe, origin: str) -> Callable[..., None]:
         given = [f.name for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)]
         print(origin)
         print(f"changed: {_words(recipe, given) or 'nothing'}")
-        made = run(recipe, folder=folder, device=device)
+        made = run(recipe, folder=_expanded(folder), device=device)
         print(f"run {recipe.name}")
         print(made.table())
         if figures_to is not None:
             _write_figures(made, figures_to)
 
     return train
+
+
+def _expanded(folder: Path | None) -> Path | None:
+    """Turn ``~`` into the user's folder, which shells do not do in ``--store=~/runs``."""
+    return folder and folder.expanduser()
 
 
 def _words(recipe: Recipe, names: Iterable[str]) -> str:
@@ -96,6 +101,14 @@ def _base(arguments: list[str]) -> tuple[Recipe, str]:
 
 
 def _write_figures(made: Run, folder: Path) -> None:
+    # Drawing is loaded when it is asked for, and draws to files alone: in a notebook's command
+    # lines, MPLBACKEND names a backend that need not be there.
+    import matplotlib as mpl  # noqa: PLC0415
+
+    mpl.use("Agg")
+    from normstudy.study import figures, pictures  # noqa: PLC0415
+
+    folder = folder.expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     recipe = made.recipe
     arm = recipe.norm + (" + L1" if recipe.l1 else "")
@@ -149,7 +162,9 @@ def study(
         raise ValueError(msg)
     arms = STUDIES[name].recipes(None if seeds is None else range(seeds), data)
     wanted = [recipe for recipes in arms.values() for recipe in recipes]
-    made = iter(run_all(wanted, n_jobs=jobs, folder=folder, device=device, retrain=retrain))
+    made = iter(
+        run_all(wanted, n_jobs=jobs, folder=_expanded(folder), device=device, retrain=retrain)
+    )
     for arm, recipes in arms.items():
         for _ in recipes:
             print(f"{arm:16} {_line(next(made))}")
@@ -166,7 +181,7 @@ def runs(
         folder: Folder to list; by default NORMSTUDY_STORE or a cache folder.
         as_json: Print one JSON object a run, one a line.
     """
-    place = folder or store_folder()
+    place = _expanded(folder) or store_folder()
     for found in stored(place):
         print(_as_json(found) if as_json else _line(found))
     if not as_json:

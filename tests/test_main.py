@@ -1,6 +1,7 @@
 """The command line, from its options to its exit status."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -54,6 +55,19 @@ def test_train_prints_the_epochs_keeps_the_run_and_draws_it(
 
     call(monkeypatch, "runs", "--store", str(store))
     assert recipe.digest in capsys.readouterr().out
+
+
+def test_a_backend_that_is_not_there_hinders_nothing(tmp_path: Path) -> None:
+    environ = os.environ | {"MPLBACKEND": "module://not_there.backend", "HOME": str(tmp_path)}
+    line = [sys.executable, "-m", "normstudy"]
+    done = subprocess.run([*line, "--help"], env=environ, capture_output=True, check=False)
+    assert done.returncode == 0
+    where = ("--store=~/store", "--figures=~/pictures")
+    asked = [*line, "train", *TINY, *where]
+    done = subprocess.run(asked, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 3
+    assert len(list((tmp_path / "store").glob("*.json"))) == 1
 
 
 def test_a_validation_score_has_no_picture_of_mistakes(

@@ -141,7 +141,9 @@ class ImageSet:
 def data_root() -> Path:
     """Folder of the data sets: ``NORMSTUDY_DATA``, or a cache folder of this user."""
     given = os.environ.get("NORMSTUDY_DATA")
-    return Path(given) if given else Path(platformdirs.user_cache_dir("normstudy")) / "data"
+    if given:
+        return Path(given).expanduser()
+    return Path(platformdirs.user_cache_dir("normstudy")) / "data"
 
 
 @cache

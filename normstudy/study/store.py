@@ -32,7 +32,9 @@ class RecordError(RuntimeError):
 def store_folder() -> Path:
     """Folder of this machine's records: ``NORMSTUDY_STORE``, or a cache folder of this user."""
     given = os.environ.get("NORMSTUDY_STORE")
-    return Path(given) if given else Path(platformdirs.user_cache_dir("normstudy")) / "runs"
+    if given:
+        return Path(given).expanduser()
+    return Path(platformdirs.user_cache_dir("normstudy")) / "runs"
 
 
 def records(folder: Path) -> list[Path]:

@@ -224,6 +224,9 @@ def test_a_folder_that_is_none_holds_no_records(tmp_path):
 def test_the_store_is_the_users_unless_the_environment_names_one(monkeypatch, tmp_path):
     monkeypatch.setenv("NORMSTUDY_STORE", str(tmp_path))
     assert store.store_folder() == tmp_path
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NORMSTUDY_STORE", "~/runs")
+    assert store.store_folder() == tmp_path / "runs"
     monkeypatch.delenv("NORMSTUDY_STORE")
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: f"/caches/{name}")
     assert store.store_folder().as_posix() == "/caches/normstudy/runs"
