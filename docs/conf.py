@@ -32,6 +32,7 @@ extensions = [
     "sphinx_sitemap",
     "sphinxcontrib.bibtex",
     "sphinxext.opengraph",
+    "axes_page",
     "gallery_hooks",
     "printed_tables",
     "runs_of_the_report",

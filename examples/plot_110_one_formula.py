@@ -237,6 +237,8 @@ for norm, dims in (("batch", 0), ("layer", 1)):
 # ----------------
 #
 # :ref:`sphx_glr_auto_examples_plot_120_batch_norm.py` follows one norm through all of its steps.
+#
+# To change a number of this batch and see which others move: :doc:`/knobs`.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt

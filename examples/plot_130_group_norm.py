@@ -221,6 +221,8 @@ except ValueError as error:
 # ----------------
 #
 # :ref:`sphx_glr_auto_examples_plot_140_layer_norm.py` puts all channels into one group.
+#
+# To change a number of this batch and see which others move: :doc:`/knobs`.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt

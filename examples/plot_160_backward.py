@@ -266,6 +266,8 @@ assert off > 1.9
 #
 # :ref:`sphx_glr_auto_examples_plot_170_train_and_evaluation.py` asks what batch norm does when
 # there is no batch.
+#
+# To change a number of this batch and see which others move: :doc:`/knobs`.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt
