@@ -112,7 +112,10 @@ bibtex_reference_style = "author_year"
 mathjax_path = "mathjax/tex-chtml.js"  # gallery_hooks puts it there
 mathjax3_config = {
     # nbsphinx would read every dollar sign of every page as mathematics
-    "options": {"ignoreHtmlClass": "tex2jax_ignore|mathjax_ignore|document|bd-article|content"},
+    "options": {
+        "ignoreHtmlClass": "tex2jax_ignore|mathjax_ignore|document|bd-article|content",
+        "enableMenu": False,  # with its menu, every formula would be a stop of the tab key
+    },
     "tex": {"macros": {"E": r"\operatorname{E}", "Var": r"\operatorname{Var}"}},
 }
 

@@ -224,7 +224,8 @@ def copy_mathjax(app: Sphinx, _exception: Exception | None) -> None:
 
 
 def remember(app: Sphinx, exception: Exception | None) -> None:
-    """Keep the fingerprint of what the pages were made of."""
+    """Keep the fingerprint of what the pages were made of, and undo what :func:`reset` froze."""
+    gc.unfreeze()
     if exception is None and app.builder.format == "html":
         STAMP.write_text(fingerprint(), encoding="utf-8")
 

@@ -242,10 +242,14 @@ def _read_cifar_batches(root: Path) -> tuple[Split, Split]:
     for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
         with (root / "cifar-10-batches-py" / name).open("rb") as file:
             batch = _OnlyArrays(file, encoding="latin1").load()
-        images.append(batch["data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+        images.append(batch["data"].reshape(-1, 3, 32, 32))
         labels.append(np.asarray(batch["labels"], dtype=np.int64))
-    train = _split(np.concatenate(images[:5]), np.concatenate(labels[:5]))
-    return train, _split(images[5], labels[5])
+    splits = []
+    for part in (slice(0, 5), slice(5, 6)):
+        # channels first in memory, as torchvision leaves them: the layout decides the last digits
+        rows = torch.from_numpy(np.concatenate(images[part])).permute(0, 2, 3, 1)
+        splits.append(Split(rows, torch.from_numpy(np.concatenate(labels[part]))))
+    return splits[0], splits[1]
 
 
 def _read_idx_files(root: Path) -> tuple[Split, Split]:
@@ -260,12 +264,9 @@ def _read_idx_files(root: Path) -> tuple[Split, Split]:
             msg = f"the heads of {files} are {kind}, {shape} and {kind_of_labels}, {num}"
             raise ValueError(msg)
         pixels = np.frombuffer(images, np.uint8, offset=16).reshape(*shape, 1)
-        splits.append(_split(pixels, np.frombuffer(labels, np.uint8, offset=8)))
+        digits = np.frombuffer(labels, np.uint8, offset=8).astype(np.int64)
+        splits.append(Split(torch.from_numpy(pixels.copy()), torch.from_numpy(digits)))
     return splits[0], splits[1]
-
-
-def _split(images: npt.NDArray[np.uint8], labels: npt.NDArray[Any]) -> Split:
-    return Split(torch.from_numpy(images.copy("C")), torch.from_numpy(labels.astype(np.int64)))
 
 
 def _read_torchvision(name: str) -> tuple[Split, Split]:
