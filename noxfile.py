@@ -15,8 +15,8 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"  # a second call installs nothing
 
-# once, and not by every process where PYTHONDONTWRITEBYTECODE is set: PyTorch is 2,000 modules
-os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
+# PyTorch is 2,000 modules: where this is set, every process compiles those that it imports again
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 PROJECT = nox.project.load_toml("pyproject.toml")
 DOCS = Path("docs")
 
