@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from normstudy.study.model import Net
 from normstudy.study.runs import PUBLISHED, stored
+from normstudy.study.studies import STUDIES
 
 ROOT = Path(__file__).parents[2]
 PLAN = "docs/plan.rst"
@@ -52,3 +54,22 @@ def test_what_is_the_same_in_all_arms_is_the_same(governed):
     said |= {"schedule": "one-cycle", "warmup": 0.2, "precision": "float32", "init": "he"}
     for run in governed:
         assert {name: getattr(run.recipe, name) for name in said} == said
+
+
+def test_the_search_tries_what_the_plan_says():
+    text = " ".join((ROOT / PLAN).read_text(encoding="utf-8").split())
+    study = STUDIES["learning-rates"]
+    recipes = [recipe for tried in study.arms.values() for recipe in tried]
+    rates = sorted({recipe.lr for recipe in recipes})
+    *first, last = (f"{rate:g}" for rate in rates)
+    assert f"``learning-rates``: {', '.join(first)} and {last} in every arm" in text
+    assert all([r.lr for r in tried] == rates for tried in study.arms.values())
+    assert f"by the seeds {study.seeds[0]} and {study.seeds[1]}, which the main study" in text
+    assert {(r.epochs, r.validation, r.weight_decay, r.net) for r in recipes} == {
+        (10, True, 5e-4, NET)
+    }
+    groups = {r.num_groups for r in recipes if r.norm == "group"}
+    penalties = {r.l1 for r in recipes} - {0}
+    assert (groups, penalties) == ({8}, {3e-5})
+    counts = [sum(p.numel() for p in Net(norm, net=NET).parameters()) for norm in ("batch", "none")]
+    assert "``pyramid``, {:,} parameters under each norm and {:,} without".format(*counts) in text
