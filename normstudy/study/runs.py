@@ -310,7 +310,8 @@ def run_all(
     missing = [recipe for recipe in found if recipe not in made]
     if missing:
         where = environment.pick_device(device)
-        jobs = n_jobs or (1 if where.type == "cuda" else joblib.cpu_count())
+        most = n_jobs or (1 if where.type == "cuda" else joblib.cpu_count())
+        jobs = min(most, len(missing))  # an idle worker would hold PyTorch and the images
         for name in dict.fromkeys(recipe.data for recipe in missing):
             data.load(name)  # fail, or download, once and before any worker starts
         made |= _Crew(place, where.type, retrain).make(missing, jobs, progress)

@@ -543,6 +543,21 @@ def test_each_record_is_read_once(folder, pretended, nothing_published, monkeypa
     assert len(pretended) == 4
 
 
+def test_no_more_workers_start_than_there_are_trainings(folder, pretended, monkeypatch):
+    asked = []
+
+    class Watched(joblib.Parallel):
+        def __init__(self, n_jobs, **options):
+            asked.append(n_jobs)
+            super().__init__(n_jobs=1, **options)
+
+    monkeypatch.setattr(joblib, "Parallel", Watched)
+    made_all([TINY, *OTHERS], folder, n_jobs=64)
+    made_all([TINY, *OTHERS, replace(TINY, seed=50)], folder, n_jobs=2)
+    assert len(pretended) == len(OTHERS) + 2
+    assert asked == [len(OTHERS) + 1, 1]
+
+
 def test_every_data_set_is_prepared_before_any_worker_starts(folder, pretended, monkeypatch):
     events, prepare = [], runs.data.load
     monkeypatch.setattr(
