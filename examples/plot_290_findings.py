@@ -153,10 +153,10 @@ print(f"trained on: {', '.join(sorted(devices))}")
 # On CIFAR-10 the fourth seed was added after the first three had been compared, and group norm was
 # trained again at the same time, with a faster arithmetic. Three seeds had left nearly everything
 # open (exercise 1). Looking and then adding makes the p-values too small, and nobody can say by how
-# much. The sizes of the differences hardly changed. With few seeds, small differences stay
-# undecided, and a decided one says that there is a difference, not that it matters to anybody.
-# Group norm is one choice of groups, the best of the search: with so few channels in a group it is
-# close to instance norm.
+# much: a pair whose p is just below 0.05 is better read as open. The sizes hardly changed. With few
+# seeds, small differences stay undecided, and a decided one says that there is a difference, not
+# that it matters to anybody. Group norm is one choice of groups, the best of the search: with so
+# few channels in a group it is close to instance norm.
 #
 # Exercises
 # ---------

@@ -34,11 +34,11 @@
     function copy(from) { return JSON.parse(JSON.stringify(from)); }
     function read(base) {
       var found = copy(base), fields = new URLSearchParams(location.hash.slice(1));
-      if (rules[fields.get("norm")]) found.norm = fields.get("norm");
+      if (Object.keys(rules).includes(fields.get("norm"))) found.norm = fields.get("norm");
       var shape = (fields.get("shape") || "").split(",").map(Number);
       if (shape.length === 4 && shape.every(fits)) found.shape = shape;
       if (fields.get("mode") === "evaluation") found.mode = "evaluation";
-      if (VIEWS[fields.get("view")]) found.view = fields.get("view");
+      if (Object.keys(VIEWS).includes(fields.get("view"))) found.view = fields.get("view");
       if (Number(fields.get("eps")) >= 0 && fields.get("eps")) found.eps = Number(fields.get("eps"));
       found.groups = Number(fields.get("groups")) || found.groups;
       LISTS.forEach(function (name) {

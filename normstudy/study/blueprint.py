@@ -39,15 +39,13 @@ def describe_row(row: Row) -> tuple[str, str] | None:  # noqa: PLR0911 - one for
         If the kind of row is unknown: nothing is left out of a drawing without a word.
     """
     match row:
-        case Conv(_, kernel, padding, stride):
+        case Conv(_, kernel, padding):
             words = f"{kernel}×{kernel} convolution" + (", padded" if padding else "")
-            words += f", stride {stride}" if stride > 1 else ""
             return words, POINTWISE if kernel == 1 else CONV
-        case Separable(_, _, kernel, pool):
-            words = "separable convolution" + (f", {kernel}×{kernel}" if kernel != 3 else "")
-            return words + (", pooled" if pool else ""), POINTWISE
-        case Block(_, kernel):
-            return "residual block" + (f", {kernel}×{kernel}" if kernel != 3 else ""), BLOCK
+        case Separable(_, _, pool):
+            return "separable convolution" + (", pooled" if pool else ""), POINTWISE
+        case Block():
+            return "residual block", BLOCK
         case MaxPool(size):
             return f"{size}×{size} max pool", POOL
         case AveragePool(size):
@@ -127,9 +125,9 @@ def _not_drawn(rows: Sequence[LayerRow]) -> str:
 
 def _inside(words: str, rows: Sequence[Block | Separable]) -> str:
     """Say what the rows of a kind compute, or nothing where there are none."""
-    kinds = sorted({(row.kernel, _ACTS[row.act]) for row in rows})
-    inside = " or ".join(f"1×1({act}(norm({k}×{k} depthwise(x))))" for k, act in kinds)
-    return f" {words} {inside}." if kinds else ""
+    acts = sorted({_ACTS[row.act] for row in rows})
+    inside = " or ".join(f"1×1({act}(norm(3×3 depthwise(x))))" for act in acts)
+    return f" {words} {inside}." if acts else ""
 
 
 def _after(plan: Sequence[Row], row: Row) -> Row | None:

@@ -170,6 +170,9 @@ def choose(runs: Sequence[Run], diverged: Sequence[Recipe] = ()) -> Recipe:
         listed = "; ".join(", ".join(map(str, s)) for s in sorted(seeds))
         msg = f"the settings were tried with unequal seeds ({listed}); train the missing ones"
         raise ValueError(msg)
+    if not tried:
+        msg = "no setting is left to choose: all of them diverged; try lower learning rates"
+        raise ValueError(msg)
     accuracy, loss = (
         {recipe: summarize(of_one, name).mean for recipe, of_one in tried.items()}
         for name in ("test_accuracy", "test_loss")

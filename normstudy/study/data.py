@@ -52,8 +52,8 @@ FACTS: Mapping[str, Facts] = MappingProxyType(
         "cifar10": Facts(
             "CIFAR-10", mirror=True, md5="7997768f35e6e382292fd27177cedce6", classes=_THINGS
         ),
-        "mnist": Facts("MNIST", False, "3a8942afaa4d4472e73e631e8d5025b7"),
-        "digits": Facts("Digits", False, "2e5899fa584f77358ac54f54ea3d7e0e"),
+        "mnist": Facts("MNIST", mirror=False, md5="3a8942afaa4d4472e73e631e8d5025b7"),
+        "digits": Facts("Digits", mirror=False, md5="2e5899fa584f77358ac54f54ea3d7e0e"),
     }
 )
 """The data sets, by name."""

@@ -96,16 +96,16 @@ def make_norm(
     raise ValueError(msg)
 
 
-def _depthwise(channels: int, kernel: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels, bias=False)
+def _depthwise(channels: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
 
 
 class ResidualBlock(nn.Module):
     """What :class:`normstudy.study.networks.Block` describes, for maps of C channels."""
 
-    def __init__(self, channels: int, kernel: int, norm: nn.Module, act: nn.Module) -> None:
+    def __init__(self, channels: int, norm: nn.Module, act: nn.Module) -> None:
         super().__init__()
-        self.depthwise = _depthwise(channels, kernel)
+        self.depthwise = _depthwise(channels)
         self.norm = norm
         self.act = act
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
@@ -262,16 +262,15 @@ class _Builder:
             If the builder does not know this kind of row.
         """
         match row:
-            case Conv(width, kernel, padding, stride):
-                conv = nn.Conv2d(self.channels, width, kernel, stride, padding, bias=False)
-                self.channels = width
-                self.size = (self.size + 2 * padding - kernel) // stride + 1
+            case Conv(width, kernel, padding):
+                conv = nn.Conv2d(self.channels, width, kernel, padding=padding, bias=False)
+                self.channels, self.size = width, self.size + 2 * padding - kernel + 1
                 return conv
-            case Block(act, kernel, shift):
+            case Block(act, shift):
                 norm = self.place(shift=shift)
-                return ResidualBlock(self.channels, kernel, norm, _ACTIVATIONS[act]())
-            case Separable(width, act, kernel, pool, shift):
-                depthwise = _depthwise(self.channels, kernel)
+                return ResidualBlock(self.channels, norm, _ACTIVATIONS[act]())
+            case Separable(width, act, pool, shift):
+                depthwise = _depthwise(self.channels)
                 before = [depthwise, self.place(shift=shift), _ACTIVATIONS[act]()]
                 pointwise = nn.Conv2d(self.channels, width, 1, bias=False)
                 self.channels, self.size = width, self.size // (2 if pool else 1)

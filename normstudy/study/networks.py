@@ -15,19 +15,18 @@ Activation = Literal["relu", "silu", "hardswish"]
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """Convolution to ``width`` channels, no bias."""
+    """Convolution to ``width`` channels, stride 1, no bias."""
 
     width: int
     kernel: int = 3
     padding: int = 0
-    stride: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Separable:
     """Separable convolution to ``width`` channels: ``pointwise(pool(act(norm(depthwise(x)))))``.
 
-    A convolution of each channel alone, k by k, then a 1x1 convolution across channels. With
+    A 3x3 convolution of each channel alone, then a 1x1 convolution across channels. With
     ``pool``, a 2x2 max pool between the two halves the map. ``shift`` is that of its norm, see
     :class:`Norm`.
 
@@ -38,7 +37,6 @@ class Separable:
 
     width: int
     act: Activation = "silu"
-    kernel: int = 3
     pool: bool = False
     shift: bool = False
 
@@ -47,8 +45,8 @@ class Separable:
 class Block:
     """Residual block ``x + pointwise(act(norm(depthwise(x))))``; it keeps the shape (N, C, H, W).
 
-    The change of x is a separable convolution to as many channels: k^2 C + C^2 weights instead of
-    the k^2 C^2 of a full convolution.
+    The change of x is a separable convolution to as many channels: 9 C + C^2 weights instead of the
+    9 C^2 of a full convolution. ``shift`` is that of its norm, see :class:`Norm`.
 
     References
     ----------
@@ -56,7 +54,6 @@ class Block:
     """
 
     act: Activation = "silu"
-    kernel: int = 3
     shift: bool = False
 
 
