@@ -19,7 +19,7 @@ def setup(app: Sphinx) -> Any:
     template = SandboxedEnvironment(loader=loader).get_template("numpydoc_docstring.rst")
 
     def get_doc_object(
-        obj: Any, what: Any = None, doc: Any = None, config: Any = None, builder: Any = None
+        obj: Any, what: Any = None, doc: Any = None, config: Any = None, **_: Any
     ) -> docscrape.NumpyDocString:
         """Read one docstring."""
         return docscrape.get_doc_object(

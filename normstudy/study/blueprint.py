@@ -113,6 +113,10 @@ def _not_drawn(rows: Sequence[LayerRow]) -> str:
         parts.append(f"a {acts[0]} behind {which}{outside}{last}")
     if acts := behind.get("Conv"):
         parts.append(f"a {acts[0]} behind {len(acts)} convolutions, before the norm")
+    if acts := behind.get("MaxPool"):
+        parts.append(f"a {acts[0]} behind the first max pool, before the norm")
+    if acts := behind.get("Block"):
+        parts.append(f"a {acts[0]} behind the last block")
     if any(isinstance(row, Dropout) for row in plan):
         parts.append("places of dropout")
     text = f"Not drawn: {'; '.join(parts)}." if parts else ""
@@ -125,9 +129,11 @@ def _not_drawn(rows: Sequence[LayerRow]) -> str:
 
 def _inside(words: str, rows: Sequence[Block | Separable]) -> str:
     """Say what the rows of a kind compute, or nothing where there are none."""
-    acts = sorted({_ACTS[row.act] for row in rows})
-    inside = " or ".join(f"1×1({act}(norm(3×3 depthwise(x))))" for act in acts)
-    return f" {words} {inside}." if acts else ""
+    treated = sorted(
+        {f"norm({_ACTS[row.act]}" if row.act_first else f"{_ACTS[row.act]}(norm" for row in rows}
+    )
+    inside = " or ".join(f"1×1({both}(3×3 depthwise(x))))" for both in treated)
+    return f" {words} {inside}." if rows else ""
 
 
 def _after(plan: Sequence[Row], row: Row) -> Row | None:

@@ -96,23 +96,12 @@ def make_norm(
     raise ValueError(msg)
 
 
-def _depthwise(channels: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
-
-
-class ResidualBlock(nn.Module):
-    """What :class:`normstudy.study.networks.Block` describes, for maps of C channels."""
-
-    def __init__(self, channels: int, norm: nn.Module, act: nn.Module) -> None:
-        super().__init__()
-        self.depthwise = _depthwise(channels)
-        self.norm = norm
-        self.act = act
-        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+class ResidualBlock(nn.Sequential):
+    """What :class:`normstudy.study.networks.Block` describes: x and what its layers make of it."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
-        change: Tensor = self.pointwise(self.act(self.norm(self.depthwise(x))))
+        change: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return x + change
 
 
@@ -253,6 +242,18 @@ class _Builder:
         """Build what stands in the place of a norm."""
         return make_norm(self.norm, self.channels, self.num_groups, size=self.size, shift=shift)
 
+    def separable(self, row: Block | Separable, width: int, *, pool: bool) -> dict[str, nn.Module]:
+        """Build the layers of a separable convolution to ``width`` channels, by their names."""
+        depthwise = nn.Conv2d(
+            *(self.channels, self.channels, 3), padding=1, groups=self.channels, bias=False
+        )
+        treated = {"norm": self.place(shift=row.shift), "act": _ACTIVATIONS[row.act]()}
+        if row.act_first:
+            treated = dict(reversed(treated.items()))
+        pooled: dict[str, nn.Module] = {"pool": nn.MaxPool2d(2)} if pool else {}
+        pointwise = nn.Conv2d(self.channels, width, 1, bias=False)
+        return {"depthwise": depthwise, **treated, **pooled, "pointwise": pointwise}
+
     def layer(self, row: Row) -> nn.Module:  # noqa: C901, PLR0911 - one case for each kind of row
         """Build what a row describes.
 
@@ -266,15 +267,13 @@ class _Builder:
                 conv = nn.Conv2d(self.channels, width, kernel, padding=padding, bias=False)
                 self.channels, self.size = width, self.size + 2 * padding - kernel + 1
                 return conv
-            case Block(act, shift):
-                norm = self.place(shift=shift)
-                return ResidualBlock(self.channels, norm, _ACTIVATIONS[act]())
-            case Separable(width, act, pool, shift):
-                depthwise = _depthwise(self.channels)
-                before = [depthwise, self.place(shift=shift), _ACTIVATIONS[act]()]
-                pointwise = nn.Conv2d(self.channels, width, 1, bias=False)
+            case Block():
+                layers = self.separable(row, self.channels, pool=False)
+                return ResidualBlock(OrderedDict(layers))
+            case Separable(width, _, pool):
+                layers = self.separable(row, width, pool=pool)
                 self.channels, self.size = width, self.size // (2 if pool else 1)
-                return nn.Sequential(*before, *[nn.MaxPool2d(2)] * pool, pointwise)
+                return nn.Sequential(OrderedDict(layers))
             case Norm(shift):
                 return self.place(shift=shift)
             case Act(name):

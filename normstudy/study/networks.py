@@ -28,7 +28,7 @@ class Separable:
 
     A 3x3 convolution of each channel alone, then a 1x1 convolution across channels. With
     ``pool``, a 2x2 max pool between the two halves the map. ``shift`` is that of its norm, see
-    :class:`Norm`.
+    :class:`Norm`. With ``act_first``, the norm stands behind the activation: ``norm(act(...))``.
 
     References
     ----------
@@ -39,6 +39,7 @@ class Separable:
     act: Activation = "silu"
     pool: bool = False
     shift: bool = False
+    act_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Block:
     """Residual block ``x + pointwise(act(norm(depthwise(x))))``; it keeps the shape (N, C, H, W).
 
     The change of x is a separable convolution to as many channels: 9 C + C^2 weights instead of the
-    9 C^2 of a full convolution. ``shift`` is that of its norm, see :class:`Norm`.
+    9 C^2 of a full convolution. ``shift`` is that of its norm, see :class:`Norm`. With
+    ``act_first``, the norm stands behind the activation.
 
     References
     ----------
@@ -55,6 +57,7 @@ class Block:
 
     act: Activation = "silu"
     shift: bool = False
+    act_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +131,21 @@ def _separable(*stages: tuple[int, int]) -> Rows:
     return (*rows, Norm(), AveragePool(), Flatten(), Dropout(), Linear())
 
 
-def _pyramid(stem: int, *stages: tuple[int, int, bool]) -> Rows:
+def _pyramid(stem: int, *stages: tuple[int, int, bool], act_first: bool = False) -> Rows:
     """Rows of the main study: a stem, stages of (width, blocks, pooled), a classifier.
 
     No norm stands directly before the average pool, nor with an activation between: within three
     standard deviations hardswish is a parabola, so that the mean of what a norm gave it depends on
     little but the mean and the variance, and these the norm has fixed. Here the sum that the blocks
     left goes through an activation of its own. Without norms, each place keeps its learned shift.
+    With ``act_first``, every norm stands behind its activation; the head is the same.
     """
     act: Activation = "hardswish"
-    rows: list[Row] = [Conv(stem, padding=1), MaxPool(), Norm(shift=True), Act(act)]
+    places: Rows = (Norm(shift=True), Act(act))
+    rows: list[Row] = [Conv(stem, padding=1), MaxPool(), *places[:: -1 if act_first else 1]]
     for width, blocks, pool in stages:
-        rows.append(Separable(width, act, pool=pool, shift=True))
-        rows += [Block(act, shift=True)] * blocks
+        rows.append(Separable(width, act, pool=pool, shift=True, act_first=act_first))
+        rows += [Block(act, shift=True, act_first=act_first)] * blocks
     return (*rows, Act(act), AveragePool(), Flatten(), Dropout(), Linear())
 
 
@@ -155,6 +160,10 @@ NETWORKS: Mapping[str, Mapping[int, Rows]] = MappingProxyType(
         "pyramid": {
             3: _pyramid(24, (48, 0, False), (72, 2, True), (96, 2, True)),
             1: _pyramid(12, (24, 0, False), (36, 2, True)),
+        },
+        "pyramid-act-first": {
+            3: _pyramid(24, (48, 0, False), (72, 2, True), (96, 2, True), act_first=True),
+            1: _pyramid(12, (24, 0, False), (36, 2, True), act_first=True),
         },
         "study-b": {
             1: (

@@ -312,7 +312,7 @@ def test_study_d_drops_whole_maps_and_the_others_single_values(name):
         ),
         (
             lambda: Net(net="resnet"),
-            "net='resnet' is unknown; accepted: separable, pyramid, study-b",
+            "net='resnet' is unknown; accepted: separable, pyramid, pyramid-act-first",
         ),
         (lambda: make_norm("layer_chw", 4, 1), "a weight for every pixel; give size, the side of"),
         (

@@ -3,7 +3,7 @@
 import ast
 import re
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import get_args
 
@@ -52,7 +52,8 @@ def test_networks_of_the_reports_are_written_as_the_reports_have_them(name):
 
 
 def test_every_network_but_ours_is_that_of_a_report():
-    assert {name for name, _ in REPORTS} == set(NETWORKS) - {"pyramid", "separable"}
+    ours = {"pyramid", "pyramid-act-first", "separable"}
+    assert {name for name, _ in REPORTS} == set(NETWORKS) - ours
 
 
 @pytest.mark.parametrize(("in_channels", "widths", "blocks"), [(3, (64, 96), 5), (1, (32, 48), 3)])
@@ -73,6 +74,19 @@ def test_no_norm_stands_before_the_average_pool_of_the_main_study(in_channels):
     placed = [row for row in rows if isinstance(row, Norm | Block | Separable)]
     assert all(row.shift for row in placed)
     assert {row.act for row in placed if not isinstance(row, Norm)} == {"hardswish"}
+
+
+@pytest.mark.parametrize("in_channels", [1, 3])
+def test_the_norms_behind_the_activations_are_all_that_the_control_changes(in_channels):
+    main, control = (NETWORKS[name][in_channels] for name in ("pyramid", "pyramid-act-first"))
+    norm, act = Norm(shift=True), Act("hardswish")
+    assert main[2:4] == (norm, act)
+    assert control[2:4] == (act, norm)
+    assert control[:2] == main[:2]
+    inner = [row for row in main[4:] if isinstance(row, Block | Separable)]
+    assert inner
+    turned = [replace(r, act_first=True) if r in inner else r for r in main[4:]]
+    assert list(control[4:]) == turned
 
 
 def test_rows_cannot_change_and_compare_by_value():
