@@ -113,5 +113,12 @@ def reproduce(session: nox.Session) -> None:
     session.run("python", "-m", "normstudy", "reproduce", *session.posargs)
 
 
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Time the trainer and the norms beside the alternatives; nothing else should run meanwhile."""
+    install(session, "bench")
+    session.run("python", "docs/bench.py", *session.posargs)
+
+
 if __name__ == "__main__":
     nox.main()

@@ -1,0 +1,275 @@
+"""Time the trainer beside the alternatives, and each norm alone: ``nox -s bench``.
+
+Writes ``docs/timings/loops.json`` and ``layers.json``, which the page of costs reads. Nothing else
+should run on the machine meanwhile. The textbook loop is what most tutorials have: torchvision's
+transforms of single images in a DataLoader, maps in PyTorch's default layout, torch's own norms,
+the loss read back at each step.
+"""
+
+import argparse
+import datetime as dt
+import itertools
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Subset
+from torchvision.datasets import CIFAR10
+from torchvision.transforms import v2
+from tqdm import tqdm
+
+from normstudy.study import data
+from normstudy.study.environment import describe, pick_device
+from normstudy.study.groupnorm import ChannelsLastGroupNorm
+from normstudy.study.model import make_norm
+from normstudy.study.recipes import Recipe
+from normstudy.study.timings import Case, Timings, interleave, ratios
+from normstudy.study.train import _one_epoch, _start, build, l1_penalty
+
+FOLDER = Path(__file__).parent / "timings"
+BASE = Recipe(net="pyramid", init="he", precision="float32", lr=0.05)
+ARMS = {
+    "Batch norm": BASE,
+    "Batch norm + L1": replace(BASE, l1=3e-5),
+    "Group norm": replace(BASE, norm="group", num_groups=8),
+    "Layer norm": replace(BASE, norm="layer"),
+    "Instance norm": replace(BASE, norm="instance"),
+    "No norm": replace(BASE, norm="none"),
+}
+STEPS = 2  # of each case and round: two to eight seconds
+SHAPES = ((128, 48, 16, 16), (128, 72, 8, 8), (128, 96, 4, 4))  # maps of the main network
+
+
+def textbook_norms(module: nn.Module) -> nn.Module:
+    """Put torch's own group norm in the place of ours, with the same parameters."""
+    for name, child in module.named_children():
+        if isinstance(child, ChannelsLastGroupNorm):
+            plain = nn.GroupNorm(child.num_groups, child.num_channels)
+            plain.load_state_dict(child.state_dict())
+            setattr(module, name, plain)
+        else:
+            textbook_norms(child)
+    return module
+
+
+class Batches:
+    """The textbook's batches: an endless stream, so that no case pays for starting its workers."""
+
+    def __init__(self, num_workers: int) -> None:
+        image_set = data.load("cifar10")
+        mean, std = (image_set.mean / 255).tolist(), (image_set.std / 255).tolist()
+        treat = v2.Compose(
+            [
+                v2.RandomCrop(32, padding=4, padding_mode="reflect"),
+                v2.RandomHorizontalFlip(),
+                v2.ToImage(),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize(mean, std),
+            ]
+        )
+        images = CIFAR10(str(data.data_root()), train=True, transform=treat)
+        self.loader = DataLoader(
+            Subset(images, range(128 * STEPS)),
+            batch_size=128,
+            shuffle=True,
+            num_workers=num_workers,
+            persistent_workers=num_workers > 0,
+        )
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of one pass."""
+        return iter(self.loader)
+
+
+def timed(work: Callable[[], None], count: int) -> float:
+    """Return the seconds that some work takes, for each of ``count`` things."""
+    began = time.perf_counter()
+    work()
+    return (time.perf_counter() - began) / count
+
+
+class Textbook(lightning.LightningModule):
+    """Network, loss and optimizer as tutorials have them; also what Lightning trains."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.net = textbook_norms(build(recipe, data.load("cifar10")))
+
+    def training_step(self, batch: tuple[Tensor, Tensor], *_: Any) -> Tensor:
+        """Compute the loss of a batch."""
+        images, labels = batch
+        loss = F.cross_entropy(self.net(images), labels)
+        return loss + l1_penalty(self.net, self.recipe) if self.recipe.l1 else loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Make the optimizer of the study, without its groups of parameters."""
+        return torch.optim.SGD(self.parameters(), lr=self.recipe.lr, momentum=0.9, nesterov=True)
+
+    def loop(self, batches: Batches) -> None:
+        """Train for one pass."""
+        optimizer, running = self.configure_optimizers(), 0.0
+        self.train()
+        for batch in batches:
+            loss = self.training_step(batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            running += loss.item()
+
+
+class Stopwatch(lightning.Callback):
+    """Times the steps of a training, without what comes before and after them."""
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        """Begin."""
+        self.began = time.perf_counter()
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        """End."""
+        self.seconds = time.perf_counter() - self.began
+
+
+def with_lightning(module: Textbook, batches: Batches) -> float:
+    """Train for one pass with PyTorch Lightning, everything switched off that can be."""
+    watch = Stopwatch()
+    trainer = lightning.Trainer(
+        callbacks=[watch],
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, batches.loader)
+    return watch.seconds / (128 * STEPS)
+
+
+def study_epoch(recipe: Recipe) -> Callable[[], float]:
+    """Prepare an epoch of the study's own trainer on as many images; its training part is timed."""
+    image_set = data.load("cifar10")
+    few = replace(image_set, train=image_set.train[slice(0, 128 * STEPS)])
+    state = _start(replace(recipe, epochs=1_000), few, torch.device("cpu"))
+    state.score_split = image_set.test[slice(0, 250)]
+
+    def epoch() -> float:
+        _one_epoch(state, 1, tqdm(disable=True))
+        return 1 / state.history["images_per_second"][-1]
+
+    return epoch
+
+
+def bare_step(recipe: Recipe) -> Callable[[], None]:
+    """Prepare forward, backward and update on one batch that is there already, and nothing else."""
+    image_set = data.load("cifar10")
+    state = _start(recipe, image_set, torch.device("cpu"))
+    part = image_set.train[slice(0, 128)]
+    images = image_set.normalize(part.images)
+
+    def steps() -> None:
+        state.net.train()
+        for _ in range(STEPS):
+            loss = F.cross_entropy(state.net(images), part.labels)
+            if recipe.l1:
+                loss = loss + l1_penalty(state.net, recipe)
+            state.optimizer.zero_grad()
+            loss.backward()
+            state.optimizer.step()
+
+    return steps
+
+
+def loops() -> dict[Case, Callable[[], float]]:
+    """Every way to train, with every arm; each case returns seconds an image."""
+    serial, parallel = Batches(0), Batches(2)
+    cases: dict[Case, Callable[[], float]] = {}
+    count = 128 * STEPS
+    for arm, recipe in ARMS.items():
+        module = Textbook(recipe)
+        cases["textbook loop", arm] = partial(timed, partial(module.loop, serial), count)
+        cases["textbook loop, 2 workers", arm] = partial(
+            timed, partial(module.loop, parallel), count
+        )
+        cases["PyTorch Lightning", arm] = partial(with_lightning, module, serial)
+        cases["normstudy", arm] = study_epoch(recipe)
+        cases["bare step", arm] = partial(timed, bare_step(recipe), count)
+    return cases
+
+
+def layers() -> dict[Case, Callable[[], float]]:
+    """Each norm alone on each kind of map, forward and backward; each case is seconds a call."""
+    cases: dict[Case, Callable[[], float]] = {}
+    kinds = {"Batch norm": "batch", "Group norm": "group", "Layer norm": "layer"}
+    kinds |= {"Instance norm": "instance"}
+    layouts = {"channels-last": torch.channels_last, "contiguous": torch.contiguous_format}
+    for shape, (layout, memory_format) in itertools.product(SHAPES, layouts.items()):
+        x = torch.randn(shape).contiguous(memory_format=memory_format).requires_grad_()
+        gradient = torch.randn_like(x)
+        place = f"{' × '.join(map(str, shape[1:]))}, {layout}"
+        for arm, norm in kinds.items():
+            ours = make_norm(norm, shape[1], 8)
+            for owner in ("", ", torch's own") if norm != "batch" else ("",):
+                layer = textbook_norms(nn.Sequential(ours))[0] if owner else ours  # type: ignore[index]
+                cases[f"training, {place}{owner}", arm] = partial(
+                    timed, partial(_both_ways, layer, x, gradient), 8
+                )
+                cases[f"inference, {place}{owner}", arm] = partial(
+                    timed, partial(_forward, layer, x), 8
+                )
+        cases[f"training, {place}", "copy"] = partial(timed, partial(_copy, x), 8)
+    return cases
+
+
+def _both_ways(layer: nn.Module, x: Tensor, gradient: Tensor) -> None:
+    layer.train()
+    for _ in range(8):
+        torch.autograd.grad(layer(x), [x, *layer.parameters()], gradient)
+
+
+def _forward(layer: nn.Module, x: Tensor) -> None:
+    layer.eval()
+    with torch.inference_mode():
+        for _ in range(8):
+            layer(x)
+
+
+def _copy(x: Tensor) -> None:
+    """Read and write every value once: no layer can be faster."""
+    with torch.inference_mode():
+        for _ in range(8):
+            x.clone(memory_format=torch.preserve_format)
+
+
+def main() -> None:
+    """Time everything, write it and print the ratios."""
+    parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=["loops", "layers"])
+    options = parser.parse_args()
+    made = {"loops": (loops, "image"), "layers": (layers, "call")}
+    for name, (prepare, per) in made.items():
+        if options.only in (None, name):
+            timings = Timings(
+                name=name,
+                per=per,
+                seconds=interleave(prepare(), options.rounds),
+                environment=describe(pick_device("cpu")),
+                date=dt.datetime.now(tz=dt.UTC).date().isoformat(),
+            )
+            timings.save(FOLDER)
+            if name == "loops":
+                for under in ("textbook loop", "bare step"):
+                    sys.stdout.write(f"{ratios(timings, under)}\n\n")
+
+
+if __name__ == "__main__":
+    main()

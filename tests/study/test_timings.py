@@ -1,0 +1,76 @@
+"""Benchmarks are rounds of cases in turn, and are told as ratios within a round."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from normstudy.study.timings import Timings, interleave, ratios, read
+
+SLOW, FAST = ("textbook", "Batch norm"), ("normstudy", "Batch norm")
+MADE = Timings(
+    name="loops",
+    per="image",
+    seconds={SLOW: [6.0, 8.0, 30.0], FAST: [2.0, 4.0, 3.0], ("textbook", "No norm"): [1, 2, 3]},
+    environment={"device": "AVX2 CPU, x86_64"},
+    date="2026-11-25",
+)
+
+
+def test_ratios_are_taken_within_a_round():
+    assert MADE.ratio(SLOW, FAST) == (3.0, 2.0, 10.0)  # medians of the seconds would give 8 / 3
+    assert MADE.median(SLOW) == 8.0
+    assert MADE.whats() == ["textbook", "normstudy"]
+    assert MADE.arms() == ["Batch norm", "No norm"]
+
+
+def test_the_table_tells_speeds_or_times_and_leaves_gaps():
+    table = ratios(MADE, "textbook")
+    assert table.header == ("speed / textbook", "Batch norm", "No norm")
+    assert table.rows[1] == ("normstudy", "3.00 (2.00 to 10.00)", "–")
+    assert ratios(MADE, "textbook", rates=False).rows[1][1] == "0.33 (0.10 to 0.50)"
+
+
+def test_every_case_is_timed_once_a_round_and_the_first_round_warms_up():
+    calls = []
+
+    def case(name):
+        def work():
+            calls.append(name)
+            return float(len(calls))
+
+        return work
+
+    cases = {(str(i), "arm"): case(i) for i in range(6)}
+    seconds = interleave(cases, 3)
+    rounds = [calls[i : i + 6] for i in range(0, 24, 6)]
+    assert all(sorted(of_one) == list(range(6)) for of_one in rounds)
+    assert len({tuple(of_one) for of_one in rounds}) > 1
+    assert all(len(times) == 3 and min(times) > 6 for times in seconds.values())
+    assert list(seconds) == list(cases)
+
+
+def test_a_file_holds_what_was_saved(tmp_path):
+    path = MADE.save(tmp_path / "timings")
+    assert [file.name for file in path.parent.iterdir()] == ["loops.json"]
+    assert read(path) == MADE
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"seconds": [["a", "b"]]}', "null"])
+def test_a_file_without_timings_is_refused(tmp_path, text):
+    path = tmp_path / "loops.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"loops\.json holds no timings .* nox -s bench"):
+        read(path)
+    with pytest.raises(ValueError, match="holds no timings"):
+        read(tmp_path / "none.json")
+
+
+def test_cases_of_unequal_rounds_are_refused(tmp_path):
+    path = replace(MADE, seconds={SLOW: [1.0], FAST: [1.0, 2.0]}).save(tmp_path)
+    with pytest.raises(ValueError, match=r"has cases of \[1, 2\] rounds"):
+        read(path)
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {"seconds": []}))
+    with pytest.raises(ValueError, match=r"has cases of \[\] rounds"):
+        read(path)
