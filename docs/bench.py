@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import lightning
@@ -29,12 +28,11 @@ from tqdm import tqdm
 from normstudy.study import data
 from normstudy.study.environment import describe, pick_device
 from normstudy.study.groupnorm import ChannelsLastGroupNorm
-from normstudy.study.model import make_norm
+from normstudy.study.model import fold, make_norm
 from normstudy.study.recipes import Recipe
-from normstudy.study.timings import Case, Timings, interleave, ratios
-from normstudy.study.train import _one_epoch, _start, build, l1_penalty
+from normstudy.study.timings import TIMINGS, Case, Timings, interleave, ratios
+from normstudy.study.train import _one_epoch, _start, build, evaluate, l1_penalty
 
-FOLDER = Path(__file__).parent / "timings"
 BASE = Recipe(net="pyramid", init="he", precision="float32", lr=0.05)
 ARMS = {
     "Batch norm": BASE,
@@ -44,7 +42,8 @@ ARMS = {
     "Instance norm": replace(BASE, norm="instance"),
     "No norm": replace(BASE, norm="none"),
 }
-STEPS = 2  # of each case and round: two to eight seconds
+STEPS = 16  # of each case and round: two to six seconds
+SCORED = 2_000  # images
 SHAPES = ((128, 48, 16, 16), (128, 72, 8, 8), (128, 96, 4, 4))  # maps of the main network
 
 
@@ -188,6 +187,20 @@ def bare_step(recipe: Recipe) -> Callable[[], None]:
     return steps
 
 
+def evaluation(recipe: Recipe, *, folded: bool = False) -> Callable[[], None]:
+    """Prepare the scoring of test images, with batch norms folded into convolutions if asked."""
+    image_set = data.load("cifar10")
+    net = _start(recipe, image_set, torch.device("cpu")).net
+    if folded:
+        fold(net)
+    part = image_set.test[slice(0, SCORED)]
+
+    def score() -> None:
+        evaluate(net, image_set, part, recipe.precision)
+
+    return score
+
+
 def loops() -> dict[Case, Callable[[], float]]:
     """Every way to train, with every arm; each case returns seconds an image."""
     serial, parallel = Batches(0), Batches(2)
@@ -202,6 +215,10 @@ def loops() -> dict[Case, Callable[[], float]]:
         cases["PyTorch Lightning", arm] = partial(with_lightning, module, serial)
         cases["normstudy", arm] = study_epoch(recipe)
         cases["bare step", arm] = partial(timed, bare_step(recipe), count)
+        cases["evaluation", arm] = partial(timed, evaluation(recipe), SCORED)
+    cases["evaluation, folded", "Batch norm"] = partial(
+        timed, evaluation(BASE, folded=True), SCORED
+    )
     return cases
 
 
@@ -265,7 +282,7 @@ def main() -> None:
                 environment=describe(pick_device("cpu")),
                 date=dt.datetime.now(tz=dt.UTC).date().isoformat(),
             )
-            timings.save(FOLDER)
+            timings.save(TIMINGS)
             if name == "loops":
                 for under in ("textbook loop", "bare step"):
                     sys.stdout.write(f"{ratios(timings, under)}\n\n")

@@ -1,4 +1,4 @@
-"""Benchmarks: cases timed in turn, kept with the machine and the day, compared as ratios.
+"""What things cost: cases timed in turn, kept with machine and day, told as ratios; memory.
 
 Machines are noisy, and two timings of the same thing, hours apart, may differ by a third. So cases
 are timed in rounds, each case once a round, and what is told is the ratio of two cases in the same
@@ -13,7 +13,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from normstudy.tables import Table
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from normstudy.drawing import QUIET, Row, describe, forest
+from normstudy.tables import Table, in_sentence
+
+TIMINGS = Path(__file__).parents[2] / "docs" / "timings"
+"""Where ``nox -s bench`` writes, in a checkout."""
 
 Case = tuple[str, str]
 """What was done, and with which arm."""
@@ -36,6 +44,11 @@ class Timings:
     def median(self, case: Case) -> float:
         """Median over the rounds, in seconds."""
         return statistics.median(self.seconds[case])
+
+    @property
+    def rounds(self) -> int:
+        """How often each case was timed."""
+        return len(next(iter(self.seconds.values())))
 
     def ratio(self, over: Case, under: Case) -> tuple[float, float, float]:
         """Median, lowest and highest of the ratio of two cases in the same round."""
@@ -106,6 +119,64 @@ def interleave(
             if turn > 0:
                 seconds[case].append(taken)
     return seconds
+
+
+def kept(layer: nn.Module, x: Tensor) -> int:
+    """Count the bytes that a layer keeps between forward and backward; views count once."""
+    storages: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        layer(x.detach().requires_grad_())
+    return sum(storages.values())
+
+
+def cost(timings: Timings, what: str, under: str) -> Figure:
+    """Draw how many times as long each arm takes as the arm ``under``, for one thing done."""
+    rows = []
+    for arm in timings.arms():
+        if arm != under and (what, arm) in timings.seconds:
+            middle, low, high = timings.ratio((what, arm), (what, under))
+            rows.append(Row(arm, arm, [], middle, low, high, f"{middle:.2f}"))
+    title = f"Time relative to {in_sentence(under)}"
+    device = timings.environment["device"]
+    about = f"{what.capitalize()}, {device}, {timings.environment['threads']} threads."
+    note = f"Marks: median of {timings.rounds} rounds; bars: lowest to highest."
+    axis = f"times as long as {in_sentence(under)}"
+    fig = forest(rows, title, f"{about}\n{note}", axis)
+    fig.axes[0].axvline(1, color=QUIET, linewidth=1)
+    caption = f"{title}. {about} {note} {timings.date}."
+    found = "; ".join(f"{row.name} {row.text}" for row in rows)
+    return describe(fig, name="norm-costs", caption=caption, alt=f"Intervals of {axis}: {found}.")
+
+
+def beside(timings: Timings, whats: Mapping[str, str], under: str) -> Table:
+    """Tabulate how many times as long each arm takes as one of them.
+
+    Parameters
+    ----------
+    timings
+        What was timed.
+    whats
+        What was done, by the name that its row gets.
+    under
+        The arm that the others are compared with.
+    """
+    arms = [
+        arm for arm in timings.arms() if any((w, arm) in timings.seconds for w in whats.values())
+    ]
+    rows = []
+    for name, what in whats.items():
+        cells = []
+        for arm in arms:
+            known = {(what, arm), (what, under)} <= timings.seconds.keys()
+            cells.append(f"{timings.ratio((what, arm), (what, under))[0]:.2f}" if known else "–")
+        rows.append((name, *cells))
+    return Table((f"time / {in_sentence(under)}", *arms), tuple(rows))
 
 
 def ratios(timings: Timings, under: str, *, rates: bool = True) -> Table:

@@ -14,6 +14,7 @@ from normstudy.study.model import (
     ChannelShift,
     LayerRow,
     Net,
+    fold,
     layer_table,
     make_norm,
 )
@@ -185,6 +186,29 @@ def test_norms_average_over_the_cells_they_are_named_after(norm):
     expected = ((cells - mean) / (var + 1e-5).sqrt()).view_as(x)
     expected = (expected * weight + bias).float()
     torch.testing.assert_close(module(x.float()), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["pyramid", "separable", "pyramid-act-first"])
+def test_batch_norms_behind_convolutions_can_be_folded_away(name):
+    net = Net("batch", net=name).double()
+    for _ in range(3):
+        net(3 * torch.randn(8, 3, 32, 32).double() + 1)  # moves the running statistics
+    x = torch.randn(4, 3, 32, 32).double()
+    before = net.eval()(x)
+    convolved = {"pyramid": 7, "separable": 7, "pyramid-act-first": 0}[name]
+    assert fold(net) == convolved
+    torch.testing.assert_close(net(x), before, rtol=1e-9, atol=1e-9)
+    stay = sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+    assert stay == len(norms_of(Net("batch", net=name))) - convolved
+
+
+@pytest.mark.parametrize("norm", ["group", "layer", "instance", "none"])
+def test_other_norms_cannot_be_folded(norm):
+    net = Net(norm, 2, net="pyramid")
+    x = torch.randn(2, 3, 32, 32)
+    before = net.eval()(x)
+    assert fold(net) == 0
+    assert torch.equal(net(x), before)
 
 
 def test_layer_chw_has_the_statistics_of_layer_norm_and_a_weight_for_every_value():

@@ -4,7 +4,10 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
+from torch import nn
 
+from normstudy.study import timings
 from normstudy.study.timings import Timings, interleave, ratios, read
 
 SLOW, FAST = ("textbook", "Batch norm"), ("normstudy", "Batch norm")
@@ -74,3 +77,26 @@ def test_cases_of_unequal_rounds_are_refused(tmp_path):
     path.write_text(json.dumps(values | {"seconds": []}))
     with pytest.raises(ValueError, match=r"has cases of \[\] rounds"):
         read(path)
+
+
+def test_what_a_layer_keeps_is_counted_once():
+    x = torch.randn(8, 6, 5, 5)
+    assert timings.kept(nn.Identity(), x) == 0
+    assert timings.kept(nn.ReLU(), x) == x.nbytes  # its output
+    assert timings.kept(nn.Flatten(), x) == 0
+    norm = nn.BatchNorm2d(6)
+    held = x.nbytes + 4 * norm.weight.nbytes  # weight, running mean and variance are there anyway
+    assert x.nbytes < timings.kept(norm, x) <= held + 4 * norm.weight.nbytes
+
+
+def test_costs_are_drawn_and_tabulated_relative_to_an_arm():
+    values = {("step", "Batch norm"): [3.0, 4.0, 6.0], ("step", "No norm"): [2.0, 2.0, 2.0]}
+    made = replace(MADE, seconds=values, environment=MADE.environment | {"threads": 2})
+    fig = timings.cost(made, "step", "No norm")
+    (row,) = [text.get_text() for text in fig.axes[0].get_yticklabels()]
+    assert row == "Batch norm"
+    assert "Batch norm 2.00" in fig.normstudy["alt"]
+    assert "median of 3 rounds" in fig.normstudy["caption"]
+    table = timings.beside(made, {"a step": "step", "another": "none"}, "No norm")
+    assert table.header == ("time / no norm", "Batch norm", "No norm")
+    assert table.rows == (("a step", "2.00", "1.00"), ("another", "–", "–"))
