@@ -140,7 +140,7 @@ html_theme_options = {
         }
     ],
     "navbar_align": "left",
-    "navigation_depth": 2,  # a module's page lists its objects; 200 sidebars that do take seconds
+    "navigation_depth": 2,
     "header_links_before_dropdown": 7,
     "show_toc_level": 2,
     "secondary_sidebar_items": {"**": ["page-toc", "sg_download_links", "sourcelink"]},
