@@ -311,18 +311,25 @@ def test_the_page_on_evaluation_opens_with_its_running_statistics(visit: Any) ->
 
 # -- pictures --------------------------------------------------------------------------------------
 
-PAGES = ["index.html", "report.html", "notebooks/three_models.html"]
+SHIFTS = """window.shifted = 0;
+new PerformanceObserver(list => list.getEntries().forEach(e => { window.shifted += e.value; }))
+    .observe({type: "layout-shift", buffered: true});"""
+PAGES = ["index.html", "knobs.html", "notation.html", "report.html", "notebooks/three_models.html"]
 PAGES += sorted(f"auto_examples/{p.name}" for p in (SITE / "auto_examples").glob("plot_*.html"))
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_begins_with_few_pictures_and_leaves_room_for_them(blank: Any, name: str) -> None:
     page = blank()
+    page.add_init_script(SHIFTS)
     fetched: set[Path] = set()
     page.on("request", lambda request: request.resource_type == "image"
             and request.url.startswith("file:") and fetched.add(Path(request.url[7:])))  # fmt: skip
     page.goto((SITE / name).as_uri())
     page.wait_for_load_state("networkidle")
+    page.evaluate("window.MathJax && MathJax.startup.promise")
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.shifted") < 0.05
     assert sum(path.stat().st_size for path in fetched) < 400_000
     unsized = """[...document.querySelectorAll("article img")]
         .filter(i => !/\\.svg$/.test(i.src) && !(i.width && i.getAttribute("height")))
