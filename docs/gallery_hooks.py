@@ -63,7 +63,7 @@ def figure_scraper(_block: Any, block_vars: dict[str, Any], gallery_conf: dict[s
         figure.draw_without_rendering()
         fit = figure.get_tightbbox().padded(plt.rcParams["savefig.pad_inches"])
         settings: dict[str, Any] = {"dpi": PIXEL_RATIO * 100, "bbox_inches": fit}
-        settings["pil_kwargs"] = {"lossless": True, "quality": 0, "method": 2}
+        settings["pil_kwargs"] = {"lossless": True, "quality": 0, "method": 1}
         figure.savefig(light, **settings)
         to_dark(figure)
         figure.savefig(dark, transparent=True, **settings)
