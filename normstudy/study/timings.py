@@ -23,8 +23,7 @@ from normstudy.tables import Table, in_sentence
 TIMINGS = Path(__file__).parents[2] / "docs" / "timings"
 """Where ``nox -s bench`` writes, in a checkout."""
 
-Case = tuple[str, str]
-"""What was done, and with which arm."""
+Case = tuple[str, str]  # what was done, and with which arm
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
