@@ -100,6 +100,16 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def site(session: nox.Session) -> None:
+    """Look at the built report in Chromium, which must be installed (``-- --every-page``: at all)."""
+    arguments = [argument for argument in session.posargs if argument != "--every-page"]
+    if "--every-page" in session.posargs:
+        session.env["NORMSTUDY_EVERY_PAGE"] = "1"
+    install(session, "site")
+    session.run("pytest", "-m", "site", "-n", "auto", "tests/site", *arguments)
+
+
+@nox.session(default=False)
 def readme(session: nox.Session) -> None:
     """Write README.md's numbers, tables and pictures from the published runs."""
     session.install("--editable", ".")

@@ -28,15 +28,19 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "sphinx_sitemap",
     "sphinxcontrib.bibtex",
     "sphinxext.opengraph",
+    "accessible",
     "axes_page",
+    "definitions",
     "docstrings",
     "gallery_hooks",
+    "index_terms",
     "live_graphs",
     "page_images",
+    "page_links",
     "printed_tables",
+    "provenance",
     "runs_of_the_report",
     "worksheet_download",
 ]
@@ -126,12 +130,17 @@ mathjax3_config = {
 html_theme = "pydata_sphinx_theme"
 html_title = "normstudy"
 html_baseurl = "https://normstudy.github.io/normstudy/"
-html_static_path = ["_static"]
+html_static_path = ["_static", "readme/shared-cells.png"]
 html_css_files = ["normstudy.css"]
+html_js_files = [("normstudy.js", {"defer": "defer"})]
 html_logo = html_favicon = "_static/logo.svg"
 html_show_sphinx = False
 html_copy_source = True
-html_context = {"default_mode": "auto"}
+html_search_scorer = str(DOCS / "search_scorer.js")
+html_context = {
+    "default_mode": "auto",
+    "edit_base": "https://github.com/normstudy/normstudy/edit/main/",
+}
 html_theme_options = {
     "logo": {"text": "normstudy", "alt_text": "normstudy, to the start page"},
     "icon_links": [
@@ -143,9 +152,9 @@ html_theme_options = {
     ],
     "navbar_align": "left",
     "navigation_depth": 2,
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
     "show_toc_level": 2,
-    "secondary_sidebar_items": {"**": ["page-toc", "sg_download_links", "sourcelink"]},
+    "secondary_sidebar_items": {"**": ["page-toc", "sg_download_links", "edit-link", "sourcelink"]},
     "footer_start": ["copyright"],
     "footer_end": [],
     "pygments_light_style": "github-light-high-contrast",
@@ -158,6 +167,7 @@ html_sidebars: dict[str, list[str]] = {
         "404",
         "changelog",
         "contributing",
+        "glossary",
         "index",
         "notation",
         "notebooks/three_models",
@@ -169,5 +179,5 @@ copybutton_exclude = ".linenos, .gp, .go"
 notfound_urls_prefix = "/normstudy/"
 ogp_site_url = html_baseurl
 ogp_social_cards = {"enable": False}  # they would be drawn for every page at every build
-sitemap_url_scheme = "{link}"
-sitemap_excludes = ["404.html", "genindex.html", "py-modindex.html", "search.html"]
+ogp_image = "_static/shared-cells.png"  # of pages that have no figure
+ogp_image_alt = "Which cells share a mean under batch, layer, group and instance norm"

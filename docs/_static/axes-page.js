@@ -135,7 +135,7 @@
       html += "</tr></thead><tbody>";
       for (var n = 0; n < s[0]; n++)
         for (var h = 0; h < s[2]; h++) {
-          html += '<tr role="row"' + (h ? "" : ' class="axes-first"') + '><th scope="row">' + (h ? "" : "image " + (n + 1)) + "</th>";
+          html += '<tr role="row"' + (h ? "><td></td>" : ' class="axes-first"><th scope="row">image ' + (n + 1) + "</th>");
           for (c = 0; c < s[1]; c++)
             for (var w = 0; w < s[3]; w++) {
               var i = ((n * s[1] + c) * s[2] + h) * s[3] + w, set = out.set[i];

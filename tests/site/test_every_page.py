@@ -1,0 +1,91 @@
+"""Every page of the report: accessible, self-contained, and never wider than a phone."""
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import pytest
+from browsing import PICTURES, SITE, Watch, settle
+
+pytestmark = pytest.mark.site
+
+STANDARDS = "wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
+BY_COLOUR = "color-contrast", "link-in-text-block", "image-alt"  # what can differ in the dark
+RULES = {
+    "light": {"type": "tag", "values": STANDARDS},
+    "dark": {"type": "rule", "values": BY_COLOUR},
+}
+CHECK = """async rules => {
+    const {violations} = await axe.run(document, {
+        runOnly: rules, resultTypes: ["violations"], preload: false,
+    });
+    return violations.flatMap(v => v.nodes.map(n =>
+        `${v.id}: ${n.html.slice(0, 120)} (${n.target.join(" ")}) ${n.failureSummary}`));
+}"""
+# Stops of the tab key without a mark: focus changes nothing, neither of them nor around them
+UNMARKED = """() => {
+    const look = el => {
+        const seen = [];
+        for (let at = el; at && seen.length < 4; at = at.parentElement)
+            for (const pseudo of [null, "::before", "::after"]) {
+                const s = getComputedStyle(at, pseudo);
+                seen.push([s.outlineStyle, s.outlineWidth, s.boxShadow, s.borderColor,
+                    s.backgroundColor, s.textDecoration, s.color].join());
+            }
+        return seen.join();
+    };
+    const stops = [...document.querySelectorAll(
+        "a[href], button, input, select, textarea, summary, [tabindex]")]
+        .filter(el => el.tabIndex >= 0 && !el.disabled
+            && el.checkVisibility({visibilityProperty: true}));
+    const bare = [];
+    for (const el of stops) {
+        document.activeElement.blur();
+        const before = look(el);
+        el.focus({focusVisible: true, preventScroll: true});
+        if (document.activeElement !== el) bare.push("no focus: " + el.outerHTML.slice(0, 150));
+        else if (look(el) === before) bare.push("no mark: " + el.outerHTML.slice(0, 150));
+    }
+    return bare;
+}"""
+
+
+@cache
+def axe() -> str:
+    """Read axe-core, which the package for Python brings along."""
+    return (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+
+
+def test_a_page_has_no_barrier(page_name: str, tab: Any, server: str) -> None:
+    watch = Watch(tab, server)
+    tab.goto(server + page_name)
+    tab.evaluate(axe())
+    found = []
+    for width in (1280, 400):
+        tab.set_viewport_size({"width": width, "height": 900})
+        settle(tab)
+        for mode, rules in RULES.items():
+            tab.emulate_media(color_scheme=mode)
+            picture = f"{page_name.removesuffix('.html').replace('/', '-')}-{width}-{mode}.jpg"
+            tab.screenshot(path=PICTURES / picture, type="jpeg", quality=60)
+            found += [f"{width} px, {mode}: {fault}" for fault in tab.evaluate(CHECK, rules)]
+    assert not found, "\n".join(found)
+    assert not watch.foreign
+    assert not watch.errors
+
+
+def test_a_page_needs_no_server_and_no_wide_screen(page_name: str, tab: Any) -> None:
+    if page_name == "404.html":
+        return  # only a server shows it, so its links begin with the project's name
+    watch = Watch(tab, SITE.resolve().as_uri())
+    tab.set_viewport_size({"width": 360, "height": 800})
+    tab.goto((SITE / page_name).resolve().as_uri())
+    settle(tab)
+    root = "document.documentElement"
+    assert tab.evaluate(f"{root}.scrollWidth <= {root}.clientWidth"), "it moves sideways"
+    assert not watch.foreign
+    assert not watch.errors
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    tab.keyboard.press("Tab")  # from now on, focus comes from the keyboard
+    unmarked = tab.evaluate(UNMARKED)
+    assert not unmarked, "\n".join(unmarked)
