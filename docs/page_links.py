@@ -40,9 +40,9 @@ def add_links(app: Sphinx, page: str, _: str, context: dict[str, Any], doctree: 
     images = doctree.findall(nodes.image) if doctree else ()
     picture = next((image for image in images if image["uri"].endswith(".png")), None)
     if picture is not None:
-        address = f"{app.config.html_baseurl}_images/{Path(picture['uri']).name}"
-        context["meta"]["og:image"] = address
-        context["meta"]["og:image:alt"] = picture.get("alt", "")
+        shown = f"{app.config.html_baseurl}_images/{Path(picture['uri']).name}"
+        tags = {"og:image": shown, "og:image:alt": picture.get("alt", "")}
+        context["meta"] = (context["meta"] or {}) | tags
 
 
 def write_sitemap(app: Sphinx, exception: Exception | None) -> None:

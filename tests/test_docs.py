@@ -280,6 +280,7 @@ class Session:
     def __init__(self, *posargs: str) -> None:
         self.posargs = list(posargs)
         self.commands: list[tuple[str, ...]] = []
+        self.env: dict[str, str] = {}
 
     def install(self, *_packages: str) -> None:
         pass
@@ -314,6 +315,16 @@ def test_arguments_reach_sphinx(docs_folder):
     noxfile.docs(session)
     given = " ".join(session.commands[0])
     assert "-D report_data=digits -D report_retrain=1" in given
+
+
+def test_every_page_can_be_looked_at_or_one_of_each_kind():
+    session, every = Session(), Session("--every-page", "-x")
+    noxfile.site(session)
+    noxfile.site(every)
+    assert session.commands == [("pytest", "-m", "site", "-n", "auto", "tests/site")]
+    assert every.commands == [(*session.commands[0], "-x")]
+    assert "NORMSTUDY_EVERY_PAGE" not in session.env
+    assert every.env["NORMSTUDY_EVERY_PAGE"] == "1"
 
 
 @pytest.mark.parametrize("argument", ["--retrain", "--fresh", "-E"])

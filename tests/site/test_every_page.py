@@ -49,6 +49,13 @@ UNMARKED = """() => {
     return bare;
 }"""
 
+# What paper would cut off: it is wider than its place, and only a scroll bar reaches the rest
+CUT = """() => [...document.querySelectorAll(".bd-article *")]
+    .filter(el => el.checkVisibility() && el.scrollWidth > el.clientWidth + 1
+        && ["auto", "scroll", "hidden"].includes(getComputedStyle(el).overflowX)
+        && el.clientWidth > 1)
+    .map(el => el.outerHTML.slice(0, 150))"""
+
 
 @cache
 def axe() -> str:
@@ -74,7 +81,7 @@ def test_a_page_has_no_barrier(page_name: str, tab: Any, server: str) -> None:
     assert not watch.errors
 
 
-def test_a_page_needs_no_server_and_no_wide_screen(page_name: str, tab: Any) -> None:
+def test_a_page_needs_no_server_no_wide_screen_and_no_mouse(page_name: str, tab: Any) -> None:
     if page_name == "404.html":
         return  # only a server shows it, so its links begin with the project's name
     watch = Watch(tab, SITE.resolve().as_uri())
@@ -86,6 +93,9 @@ def test_a_page_needs_no_server_and_no_wide_screen(page_name: str, tab: Any) -> 
     assert not watch.foreign
     assert not watch.errors
     tab.set_viewport_size({"width": 1280, "height": 900})
+    tab.emulate_media(media="print")
+    assert not tab.evaluate(CUT)
+    tab.emulate_media(media="screen")
     tab.keyboard.press("Tab")  # from now on, focus comes from the keyboard
     unmarked = tab.evaluate(UNMARKED)
     assert not unmarked, "\n".join(unmarked)

@@ -1,0 +1,42 @@
+"""Each page of the report says what it is about."""
+
+from types import SimpleNamespace
+
+import index_terms
+import pytest
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+DOCS = index_terms.FILE.parent
+EXAMPLES = DOCS.parent / "examples"
+
+
+def test_every_page_has_its_words():
+    made = {f"auto_examples/{page.stem}" for page in EXAMPLES.glob("plot_*.py")}
+    written = {page.stem for kind in ("*.rst", "*.md") for page in DOCS.glob(kind)} - {
+        "404",
+        "book",
+    }
+    notebooks = {f"notebooks/{page.stem}" for page in (DOCS / "notebooks").glob("*.ipynb")}
+    assert set(index_terms.read()) == made | written | notebooks | {"api/index"}
+
+
+def test_no_two_pages_claim_the_same_word():
+    words = [word.lower() for page in index_terms.read().values() for word in page]
+    assert len(words) == len(set(words))
+
+
+def test_words_of_a_page_that_is_gone_stop_the_build():
+    env = SimpleNamespace(found_docs=set(index_terms.read()) - {"knobs"})
+    with pytest.raises(ExtensionError, match=r"index_terms.toml has words for knobs"):
+        index_terms.check(SimpleNamespace(), env)
+
+
+def test_the_words_lead_to_the_page_in_the_index(tmp_path):
+    (tmp_path / "conf.py").write_text(
+        "from index_terms import IndexTerms\ndef setup(app):\n    app.add_transform(IndexTerms)\n"
+    )
+    (tmp_path / "index.rst").write_text("Start\n=====\n\nText.\n")
+    Sphinx(tmp_path, tmp_path, tmp_path / "out", tmp_path / "trees", "html", status=None).build()
+    index = (tmp_path / "out" / "genindex.html").read_text()
+    assert '<a href="index.html#start"><strong>short answer</strong></a>' in index
