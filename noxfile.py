@@ -101,7 +101,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def site(session: nox.Session) -> None:
-    """Look at the built report in Chromium, which must be installed (``-- --every-page``: at all)."""
+    """Look at the built report in Chromium (``-- --every-page``: at all pages of the API too)."""
     arguments = [argument for argument in session.posargs if argument != "--every-page"]
     if "--every-page" in session.posargs:
         session.env["NORMSTUDY_EVERY_PAGE"] = "1"

@@ -6,17 +6,15 @@ them; without a script the terms are links to the glossary.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
 
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.transforms.post_transforms import SphinxPostTransform
 
-Definitions = dict[str, tuple[str, str, list[nodes.Node]]]  # by word: page, place on it, text
+Definitions = dict[str, tuple[str, str, Sequence[nodes.Node]]]  # by word: page, place on it, text
 WITHOUT = ("api/", "changelog", "contributing", "glossary", "notation", "plan", "references")
 NOT_IN = (nodes.reference, nodes.literal, nodes.math, nodes.table)
 
@@ -24,10 +22,10 @@ NOT_IN = (nodes.reference, nodes.literal, nodes.math, nodes.table)
 @cache
 def terms(env: BuildEnvironment) -> Definitions:
     """Read the glossary."""
-    found = {}
+    found: Definitions = {}
     for item in env.get_doctree("glossary").findall(nodes.definition_list_item):
-        term, definition = item[0], item[-1]
-        found[term.astext()] = ("glossary", term["ids"][0], definition.children)
+        term, text = next(item.findall(nodes.term)), next(item.findall(nodes.definition))
+        found[term.astext()] = ("glossary", term["ids"][0], text.children)
     return found
 
 
@@ -39,34 +37,39 @@ def symbols(env: BuildEnvironment) -> Definitions:
     for section in env.get_doctree("notation").findall(nodes.section):
         tables = (node for node in section if isinstance(node, nodes.table))
         for row in (row for table in tables for row in table.findall(nodes.row)):
-            for math in row[0].findall(nodes.math):
+            first, *_, meaning = (cell for cell in row if isinstance(cell, nodes.entry))
+            for math in first.findall(nodes.math):
                 for symbol in math.astext().split(", "):
                     twice |= {symbol} & set(found)
-                    found[symbol] = ("notation", section["ids"][0], row[-1].children)
+                    found[symbol] = ("notation", section["ids"][0], meaning.children)
     return {symbol: meaning for symbol, meaning in found.items() if symbol not in twice}
 
 
-class Define(SphinxPostTransform):
-    """Link the first use of each term and symbol, and put the definitions at the end."""
+def define(app: Sphinx, document: nodes.document, page: str) -> None:
+    """Link the first uses of a page, and put the definitions at its end."""
+    if app.builder.name == "html" and not page.startswith(WITHOUT):
+        Page(app, document, page).define()
 
-    default_priority = 800
-    formats = ("html",)
 
-    def run(self, **_: Any) -> None:
-        """Go through the paragraphs in the order in which they are read."""
-        page = self.env.docname
-        if self.app.builder.name != "html" or page.startswith(WITHOUT):
-            return
-        typeset = self.env.domaindata["math"]["has_equations"].get(page)
+class Page:
+    """A page, and the words that it has used so far."""
+
+    def __init__(self, app: Sphinx, document: nodes.document, page: str) -> None:
+        self.builder, self.document, self.page = app.builder, document, page
+        env = app.builder.env
+        typeset = env.domaindata["math"]["has_equations"].get(page)
         self.known = {
             word: meaning
-            for word, meaning in (terms(self.env) | symbols(self.env)).items()
+            for word, meaning in (terms(env) | symbols(env)).items()
             if not any(_holds(node, addnodes.pending_xref) for node in meaning[-1])
             and (typeset or not any(_holds(node, nodes.math) for node in meaning[-1]))
         }
         self.used: list[str] = []
-        longest_first = sorted(terms(self.env), key=len, reverse=True)
+        longest_first = sorted(terms(env), key=len, reverse=True)
         self.pattern = re.compile(rf"\b({'|'.join(longest_first)})s?\b", re.IGNORECASE)
+
+    def define(self) -> None:
+        """Go through the paragraphs in the order in which they are read."""
         for paragraph in self.document.findall(nodes.paragraph):
             for node in list(paragraph.findall(nodes.math)):
                 if node.astext() in self.known and not _inside(node.parent, NOT_IN):
@@ -97,7 +100,7 @@ class Define(SphinxPostTransform):
             return shown
         self.used.append(word)
         page, place, _ = self.known[word]
-        uri = f"{self.app.builder.get_relative_uri(self.env.docname, page)}#{place}"
+        uri = f"{self.builder.get_relative_uri(self.page, page)}#{place}"
         link = nodes.reference("", "", shown, refuri=uri, internal=True, classes=["defined"])
         link["ids"] = [f"use-{_name(word)}"]
         return link
@@ -116,6 +119,6 @@ def _inside(node: nodes.Node | None, kinds: tuple[type[nodes.Node], ...]) -> boo
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the transform with Sphinx."""
-    app.add_post_transform(Define)
+    """Register the hook with Sphinx."""
+    app.connect("doctree-resolved", define)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
