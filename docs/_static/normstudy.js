@@ -20,6 +20,7 @@
     var box = document.getElementById(link.id.replace("use-", "definition-")), leaving;
     if (!box || !box.showPopover) return;
     link.setAttribute("aria-describedby", box.id);
+    if (link.querySelector(".math")) link.setAttribute("aria-label", link.id.slice(4).replace(/-/g, " "));
     function open() {
       clearTimeout(leaving);
       if (box.matches(":popover-open")) return;
