@@ -3,6 +3,7 @@
 import re
 
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 GLOSSARY = """
 Glossary
@@ -55,7 +56,8 @@ def built(folder):
     for name, text in pages.items():
         (folder / f"{name}.rst").write_text(text)
     out = folder / "out"
-    Sphinx(folder, folder, out, out / "trees", "html", status=None, warning=None).build()
+    with docutils_namespace():
+        Sphinx(folder, folder, out, out / "trees", "html", status=None, warning=None).build()
     return {name: (out / f"{name}.html").read_text() for name in pages}
 
 

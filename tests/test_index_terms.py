@@ -6,6 +6,7 @@ import index_terms
 import pytest
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from sphinx.util.docutils import docutils_namespace
 
 DOCS = index_terms.FILE.parent
 EXAMPLES = DOCS.parent / "examples"
@@ -34,6 +35,9 @@ def test_the_words_lead_to_the_page_in_the_index(tmp_path):
         "from index_terms import IndexTerms\ndef setup(app):\n    app.add_transform(IndexTerms)\n"
     )
     (tmp_path / "index.rst").write_text("Start\n=====\n\nText.\n")
-    Sphinx(tmp_path, tmp_path, tmp_path / "out", tmp_path / "trees", "html", status=None).build()
+    with docutils_namespace():
+        Sphinx(
+            tmp_path, tmp_path, tmp_path / "out", tmp_path / "trees", "html", status=None
+        ).build()
     index = (tmp_path / "out" / "genindex.html").read_text()
     assert '<a href="index.html#start"><strong>short answer</strong></a>' in index

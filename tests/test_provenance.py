@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import provenance
 from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 from normstudy.study.recipes import Recipe
 
@@ -33,8 +34,8 @@ def test_the_line_names_versions_and_revision_and_offers_every_epoch(tmp_path, m
     (tmp_path / "conf.py").write_text("extensions = ['provenance']\n")
     (tmp_path / "index.rst").write_text("A\n=\n\n.. provenance:: cifar10\n\n.. cite-this::\n")
     out = tmp_path / "out"
-    app = Sphinx(tmp_path, tmp_path, out, out / "trees", "html", status=None, warningiserror=True)
-    app.build()
+    with docutils_namespace():
+        Sphinx(tmp_path, tmp_path, out, out / "trees", "html", status=None).build()
     page = (out / "index.html").read_text()
     line = re.sub("<.*?>", "", re.search(r'<p class="provenance">(.*?)</p>', page, re.DOTALL)[1])
     assert line.startswith(
