@@ -35,9 +35,8 @@ def test_the_words_lead_to_the_page_in_the_index(tmp_path):
         "from index_terms import IndexTerms\ndef setup(app):\n    app.add_transform(IndexTerms)\n"
     )
     (tmp_path / "index.rst").write_text("Start\n=====\n\nText.\n")
+    out = tmp_path / "out"
     with docutils_namespace():
-        Sphinx(
-            tmp_path, tmp_path, tmp_path / "out", tmp_path / "trees", "html", status=None
-        ).build()
-    index = (tmp_path / "out" / "genindex.html").read_text()
+        Sphinx(tmp_path, tmp_path, out, out / "trees", "html", status=None).build()
+    index = (out / "genindex.html").read_text()
     assert '<a href="index.html#start"><strong>short answer</strong></a>' in index
