@@ -1,7 +1,8 @@
 """The tensor that readers change on "Turn the knobs", and its table for those without JavaScript.
 
 A Sphinx extension. The directive ``.. axes::`` writes the batch of the pages by hand under group
-norm, computed by ``normstudy.byhand.norms``; the two scripts take its place in the browser.
+norm, computed by ``normstudy.byhand.norms``; the two scripts take its place in the browser. The
+role ``:knobs:`words <preset>``` leads a page to its own numbers there.
 """
 
 import html
@@ -11,14 +12,24 @@ from typing import Any
 import torch
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import ReferenceRole, SphinxDirective
 
 from normstudy.byhand import norms
-from normstudy.byhand.examples import BETA, GAMMA, GRAD_Y, NUM_GROUPS, SHAPE, X
+from normstudy.byhand.examples import (
+    BATCHES,
+    BETA,
+    GAMMA,
+    GRAD_Y,
+    NUM_GROUPS,
+    SHAPE,
+    X,
+    running_by_hand,
+)
 from normstudy.byhand.norms import INDEX_SETS
 from normstudy.tables import NORM_NAMES, Table, number
 
 NORM = "group"  # what the page shows first
+LISTS = ("x", "dy", "gamma", "beta", "mean", "variance")  # of a state, as in axes-page.js
 NAMES = NORM_NAMES | {
     "layer_channels": "Layer norm over channels, per pixel",
     "rms": "RMS norm over channels, per pixel",
@@ -34,14 +45,34 @@ def rules() -> dict[str, dict[str, Any]]:
     }
 
 
-def state() -> dict[str, Any]:
+def state(norm: str = NORM) -> dict[str, Any]:
     """Begin with the batch, the parameters and the upstream gradient of the pages by hand."""
     flat = {"x": X, "dy": GRAD_Y}
     lists = {name: [v for image in of for m in image for v in m] for name, of in flat.items()}
     lists |= {"gamma": list(GAMMA), "beta": list(BETA)}
     lists |= {"mean": [0] * SHAPE[1], "variance": [1] * SHAPE[1]}
-    shown = {"norm": NORM, "shape": list(SHAPE), "groups": NUM_GROUPS, "eps": 0}
+    shown = {"norm": norm, "shape": list(SHAPE), "groups": NUM_GROUPS, "eps": 0}
     return shown | {"mode": "training", "view": "x", "focus": 0} | lists
+
+
+def presets() -> dict[str, dict[str, Any]]:
+    """Collect what the pages by hand work with, by the name of a norm or of what is asked of it."""
+    found = {norm: state(norm) for norm in ("batch", "group", "layer", "instance")}
+    found["backward"] = found["batch"] | {"view": "dx"}
+    example, last = running_by_hand(), len(BATCHES)  # the page evaluates its first batch at the end
+    kept = {"mean": example[f"running_mean_{last}"], "variance": example[f"running_var_{last}"]}
+    running = {"norm": "batch", "shape": [len(BATCHES[0]), 1, 1, 1], "groups": 1, "eps": 0}
+    running |= {"mode": "evaluation", "view": "xhat", "x": list(BATCHES[0])}
+    running |= {"dy": [1] * len(BATCHES[0]), "gamma": [1], "beta": [0]}
+    found["running"] = running | {name: [float(v.values[0])] for name, v in kept.items()}
+    return found
+
+
+def address(shown: dict[str, Any]) -> str:
+    """Write a state as axes-page.js reads it behind the # of an address."""
+    lists = {name: ",".join(f"{value:.15g}" for value in shown[name]) for name in ("shape", *LISTS)}
+    fields = ("norm", "shape", "groups", "eps", "mode", "view", *LISTS)
+    return "&".join(f"{name}={lists.get(name, shown[name])}" for name in fields)
 
 
 def table() -> Table:
@@ -76,6 +107,27 @@ class Axes(SphinxDirective):
         return [nodes.raw("", text, format="html")]
 
 
+class Preset(ReferenceRole):
+    """A link to the page with the numbers of a worked example."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return a reference that :func:`lead_there` completes, since builders differ in paths."""
+        if self.target not in presets():
+            text = (
+                f"there are no numbers {self.target!r} to change; accepted: {', '.join(presets())}"
+            )
+            return [], [self.inliner.reporter.error(text, line=self.lineno)]
+        return [nodes.reference("", self.title, knobs=self.target, refuri="", internal=True)], []
+
+
+def lead_there(app: Sphinx, tree: nodes.document, page: str) -> None:
+    """Give the links to presets their address."""
+    for link in tree.findall(nodes.reference):
+        if "knobs" in link:
+            there = app.builder.get_relative_uri(page, "knobs")
+            link["refuri"] = f"{there}#{address(presets()[link['knobs']])}"
+
+
 def add_scripts(app: Sphinx, page: str, *_: Any) -> None:
     """Load the scripts on pages that have the directive, and on no other."""
     if "axes" in app.env.metadata.get(page, {}):
@@ -86,5 +138,7 @@ def add_scripts(app: Sphinx, page: str, *_: Any) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directive and the hook with Sphinx."""
     app.add_directive("axes", Axes)
+    app.add_role("knobs", Preset())
+    app.connect("doctree-resolved", lead_there)
     app.connect("html-page-context", add_scripts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

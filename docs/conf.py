@@ -34,6 +34,8 @@ extensions = [
     "axes_page",
     "docstrings",
     "gallery_hooks",
+    "live_graphs",
+    "page_images",
     "printed_tables",
     "runs_of_the_report",
     "worksheet_download",

@@ -33,7 +33,14 @@ README, PICTURES = DOCS.parent / "README.md", DOCS / "readme"
 SHOWN = ("Batch norm + L1", "Group norm", "Layer norm")  # the arms whose mistakes are shown
 DRAWN_BY = (
     *("drawing", "byhand/diagrams", "byhand/norms", "study/blueprint", "study/compare"),
-    *("study/figures", "study/mistakes", "study/model", "study/networks", "study/pictures"),
+    *(
+        "study/figures",
+        "study/curves",
+        "study/mistakes",
+        "study/model",
+        "study/networks",
+        "study/pictures",
+    ),
 )
 
 Arms = dict[str, list[Run]]

@@ -238,7 +238,7 @@ for norm, dims in (("batch", 0), ("layer", 1)):
 #
 # :ref:`sphx_glr_auto_examples_plot_120_batch_norm.py` follows one norm through all of its steps.
 #
-# To change a number of this batch and see which others move: :doc:`/knobs`.
+# :knobs:`Change these numbers <group>` and see which others move.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt

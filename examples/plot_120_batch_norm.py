@@ -211,7 +211,7 @@ print(f"largest change of an output: {change:.1e}")
 # :ref:`sphx_glr_auto_examples_plot_130_group_norm.py` takes the same batch and changes one thing:
 # the sets.
 #
-# To change a number of this batch and see which others move: :doc:`/knobs`.
+# :knobs:`Change these numbers <batch>` and see which others move.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt

@@ -222,7 +222,7 @@ except ValueError as error:
 #
 # :ref:`sphx_glr_auto_examples_plot_140_layer_norm.py` puts all channels into one group.
 #
-# To change a number of this batch and see which others move: :doc:`/knobs`.
+# :knobs:`Change these numbers <group>` and see which others move.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt

@@ -240,7 +240,7 @@ print(Table(("layer", "C = 4, H = W = 2", "C = 32, H = W = 16"), tuple(rows)))
 # :ref:`sphx_glr_auto_examples_plot_150_instance_norm.py` goes to the other end: as many groups as
 # channels.
 #
-# To change a number of this batch and see which others move: :doc:`/knobs`.
+# :knobs:`Change these numbers <layer>` and see which others move.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt

@@ -221,7 +221,7 @@ except ValueError as error:
 #
 # :ref:`sphx_glr_auto_examples_plot_160_backward.py` follows the gradients back through a norm.
 #
-# To change a number of this batch and see which others move: :doc:`/knobs`.
+# :knobs:`Change these numbers <instance>` and see which others move.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt

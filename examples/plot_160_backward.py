@@ -267,7 +267,7 @@ assert off > 1.9
 # :ref:`sphx_glr_auto_examples_plot_170_train_and_evaluation.py` asks what batch norm does when
 # there is no batch.
 #
-# To change a number of this batch and see which others move: :doc:`/knobs`.
+# :knobs:`Change these numbers <backward>` and see which others move.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt

@@ -263,6 +263,8 @@ for norm in (nn.GroupNorm(2, 4), nn.LayerNorm([4, 2, 2]), nn.InstanceNorm2d(4)):
 #
 # :ref:`sphx_glr_auto_examples_plot_185_mistakes_in_norms.py` shows what happens when these rules
 # are mixed up.
+#
+# :knobs:`Change these numbers <running>` and see which others move.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt

@@ -285,6 +285,8 @@ assert layer.eval()(torch.ones(1, 16)).shape == (1, 16)
 #
 # :ref:`sphx_glr_auto_examples_plot_188_invariances.py` turns the question round: which changes
 # of the input does a norm not see?
+#
+# :knobs:`Change these numbers <batch>` and see which others move.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt

@@ -186,3 +186,5 @@ assert xhat[0, 0, 0, 0] < 7**0.5
 # ----------------
 #
 # :ref:`sphx_glr_auto_examples_plot_230_three_norms.py` puts the norms into a network.
+#
+# :knobs:`Change these numbers <batch>` and see which others move.

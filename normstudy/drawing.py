@@ -4,8 +4,8 @@ One look for all: quiet grid, no frame, names at the ends of lines instead of le
 dashes that belong to an arm and not to a plot.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -51,11 +51,67 @@ class Curve:
     values: npt.NDArray[np.float64]
     number: str
     end: float
+    seeds: tuple[int, ...] = ()
 
     @property
     def mean(self) -> npt.NDArray[np.float64]:
         """Mean over the seeds, shape (E,)."""
         return np.asarray(self.values.mean(0))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Graph:
+    """Curves over epochs, or over the values of a setting that were tried, and all their words."""
+
+    name: str
+    title: str
+    note: str
+    caption: str
+    alt: str
+    x_title: str
+    y_title: str
+    low: float
+    high: float
+    digits: int
+    """Decimals of a value."""
+    curves: tuple[Curve, ...]
+    chance: tuple[float, str] | None = None
+    published: Mapping[str, float] = field(default_factory=dict)
+    """Somebody else's numbers, by arm."""
+    published_title: str = ""
+    tried: Mapping[str, Sequence[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]] = field(
+        default_factory=dict
+    )
+    """Every line of an arm, where it has several; then the axis has a log scale."""
+    diverged: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Places that have no value, by arm."""
+
+    @property
+    def places(self) -> list[float]:
+        """Every place that has a value, in order."""
+        every = {float(x) for curve in self.curves for x in curve.x}
+        every |= {float(x) for lines in self.tried.values() for xs, _ in lines for x in xs}
+        return sorted(every.union(*self.diverged.values()))
+
+    @property
+    def x_range(self) -> tuple[float, float]:
+        """Ends of the horizontal axis."""
+        first, last = self.places[0], self.places[-1]
+        return (first / 1.15, last * 1.05) if self.tried else _epoch_range(last)
+
+    @property
+    def x_ticks(self) -> list[float]:
+        """Places that the horizontal axis names."""
+        return self.places if self.tried else _epoch_ticks(self.places[-1])
+
+
+def _epoch_range(last: float) -> tuple[float, float]:
+    return 0.6, last + (0.1 if last > 1 else 0.4)
+
+
+def _epoch_ticks(last: float) -> list[float]:
+    step = max(1, 5 * round(last / 20))
+    return sorted({1.0, *np.arange(step, last + 1, step, dtype=np.float64).tolist()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +131,45 @@ def describe(fig: Figure, *, name: str, caption: str, alt: str) -> Figure:
     """Attach a reference name, a caption and an alternative text, for whoever shows the figure."""
     fig.normstudy = {"name": name, "caption": caption, "alt": alt}  # type: ignore[attr-defined]
     return fig
+
+
+def draw(graph: Graph) -> Figure:
+    """Draw a graph, and attach it to the figure as ``figure.graph``, with its words."""
+    fig, ax = panel(graph.title, graph.note)
+    if graph.tried:
+        ax.set_xscale("log")
+    ax.set_ylim(graph.low, graph.high)
+    if graph.chance:
+        mark_chance(ax, *graph.chance)
+    if graph.published:
+        mark_reference(ax, graph.published, graph.published_title)
+    finish(
+        ax, graph.curves, f"{graph.x_title} (log scale)" if graph.tried else "epoch", graph.y_title
+    )
+    if graph.tried:
+        _draw_tried(ax, graph)
+    fig.graph = graph  # type: ignore[attr-defined]
+    return describe(fig, name=graph.name, caption=graph.caption, alt=graph.alt)
+
+
+def _draw_tried(ax: Axes, graph: Graph) -> None:
+    """Draw every line of every arm, the best setting of each, and crosses where none learned."""
+    for leader in [line for line in ax.lines if line.get_color() == QUIET]:
+        leader.remove()  # it runs on to values that were not tried
+    arms = [curve.label for curve in graph.curves]
+    for curve in graph.curves:
+        color, dashes, marker = style(curve.label, arms)
+        for x, y in graph.tried[curve.label]:
+            (line,) = ax.plot(x, y, ".", color=color, markersize=5, linestyle="-", linewidth=0.8)
+            line.set_dashes(dashes)
+        top = curve.mean.argmax()
+        ax.plot(curve.x[top], curve.mean[top], marker, color=color, markersize=9)
+    for arm, places in graph.diverged.items():
+        low = [graph.low] * len(places)
+        ax.plot(places, low, "x", color=style(arm, arms)[0], markersize=8, clip_on=False)
+    ax.set_xlim(*graph.x_range)
+    ax.set_xticks(graph.x_ticks, [f"{tick:g}" for tick in graph.x_ticks])
+    ax.minorticks_off()
 
 
 def style(label: str, labels: Sequence[str]) -> tuple[str, tuple[float, ...], str]:
@@ -121,9 +216,8 @@ def finish(ax: Axes, curves: Sequence[Curve], x_title: str, y_title: str) -> Non
         line.set(markersize=4, markeredgewidth=0)
     last = max(float(curve.x[-1]) for curve in curves)
     if x_title == "epoch":
-        step = max(1, 5 * round(last / 20))
-        ax.set_xticks(sorted({1, *np.arange(step, last + 1, step).tolist()}))
-        ax.set_xlim(0.6, last + (0.1 if last > 1 else 0.4))
+        ax.set_xticks(_epoch_ticks(last))
+        ax.set_xlim(*_epoch_range(last))
     elif ax.get_xscale() == "log":
         ax.set_xlim(min(float(curve.x[0]) for curve in curves) / 1.15, last * 1.05)
     else:
@@ -141,10 +235,7 @@ def _end_labels(ax: Axes, curves: Sequence[Curve]) -> None:
     """Write name and number right of each line's end, pushed apart, joined to it by a leader."""
     to_axes, point = ax.transData + ax.transAxes.inverted(), 1 / _points(ax)
     starts = to_axes.transform([(curve.x[-1], curve.end) for curve in curves]).clip(0, 1)
-    # equal ends: the arm with the higher curve on top, then the one named first
-    ties = [1e-4 * float(c.values.max() / max(d.values.max() for d in curves)) for c in curves]
-    wanted = [y + ties[i] - 1e-9 * i for i, y in enumerate(starts[:, 1])]
-    middles = apart(wanted, 29 * point, 0.02, 0.98)
+    middles = label_places(curves, starts[:, 1].tolist(), 29 * point)
     for curve, (x, y), middle in zip(curves, starts, middles, strict=True):
         color, dashes, _ = style(curve.label, [other.label for other in curves])
         if x < 0.97:  # the way to the edge must not look like a part of the curve
@@ -154,6 +245,15 @@ def _end_labels(ax: Axes, curves: Sequence[Curve]) -> None:
         words: dict[str, Any] = {"transform": ax.transAxes, "fontsize": 10}
         ax.text(1.1, middle + 2 * point, curve.label, va="baseline", weight="bold", **words)
         ax.text(1.1, middle - 11 * point, curve.number, va="baseline", **words)
+
+
+def label_places(
+    curves: Sequence[Curve], ends: Sequence[float], gap: float
+) -> npt.NDArray[np.float64]:
+    """Place the labels of curves that end at these heights, in fractions of the panel."""
+    # equal ends: the arm with the higher curve on top, then the one named first
+    ties = [1e-4 * float(c.values.max() / max(d.values.max() for d in curves)) for c in curves]
+    return apart([y + ties[i] - 1e-9 * i for i, y in enumerate(ends)], gap, 0.02, 0.98)
 
 
 def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> npt.NDArray[np.float64]:
@@ -166,11 +266,16 @@ def apart(wanted: Sequence[float], gap: float, low: float, high: float) -> npt.N
     return moved
 
 
-def limit(ax: Axes, shown: Sequence[float]) -> None:
-    """Let the vertical axis hold these values and a little air."""
+def airy(shown: Sequence[float]) -> tuple[float, float]:
+    """Choose the ends of a vertical axis that holds these values and a little air."""
     low, high = min(shown), max(shown)
     air = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
-    ax.set_ylim(low - (0 if low == 0 else air), high + air)
+    return float(low - (0 if low == 0 else air)), float(high + air)
+
+
+def limit(ax: Axes, shown: Sequence[float]) -> None:
+    """Let the vertical axis hold these values and a little air."""
+    ax.set_ylim(*airy(shown))
 
 
 def mark_chance(ax: Axes, chance: float, text: str) -> None:
@@ -188,7 +293,7 @@ def mark_chance(ax: Axes, chance: float, text: str) -> None:
         ax.text(1, below, text, transform=ax.transAxes, va="top", **words)
 
 
-def mark_reference(ax: Axes, published: dict[str, float], title: str) -> None:
+def mark_reference(ax: Axes, published: Mapping[str, float], title: str) -> None:
     """Draw somebody else's numbers as dotted lines, named at their left end, under a title."""
     low, high = ax.get_ylim()
     point = 1 / _points(ax)

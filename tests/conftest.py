@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from hypothesis import settings
+from sphinx.util.docutils import docutils_namespace
 
 from normstudy.study import runs
 from normstudy.study.recipes import Recipe
@@ -33,6 +34,13 @@ def close_figures() -> Iterator[None]:
     """Leave no figure to the next test."""
     yield
     plt.close("all")
+
+
+@pytest.fixture
+def own_sphinx() -> Iterator[None]:
+    """Let a test build with Sphinx as if no other test had: what is registered is forgotten."""
+    with docutils_namespace():
+        yield
 
 
 def make_up(recipe: Recipe, **_: Any) -> Outcome:

@@ -3,13 +3,18 @@
 import html
 import json
 import re
+from io import StringIO
+from pathlib import Path
+from urllib.parse import parse_qs
 
 import axes_page
 import pytest
 from sphinx.application import Sphinx
 
-from normstudy.byhand.examples import by_hand
+from normstudy.byhand.examples import by_hand, running_by_hand
 from normstudy.byhand.norms import INDEX_SETS
+
+pytestmark = pytest.mark.usefixtures("own_sphinx")
 
 
 def test_the_table_without_javascript_is_the_worked_example():
@@ -51,3 +56,66 @@ def test_only_the_page_that_has_the_batch_loads_the_scripts(tmp_path):
     assert data is not None
     assert json.loads(html.unescape(data[1])) == axes_page.state()
     assert page.index("axes-math.js") < page.index("axes-page.js")
+
+
+# -- the links of the pages by hand ----------------------------------------------------------------
+
+ASKED = re.compile(r":knobs:`[^<`]+<([\w-]+)>`")
+PAGES = sorted((Path(__file__).parents[1] / "examples").glob("plot_1*.py"))
+
+
+def opened(name):
+    """Read the address of a preset as the script does."""
+    fields = parse_qs(axes_page.address(axes_page.presets()[name]))
+    return {key: value[0] for key, value in fields.items()}
+
+
+def numbers(text):
+    return [float(value) for value in text.split(",")]
+
+
+@pytest.mark.parametrize("name", ["batch", "group", "layer", "instance", "backward"])
+def test_a_preset_opens_with_the_numbers_of_the_worked_example(name):
+    norm = "batch" if name == "backward" else name
+    example, shown = by_hand(norm), opened(name)
+    assert shown["norm"] == norm
+    assert shown["view"] == ("dx" if name == "backward" else "x")
+    for field, step in {"x": "x", "dy": "grad_y", "gamma": "gamma", "beta": "beta"}.items():
+        assert numbers(shown[field]) == [float(value) for value in example[step].values]
+    assert (shown["eps"], shown["groups"], shown["mode"]) == ("0", "2", "training")
+
+
+def test_the_preset_of_running_statistics_ends_where_the_page_does():
+    example, shown = running_by_hand(), opened("running")
+    assert (shown["norm"], shown["mode"], shown["shape"]) == ("batch", "evaluation", "4,1,1,1")
+    assert numbers(shown["x"]) == [float(value) for value in example["x_1"].values]
+    for field, step in {"mean": "running_mean_3", "variance": "running_var_3"}.items():
+        assert numbers(shown[field]) == [float(example[step].values[0])]
+    x, mean = numbers(shown["x"]), numbers(shown["mean"])[0]
+    xhat = [(value - mean) / numbers(shown["variance"])[0] ** 0.5 for value in x]
+    assert xhat == pytest.approx([float(value) for value in example["xhat_eval"].values])
+
+
+def test_every_page_that_works_a_batch_leads_to_it():
+    asked = {page.stem[5:8]: ASKED.findall(page.read_text()) for page in PAGES}
+    without = {"180", "188"}  # weights, and maps drawn at random
+    assert {page for page, names in asked.items() if not names} == without
+    for page, norm in {"120": "batch", "130": "group", "140": "layer", "150": "instance"}.items():
+        assert asked[page] == [norm]
+    assert {name for names in asked.values() for name in names} == set(axes_page.presets())
+
+
+def test_a_link_leads_to_the_page_with_its_numbers(tmp_path):
+    source, out = tmp_path / "source", tmp_path / "out"
+    (source / "deep").mkdir(parents=True)
+    (source / "conf.py").write_text("extensions = ['axes_page']\n")
+    (source / "index.rst").write_text("Start\n=====\n\n.. toctree::\n\n   knobs\n   deep/a\n")
+    (source / "knobs.rst").write_text("Knobs\n=====\n\n.. axes::\n")
+    (source / "deep" / "a.rst").write_text("A\n=\n\n:knobs:`Change <layer>` :knobs:`no <typo>`\n")
+    said = StringIO()
+    Sphinx(source, source, out, out / "trees", "html", None, None, said).build()
+    warned = said.getvalue()
+    page = (out / "deep" / "a.html").read_text()
+    link = html.escape(f"../knobs.html#{axes_page.address(axes_page.presets()['layer'])}")
+    assert f'href="{link}">Change</a>' in page
+    assert "there are no numbers 'typo' to change; accepted: batch, group, layer" in warned

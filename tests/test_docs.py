@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import gallery_hooks
+import live_graphs
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -16,11 +17,16 @@ from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from study.fakes import fake_run
 
 import noxfile
 from normstudy.drawing import describe
+from normstudy.study import figures
 from normstudy.study.data import DataError
+from normstudy.study.recipes import Recipe
 from normstudy.study.studies import STUDIES
+
+pytestmark = pytest.mark.usefixtures("own_sphinx")
 
 ROOT = Path(__file__).parents[1]
 CONF = """
@@ -54,15 +60,24 @@ def test_a_figure_is_saved_sharp_in_light_and_dark_and_written_with_its_words(tm
     figure()
     page = scrape(tmp_path)
     assert plt.get_fignums() == []
-    light, dark = (Image.open(tmp_path / "images" / f"page_001{x}.png") for x in ("", "_dark"))
+    light, dark = (Image.open(tmp_path / "images" / f"page_001{x}.webp") for x in ("", "_dark"))
     width = int(re.search(r":width: (\d+)px", page)[1])
     assert light.width == dark.width
     assert width == light.width // 2
     assert light.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
     assert dark.getpixel((0, 0))[3] == 0, "the dark twin has no background"
-    assert ".. twin-figure:: /images/page_001.png\n   :dark: /images/page_001_dark.png\n" in page
+    assert ".. twin-figure:: /images/page_001.webp\n   :dark: /images/page_001_dark.webp\n" in page
     assert ':name: fig-curve\n   :alt: A "rising" line\n' in page
     assert page.endswith("\n\n   A *line*.\n")
+
+
+def test_a_graph_of_runs_is_written_live(tmp_path):
+    runs = {"Batch norm": [fake_run(Recipe(), [0.5, 0.8])]}
+    fig = figures.history(runs, "test_loss")
+    page = scrape(tmp_path)
+    assert ".. live-figure:: /images/page_001.webp\n   :live: /images/fig-test-loss.html\n" in page
+    assert (tmp_path / "images" / "fig-test-loss.html").read_text() == live_graphs.widget(fig.graph)
+    assert (tmp_path / "images" / "page_001.webp").exists(), "for thumbnails and the start page"
 
 
 def test_a_block_without_figures_writes_nothing(tmp_path):
@@ -116,7 +131,7 @@ def test_the_two_images_of_a_figure_share_one_caption_and_number(tmp_path):
     assert html.count('alt="A &quot;rising&quot; line"') == 2
     assert 'id="fig-curve"' in html
     assert '<span class="std std-numref">Fig. 1</span>' in html
-    for image in ("page_001.png", "page_001_dark.png"):
+    for image in ("page_001.webp", "page_001_dark.webp"):
         assert f'href="_images/{image}"' in html, "a click opens the image at its full size"
     assert {"only-light", "only-dark"} <= set(re.findall(r"only-\w+", html))
 
@@ -190,6 +205,49 @@ def test_a_picture_of_a_notebook_is_described_by_the_words_before_it(tmp_path):
     app = Sphinx(tmp_path, tmp_path, out, out / "trees", "html", status=None, warningiserror=True)
     app.build()
     assert 'alt="A line rises."' in (out / "notebooks" / "index.html").read_text()
+
+
+def test_a_picture_of_a_notebook_is_the_figure_that_its_code_draws(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    pictures = tmp_path / "auto_examples" / "images"
+    pictures.mkdir(parents=True)
+    for name in ("fig-loss", "fig-loss-dark", "fig-test-loss", "fig-test-loss-dark"):
+        Image.new("RGB", (600, 400)).save(pictures / f"{name}.webp")
+    Image.new("1", (1, 1)).save(tmp_path / "notebooks" / "a.png")
+    text = "Title\n=====\n\nA line.\n\n"
+    for call in ('draw(arms, "test_loss")', "plot(other)"):
+        text += f".. code-block:: python\n\n   {call}\n\n.. image:: a.png\n\n"
+    (tmp_path / "notebooks" / "index.rst").write_text(text)
+    (tmp_path / "conf.py").write_text(
+        "from gallery_hooks import NotebookPictures\nroot_doc = 'notebooks/index'\n"
+        "def setup(app):\n    app.add_transform(NotebookPictures)\n"
+    )
+    out = tmp_path / "out"
+    Sphinx(tmp_path, tmp_path, out, out / "trees", "html", status=None).build()
+    page = (out / "notebooks" / "index.html").read_text()
+    light, dark, plain = re.findall(r"<img [^>]*>", page)
+    assert "fig-test-loss.webp" in light
+    assert "only-light" in light
+    assert "width: 300px" in light
+    assert "fig-test-loss-dark.webp" in dark
+    assert "only-dark" in dark
+    assert "a.png" in plain
+    assert 'alt="A line."' in light
+
+
+def test_images_say_how_large_they_are_and_wait(tmp_path):
+    Image.new("RGB", (60, 40)).save(tmp_path / "a.webp")
+    (tmp_path / "b.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    (tmp_path / "conf.py").write_text("extensions = ['page_images']\n")
+    (tmp_path / "index.rst").write_text(
+        "Title\n=====\n\n.. image:: a.webp\n   :width: 30px\n   :alt: A & B\n\n.. image:: b.svg\n"
+    )
+    out = tmp_path / "out"
+    Sphinx(tmp_path, tmp_path, out, out / "trees", "html", status=None).build()
+    first, second = re.findall(r"<img [^>]*>", (out / "index.html").read_text())
+    assert first.startswith('<img width="60" height="40" loading="lazy"')
+    assert 'alt="A &amp; B"' in first
+    assert "loading" not in second
 
 
 def test_answers_are_headed_in_the_notebooks_that_readers_download(tmp_path, monkeypatch):

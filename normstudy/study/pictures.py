@@ -1,5 +1,7 @@
 """What takes the images themselves: samples, what a run got wrong, how far to trust its answers."""
 
+import re
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -72,7 +74,7 @@ def mistakes(arm: str, run: Run, images: ImageSet, *, order: Order = "most confi
     alt = "; ".join(
         f"{m.true_name} taken for {m.predicted_name} ({100 * m.confidence:.1f} %)" for m in found
     )
-    name = f"mistakes-{run.recipe.name}"
+    name = f"mistakes-{'-'.join(re.findall(r'[a-z0-9]+', arm.lower()))}"
     alt = f"{title}; {score} {alt or 'None'}."
     return describe(fig, name=name, caption=f"{title}. {score} {chosen}", alt=alt)
 
