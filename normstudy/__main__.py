@@ -18,7 +18,7 @@ import tyro
 
 from normstudy.byhand.worksheet import write as write_worksheet
 from normstudy.study import data, environment
-from normstudy.study.data import DataError
+from normstudy.study.files import DataError
 from normstudy.study.recipes import DATASETS, NORMS, Dataset, Recipe
 from normstudy.study.runs import PUBLISHED, Run, RunError, run, run_all, stored
 from normstudy.study.store import RecordError, store_folder
