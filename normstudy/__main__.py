@@ -4,11 +4,17 @@ The options of ``train`` are the fields of :class:`normstudy.study.recipes.Recip
 """
 
 import argparse
+import io
 import json
+import os
+import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stderr
 from dataclasses import fields, replace
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,6 +35,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Store = Annotated[Path | None, tyro.conf.arg(name="store")]
 
 
+_MOST = 1_000  # seeds of a study, and trainings at a time
 _SHOWN = ("lr", "num_groups", "weight_decay", "l1", "batch_size", "crop", "precision")
 
 
@@ -54,18 +61,36 @@ def train_command(base: Recipe, origin: str) -> Callable[..., None]:
             device: Where to train; auto takes a GPU where there is one.
             folder: Folder that keeps the run; by default NORMSTUDY_STORE or a cache folder.
             figures_to: Also write the loss curve, the accuracy curve and ten mistakes there, as
-                PNG.
+                PNG, and print their captions.
         """
+        pictures_to = figures_to and _writable(figures_to.expanduser())  # before hours of training
         given = [f.name for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)]
         print(origin)
         print(f"changed: {_words(recipe, given) or 'nothing'}")
         made = run(recipe, folder=_expanded(folder), device=device)
         print(f"run {recipe.name}")
         print(made.table())
-        if figures_to is not None:
-            _write_figures(made, figures_to)
+        if pictures_to is not None:
+            _write_figures(made, pictures_to)
 
     return train
+
+
+def _writable(folder: Path) -> Path:
+    """Make a folder, and try whether files can be written there.
+
+    Raises
+    ------
+    ValueError
+        If they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        msg = f"{folder} cannot be written ({error.strerror}); name another folder"
+        raise ValueError(msg) from error
+    return folder
 
 
 def _expanded(folder: Path | None) -> Path | None:
@@ -108,8 +133,6 @@ def _write_figures(made: Run, folder: Path) -> None:
     mpl.use("Agg")
     from normstudy.study import figures, pictures  # noqa: PLC0415
 
-    folder = folder.expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
     recipe = made.recipe
     arm = recipe.norm + (" + L1" if recipe.l1 else "")
     drawn = {
@@ -120,8 +143,9 @@ def _write_figures(made: Run, folder: Path) -> None:
         drawn["mistakes"] = pictures.mistakes(arm, made, data.load(recipe.data))
     for name, figure in drawn.items():
         path = folder / f"{recipe.name}-{name}.png"
-        figure.savefig(path, dpi=200)
-        print(path)
+        caption = figure.normstudy["caption"]  # type: ignore[attr-defined]
+        figure.savefig(path, dpi=200, metadata={"Description": caption})
+        print(f"{path}: {caption}")
     if recipe.validation:
         print("no picture of mistakes: they are studied on test images, without --validation")
 
@@ -157,9 +181,10 @@ def study(
     if name not in STUDIES:
         msg = f"there is no study {name!r}; accepted: {', '.join(STUDIES)}"
         raise ValueError(msg)
-    if seeds is not None and seeds < 1:
-        msg = f"--seeds {seeds} trains nothing; give a whole number from 1"
-        raise ValueError(msg)
+    for option, value in (("--seeds", seeds), ("--jobs", jobs)):
+        if value is not None and not 1 <= value <= _MOST:
+            msg = f"{option} {value} is out of range; give a whole number from 1 to {_MOST:,}"
+            raise ValueError(msg)
     arms = STUDIES[name].recipes(None if seeds is None else range(seeds), data)
     wanted = [recipe for recipes in arms.values() for recipe in recipes]
     made = iter(
@@ -182,6 +207,9 @@ def runs(
         as_json: Print one JSON object a run, one a line.
     """
     place = _expanded(folder) or store_folder()
+    if not place.is_dir():
+        msg = f"there are no runs: {place} is no folder; train into it, or name another --store"
+        raise RunError(msg)
     for found in stored(place):
         print(_as_json(found) if as_json else _line(found))
     if not as_json:
@@ -264,10 +292,25 @@ def worksheet(file: tyro.conf.Positional[Path]) -> None:
     print(write_worksheet(file))
 
 
-def main() -> None:
-    """Run the command line; what goes wrong is told in a line and ends with exit status 1."""
-    arguments = sys.argv[1:]
-    commands: dict[str, Callable[..., Any]] = {
+def _later(command: Callable[..., None]) -> "Callable[..., partial[None]]":
+    """Give a command's options to the parser, which then returns the call and does not make it."""
+
+    @wraps(command)
+    def call(*arguments: Any, **options: Any) -> "partial[None]":
+        return partial(command, *arguments, **options)
+
+    return call
+
+
+def _parse(arguments: list[str]) -> "partial[None]":
+    """Read the command line; what is wrong with it is told in one line.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+    """
+    commands: dict[str, Callable[..., None]] = {
         "train": train_command(*_base(arguments)),
         "study": study,
         "runs": runs,
@@ -277,14 +320,55 @@ def main() -> None:
     if arguments and arguments[0].startswith("--") and arguments[0] != "--help":
         print(f"normstudy: write: normstudy train {' '.join(arguments)}", file=sys.stderr)
         sys.exit(2)
+    told = io.StringIO()
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            commands, prog="normstudy", config=(tyro.conf.FlagCreatePairsOff,)
-        )
+        with redirect_stderr(told):
+            call: partial[None] = tyro.extras.subcommand_cli_from_dict(
+                {name: _later(command) for name, command in commands.items()},
+                prog="normstudy",
+                args=arguments,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as stopped:
+        if stopped.code == 2:
+            frame = r"\x1b\[[0-9;]*m|[\u2500-\u257f]|-{5,}"  # colours and lines of the parser's box
+            print("normstudy:", *re.sub(frame, " ", told.getvalue()).split(), file=sys.stderr)
+        raise
+    return call
+
+
+def _run(arguments: list[str]) -> None:
+    """Do what the command line says.
+
+    Raises
+    ------
+    SystemExit
+        With status 1 and a line if that went wrong, 2 if the command line is no good, and 130 if
+        it was interrupted.
+    """
+    goes_on = False
+    try:
+        call = _parse(arguments)
+        goes_on = call.func.__name__ in ("train", "study") and not call.keywords.get("retrain")
+        call()
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError, DataError, RecordError, DivergedError) as error:
         sys.exit(f"normstudy: {error}")
     except KeyboardInterrupt:
-        sys.exit("normstudy: interrupted; the same command goes on after the last finished epoch")
+        how = "; the same command goes on after the last finished epoch" if goes_on else ""
+        print(f"normstudy: interrupted{how}", file=sys.stderr)
+        sys.exit(130)
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is told in a line and ends with exit status 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever the encoding, no letter stops a program
+            stream.reconfigure(errors="backslashreplace")
+    warnings.formatwarning = lambda message, *_, **__: f"normstudy: {message}\n"
+    _run(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -133,7 +133,10 @@ def test_studies_are_listed(
     ("arguments", "message"),
     [
         (("nothing",), "there is no study 'nothing'; accepted: cifar10, search"),
-        (("cifar10", "--seeds", "0"), "--seeds 0 trains nothing; give a whole number from 1"),
+        (
+            ("cifar10", "--seeds", "0"),
+            "--seeds 0 is out of range; give a whole number from 1 to 1,000",
+        ),
     ],
 )
 def test_a_study_that_cannot_be_trained_is_refused(
@@ -155,7 +158,7 @@ def test_options_without_a_command_are_answered_with_the_command(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--lr", "-1"), r"lr=-1.0 is out of range; accepted: a number in \(0, inf\)"),
+        (("--lr", "-1"), r"lr=-1.0 is out of range; accepted: a number in \(0, 1e\+38\)"),
         (("--epochs", "0"), "epochs=0 is out of range"),
         (("--norm", "group", "--num-groups", "7"), "num_groups=7 does not divide 16 channels"),
         (("--net", "lenet"), "net='lenet' is unknown; accepted: separable, pyramid, study-b"),

@@ -52,7 +52,12 @@ _THINGS = (
 FACTS: Mapping[str, Facts] = MappingProxyType(
     {
         "cifar10": Facts(
-            "CIFAR-10", True, "7997768f35e6e382292fd27177cedce6", 50_000, 10_000, _THINGS
+            "CIFAR-10",
+            True,
+            "7997768f35e6e382292fd27177cedce6",
+            50_000,
+            10_000,
+            _THINGS,
         ),
         "mnist": Facts("MNIST", False, "3a8942afaa4d4472e73e631e8d5025b7", 60_000, 10_000),
         "digits": Facts("Digits", False, "2e5899fa584f77358ac54f54ea3d7e0e", 1_437, 360),

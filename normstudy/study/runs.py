@@ -328,48 +328,49 @@ def run_all(
     """
     wanted, place = list(recipes), folder or store.store_folder()
     store.tidy(place)
-    found = {recipe: find(recipe, place) for recipe in dict.fromkeys(wanted)}
-    made = {recipe: there for recipe, there in found.items() if there is not None and not retrain}
-    missing = {recipe.name: recipe for recipe in found if recipe not in made}
+    by_name = {recipe.name: recipe for recipe in wanted}
+    found = {name: find(recipe, place) for name, recipe in by_name.items()}
+    made = {name: there for name, there in found.items() if there is not None and not retrain}
+    missing = [name for name in found if name not in made]
     if not missing:
-        return [made[recipe] for recipe in wanted]
+        return [made[recipe.name] for recipe in wanted]
     where = environment.pick_device(device)
-    for needed in dict.fromkeys(recipe.data for recipe in missing.values()):
+    for needed in dict.fromkeys(by_name[name].data for name in missing):
         data.load(needed)  # fail, or download, once and before any worker starts
     jobs = min(n_jobs or _jobs(where), len(missing))  # an idle worker would hold PyTorch and images
     failed: dict[str, str] = {}
     caller = environment.this_process()
 
     def is_made(name: str) -> bool:
-        if not retrain and (there := find(missing[name], place)) is not None:
-            made[missing[name]] = there
-        return missing[name] in made
+        if not retrain and (there := find(by_name[name], place)) is not None:
+            made[name] = there
+        return name in made
 
     def take(name: str, result: Run | str) -> None:
         try:
-            made[missing[name]] = _keep(result, place)
+            made[name] = _keep(result, place)
         except RunError as error:
             failed[name] = str(error)
 
     def task(name: str) -> Any:
         checkpoint = store.checkpoint(place, name)
-        return joblib.delayed(_worker)(missing[name], checkpoint, where.type, caller)
+        return joblib.delayed(_worker)(by_name[name], checkpoint, where.type, caller)
 
     for name in missing if retrain else ():
         store.forget(place, name)
     crew = Crew(place=place, task=task, is_made=is_made, take=take, progress=progress)
-    killed = crew.make(list(missing), jobs)
+    killed = crew.make(missing, jobs)
     failed |= dict.fromkeys(killed, "its process was killed each time, as for lack of memory")
     store.tidy(place)
     if failed:
-        kept = sum(recipe in made for recipe in missing.values())
+        kept = sum(name in made for name in missing)
         told = "\n".join(f"{name}: {why}" for name, why in failed.items())
         msg = (
             f"{len(failed)} of {len(missing)} trainings failed, {kept} are kept in {place}; the "
             f"same command goes on with the others:\n{told}"
         )
         raise RunError(msg)
-    return [made[recipe] for recipe in wanted]
+    return [made[recipe.name] for recipe in wanted]
 
 
 def _jobs(device: torch.device) -> int:

@@ -27,7 +27,7 @@ from torchvision import datasets
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as transforms
 
-from normstudy.study import data, files
+from normstudy.study import data, files, recipes
 from normstudy.study.data import FACTS, ImageSet, Split, draw_batch, to_display
 from normstudy.study.files import DataError
 from normstudy.study.recipes import DATASETS, Recipe
@@ -532,7 +532,8 @@ def test_digits_are_never_mirrored():
     images = some_set(1, mirror=False)
     batch = draw(images, Recipe(crop=0, flip=True), index=torch.zeros(500, dtype=torch.int64))
     assert torch.equal(batch, batch[:1].expand(500, -1, -1, -1))
-    assert {name for name, facts in FACTS.items() if facts.mirror} == {MIRRORED}
+    assert [name for name, facts in FACTS.items() if facts.mirror] == [MIRRORED]
+    assert recipes.MIRRORED == (MIRRORED,)
 
 
 EVERYTHING = Recipe(crop=2, rotation=7.0, shear=5.0, translation=0.1, scaling=0.1, jitter=0.2)
