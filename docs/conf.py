@@ -38,6 +38,7 @@ extensions = [
     "page_images",
     "printed_tables",
     "runs_of_the_report",
+    "storm_figures",
     "worksheet_download",
 ]
 # without these the gallery's generated notebooks would replace its executed pages
@@ -161,6 +162,7 @@ html_sidebars: dict[str, list[str]] = {
         "index",
         "notation",
         "notebooks/three_models",
+        "promises",
         "references",
     )
 }

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr
 from dataclasses import fields, replace
 from functools import partial, wraps
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,8 +26,8 @@ import tyro
 from normstudy.byhand.worksheet import write as write_worksheet
 from normstudy.study import data, environment
 from normstudy.study.files import DataError
-from normstudy.study.recipes import DATASETS, NORMS, Dataset, Recipe
-from normstudy.study.runs import PUBLISHED, Run, RunError, run, run_all, stored
+from normstudy.study.recipes import DATASETS, NORMS, Dataset, Precision, Recipe
+from normstudy.study.runs import PUBLISHED, Run, RunError, find, run, run_all, stored
 from normstudy.study.store import RecordError, store_folder
 from normstudy.study.studies import STUDIES, chosen
 from normstudy.study.train import DivergedError
@@ -39,10 +40,11 @@ _MOST = 1_000  # seeds of a study, and trainings at a time
 _SHOWN = ("lr", "num_groups", "weight_decay", "l1", "batch_size", "crop", "precision")
 
 
-def train_command(base: Recipe, origin: str) -> Callable[..., None]:
+def train_command(base: Recipe, origin: str, *, adapt: bool = False) -> Callable[..., None]:
     """Build the command ``train`` whose settings, where none are given, are those of ``base``.
 
-    ``origin`` says in a line whose settings these are.
+    ``origin`` says in a line whose settings these are. With ``adapt``, a run that is not there yet
+    is trained in float32 on a machine where bfloat16 is slow or missing.
     """
 
     def train(
@@ -66,8 +68,15 @@ def train_command(base: Recipe, origin: str) -> Callable[..., None]:
         pictures_to = figures_to and _writable(figures_to.expanduser())  # before hours of training
         given = [f.name for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)]
         print(origin)
+        place = _expanded(folder)
+        if adapt and recipe.precision == "bfloat16" and find(recipe, place) is None:
+            times = environment.slowdown(environment.pick_device(device))
+            if times >= environment.SLOW:
+                recipe, given = replace(recipe, precision="float32"), [*given, "precision"]
+                slow = f"takes {times:.0f} times as long" if times < inf else "cannot be trained in"
+                print(f"precision float32, since bfloat16 {slow} here")
         print(f"changed: {_words(recipe, given) or 'nothing'}")
-        made = run(recipe, folder=_expanded(folder), device=device)
+        made = run(recipe, folder=place, device=device)
         print(f"run {recipe.name}")
         print(made.table())
         if pictures_to is not None:
@@ -103,26 +112,28 @@ def _words(recipe: Recipe, names: Iterable[str]) -> str:
     return ", ".join(f"{name} {getattr(recipe, name)}" for name in read)
 
 
-def _base(arguments: list[str]) -> tuple[Recipe, str]:
-    """Choose the settings that an incomplete ``train`` begins from, and say whose they are."""
+def _base(arguments: list[str]) -> tuple[Recipe, str, bool]:
+    """Choose the settings that an incomplete ``train`` begins from; say whose, and if to adapt."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--norm", default="batch")
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--l1", default="0")
+    parser.add_argument("--precision")
     try:
         asked, _ = parser.parse_known_args(arguments)
         l1 = float(asked.l1) > 0
     except (argparse.ArgumentError, ValueError):
-        return Recipe(), "defaults"  # the real parser will say what is wrong
+        return Recipe(), "defaults", False  # the real parser will say what is wrong
     if asked.norm not in NORMS or asked.data not in DATASETS:
-        return Recipe(), "defaults"
+        return Recipe(), "defaults", False
     if found := chosen(asked.norm, asked.data, l1=l1):
         arm, recipe = found
         origin = f"settings of the study's arm {arm!r} on {asked.data}"
     else:
         arm, recipe = chosen("batch", asked.data) or ("", Recipe())
         origin = f"no arm of the study has norm={asked.norm}, so these are the settings of {arm!r}"
-    return replace(recipe, norm=asked.norm, l1=0.0), f"{origin}: {_words(recipe, _SHOWN)}"
+    origin = f"{origin}: {_words(recipe, _SHOWN)}"
+    return replace(recipe, norm=asked.norm, l1=0.0), origin, asked.precision is None
 
 
 def _write_figures(made: Run, folder: Path) -> None:
@@ -156,6 +167,7 @@ def study(
     list_all: Annotated[bool, tyro.conf.arg(name="list")] = False,
     seeds: int | None = None,
     data: Dataset | None = None,
+    precision: Precision | None = None,
     jobs: int | None = None,
     device: Device = "auto",
     folder: Store = None,
@@ -168,6 +180,7 @@ def study(
         list_all: List the studies instead.
         seeds: Seeds of each arm, from 0; by default those of the study.
         data: Data set to move the study to.
+        precision: Train everything in this precision; by default as the study says.
         jobs: Trainings at a time; by default one per CPU core, or one on a GPU.
         device: Where to train; auto takes a GPU where there is one.
         folder: Folder that keeps the runs; by default NORMSTUDY_STORE or a cache folder.
@@ -185,7 +198,7 @@ def study(
         if value is not None and not 1 <= value <= _MOST:
             msg = f"{option} {value} is out of range; give a whole number from 1 to {_MOST:,}"
             raise ValueError(msg)
-    arms = STUDIES[name].recipes(None if seeds is None else range(seeds), data)
+    arms = STUDIES[name].recipes(None if seeds is None else range(seeds), data, precision)
     wanted = [recipe for recipes in arms.values() for recipe in recipes]
     made = iter(
         run_all(wanted, n_jobs=jobs, folder=_expanded(folder), device=device, retrain=retrain)
@@ -310,8 +323,9 @@ def _parse(arguments: list[str]) -> "partial[None]":
     ValueError
         If a value is out of range.
     """
+    base, origin, adapt = _base(arguments)
     commands: dict[str, Callable[..., None]] = {
-        "train": train_command(*_base(arguments)),
+        "train": train_command(base, origin, adapt=adapt),
         "study": study,
         "runs": runs,
         "reproduce": reproduce,

@@ -1,10 +1,12 @@
 """What this machine is: the device to train on, and what a record says of where it was made."""
 
+import math
 import os
 import platform
 import subprocess
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -13,6 +15,12 @@ from typing import Any
 
 import psutil
 import torch
+from torch.nn import functional as F
+
+from normstudy.study.locks import say
+
+SLOW = 3.0
+"""Where bfloat16 takes this many times as long as float32, float32 is the better choice."""
 
 _CONTAINER = Path("/sys/fs/cgroup")  # where Linux says what a container may take
 
@@ -45,6 +53,51 @@ def pick_device(device: str) -> torch.device:
         msg = 'device="cuda" was asked for, but PyTorch sees no GPU here; use "cpu" or "auto"'
         raise ValueError(msg)
     return torch.device(device)
+
+
+@cache
+def slowdown(device: torch.device) -> float:
+    """How many times as long as in float32 a step in bfloat16 takes; infinity where it cannot.
+
+    Found out by a small step of the network, since processors and libraries that have no
+    arithmetic of 16 bits imitate it, at very different speeds.
+    """
+    if device.type == "cuda":
+        return 0.5 if torch.cuda.is_bf16_supported(including_emulation=False) else math.inf
+    try:
+        times = [min(_step(device, low=low) for _ in range(3)) for low in (False, True)]
+    except RuntimeError:  # DNNL does not support bf16/f16 backward on the platform
+        return math.inf
+    return times[1] / times[0]
+
+
+def _step(device: torch.device, *, low: bool) -> float:
+    """Time a depthwise and a pointwise convolution, forward and backward, in seconds."""
+    maps = torch.ones(16, 32, 16, 16, device=device).to(memory_format=torch.channels_last)
+    depthwise = torch.ones(32, 1, 3, 3, device=device, requires_grad=True)
+    pointwise = torch.ones(64, 32, 1, 1, device=device, requires_grad=True)
+    began = time.perf_counter()
+    with torch.autocast(device.type, torch.bfloat16, enabled=low):
+        y = F.conv2d(F.conv2d(maps, depthwise, padding=1, groups=32), pointwise)
+    y.float().sum().backward()
+    return time.perf_counter() - began
+
+
+def check_precision(precisions: Iterable[str], device: torch.device) -> None:
+    """Say before hours of training if a precision is slow here.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be trained in here.
+    """
+    if "bfloat16" not in precisions or (times := slowdown(device)) < SLOW:
+        return
+    way_out = "choose --precision float32, or NORMSTUDY_PRECISION=float32 in the environment"
+    if times == math.inf:
+        msg = f"{_device_name(device)} cannot train in bfloat16; {way_out}"
+        raise ValueError(msg)
+    say(f"bfloat16 takes {times:.0f} times as long as float32 on this processor; {way_out}")
 
 
 def describe(device: torch.device) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from normstudy.study.networks import NETWORKS, Dropout
 
 Dataset = Literal["cifar10", "mnist", "digits"]
 Norm = Literal["batch", "group", "layer", "layer_chw", "instance", "none"]
+Precision = Literal["bfloat16", "float32"]
 
 DATASETS: tuple[str, ...] = get_args(Dataset)
 NORMS: tuple[str, ...] = get_args(Norm)
@@ -97,7 +98,7 @@ class Recipe:
     """Largest relative change of brightness and of contrast, in [0, 1)."""
     validation: bool = False
     """Hold out 5,000 training images and score on them instead of on the test images."""
-    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    precision: Precision = "bfloat16"
     """Precision of convolutions and norms; parameters and statistics stay in float32."""
     seed: int = _number(0, 0, 2**31)
     """Seed of initial weights, batch order, augmentation and dropout."""

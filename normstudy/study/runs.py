@@ -138,7 +138,7 @@ def load(path: Path) -> Run:
         raise _nonsense(path, str(error)) from error
 
 
-def _nonsense(path: Path, why: str) -> RecordError:
+def _nonsense(path: Path, why: object) -> RecordError:
     return RecordError(f"the record {path} cannot be read ({why}); delete it and train again")
 
 
@@ -235,6 +235,7 @@ def run(
     found = find(recipe, place)  # even to retrain: a newer record must not be replaced
     if found is not None and not retrain:
         return found
+    environment.check_precision([recipe.precision], environment.pick_device(device))
     if retrain:
         store.forget(place, recipe.name)
     with held(store.lock(place, recipe.name), f"training {recipe.name}", progress=progress):
@@ -335,11 +336,11 @@ def run_all(
     if not missing:
         return [made[recipe.name] for recipe in wanted]
     where = environment.pick_device(device)
+    environment.check_precision({by_name[name].precision for name in missing}, where)
     for needed in dict.fromkeys(by_name[name].data for name in missing):
         data.load(needed)  # fail, or download, once and before any worker starts
     jobs = min(n_jobs or _jobs(where), len(missing))  # an idle worker would hold PyTorch and images
-    failed: dict[str, str] = {}
-    caller = environment.this_process()
+    failed, caller = dict[str, str](), environment.this_process()
 
     def is_made(name: str) -> bool:
         if not retrain and (there := find(by_name[name], place)) is not None:

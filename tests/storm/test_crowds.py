@@ -4,6 +4,8 @@ import contextlib
 import itertools
 import os
 import random
+import resource
+import signal
 import subprocess
 
 import pytest
@@ -64,31 +66,43 @@ def train(store, tmp_path, user=None):
 
 
 @contextlib.contextmanager
-def full_disk(folder, kilobytes):
-    """Mount a file system of so many kilobytes, where this user may, or limit the size of files."""
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "none", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.fail("a full disk is a small tmpfs here, which takes the right to mount one")
+def full_disk(folder):
+    """Mount a disk of four kilobytes where this user may; say whether that went."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "none", str(folder)]
+    mounted = not subprocess.run(mount, capture_output=True, check=False).returncode
     try:
-        yield
+        yield mounted
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        if mounted:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+def with_small_files(call):
+    """Call where no file can have more than ten kilobytes: what comes closest to a full disk."""
+
+    def limited():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+        call()
+
+    return limited
 
 
 def test_a_full_store(tmp_path):
     folder = tmp_path / "full"
     folder.mkdir()
-    with full_disk(folder, 4):
-        ended = train(folder, tmp_path)
+    with full_disk(folder) as mounted:
+        call = commanded("train", *NAMED, "--store", str(folder))
+        ended = Child(call if mounted else with_small_files(call), tmp_path).wait()
         assert ended.status == 1
         assert "test acc" in ended.err, "the numbers are printed"
         (told,) = [line for line in ended.lines if line.startswith("normstudy: the run was")]
-        assert "No space left on device" in told
+        assert ("No space left on device" if mounted else "File too large") in told
         assert "make room there, or name another store, and train again" in told
         assert not list(folder.rglob("*.json"))
         assert not list(folder.rglob("*.part"))
         assert "Traceback" not in ended.err
-    note(full_stores=1)
+    note(full_store="a disk of 4 KB" if mounted else "a limit of 10 KB for a file")
 
 
 def test_stores_that_cannot_be_written(tmp_path):

@@ -1,6 +1,7 @@
 """A device is one that is there, and a record says where its numbers were made."""
 
 import json
+import math
 import os
 import re
 import subprocess
@@ -154,3 +155,26 @@ def test_outside_of_a_checkout_the_revision_is_unknown(tmp_path, monkeypatch):
     assert describe(torch.device("cpu"))["git_revision"] == "unknown"
     monkeypatch.setattr(environment, "__file__", str(tmp_path / "normstudy/study/environment.py"))
     assert describe(torch.device("cpu"))["git_revision"] == "unknown"
+
+
+def test_the_precision_that_is_fast_here_is_found_out(monkeypatch, capsys):
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert 0.1 < environment.slowdown(cpu) < 1000
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    environment.slowdown.cache_clear()
+    assert environment.slowdown(gpu) == math.inf
+
+    def refused(*_, **__):
+        raise RuntimeError("DNNL does not support bf16/f16 backward on the platform")
+
+    monkeypatch.setattr(environment, "_step", refused)
+    environment.slowdown.cache_clear()
+    assert environment.slowdown(cpu) == math.inf
+    with pytest.raises(ValueError, match=r"CPU.* cannot train in bfloat16; choose --precision flo"):
+        environment.check_precision(["float32", "bfloat16"], cpu)
+    environment.check_precision(["float32"], cpu)
+    monkeypatch.setattr(environment, "slowdown", lambda device: 9.2)
+    environment.check_precision({"bfloat16"}, cpu)
+    told = capsys.readouterr().err
+    assert told.startswith("normstudy: bfloat16 takes 9 times as long as float32 on this processor")
+    assert "NORMSTUDY_PRECISION=float32" in told
