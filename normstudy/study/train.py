@@ -250,7 +250,7 @@ def train(
 
 
 def _start(
-    recipe: Recipe, image_set: ImageSet, device: torch.device, checkpoint: Path | None
+    recipe: Recipe, image_set: ImageSet, device: torch.device, checkpoint: Path | None = None
 ) -> _Training:
     """Everything as it is before the first step, or after the last one that was saved."""
     fresh = _fresh(recipe, image_set, device)
