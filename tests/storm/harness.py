@@ -5,6 +5,7 @@ import io
 import json
 import os
 import platform
+import re
 import signal
 import sys
 import time
@@ -49,9 +50,7 @@ class Ended:
     def lines(self) -> list[str]:
         """What it wrote to standard error, without progress bars."""
         text = self.err.replace("\r", "\n").splitlines()
-        return [
-            line for line in text if line.strip() and "it/s]" not in line and "s/it]" not in line
-        ]
+        return [line for line in text if line.strip() and not re.search(r"\d+/\d+ \[", line)]
 
 
 class Child:

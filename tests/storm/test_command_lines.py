@@ -66,7 +66,7 @@ def test_bad_command_lines(tmp_path, monkeypatch):
     for _ in range(LINES):
         line = bad_line(rng, store)
         ended = Child(commanded(*line), tmp_path).wait(60)
-        said = ended.err.splitlines()
+        said = ended.lines
         if ended.status not in statuses or len(said) != 1 or not said[0].startswith("normstudy: "):
             wrong.append((line, ended.status, ended.err[-600:]))
         else:
