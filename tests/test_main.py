@@ -274,7 +274,8 @@ def test_no_home_and_any_encoding_of_the_output(tmp_path: Path) -> None:
 
 
 def test_who_reads_only_the_first_line_breaks_nothing(tmp_path: Path) -> None:
-    runs.run(Recipe(data="digits", epochs=1, crop=1), folder=tmp_path, progress=False)
+    recipe = Recipe(data="digits", epochs=1, crop=1, precision="float32")
+    runs.run(recipe, folder=tmp_path, progress=False)
     line = [sys.executable, "-m", "normstudy", "runs", "--store", str(tmp_path)]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

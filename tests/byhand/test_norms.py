@@ -434,6 +434,7 @@ def loss(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return forward(x, "batch", weight, bias).y.pow(3).sum()
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # by torch itself, for jvp
 def test_transforms_of_torch_func() -> None:
     x, weight, bias = torch.randn(4, 6, 5).double(), *torch.randn(2, 6).double()
     grads = torch.func.grad(loss, (0, 1, 2))(x, weight, bias)
