@@ -67,6 +67,38 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def storm(session: nox.Session) -> None:
+    """Kill, crowd, starve and damage trainings, for some minutes; docs/storm.json keeps count."""
+    install(session, "test")
+    session.run("pytest", "-m", "storm", "tests/storm", *session.posargs)
+
+
+@nox.session(default=False, venv_backend="uv")
+def lowest(session: nox.Session) -> None:
+    """Run the tests of the package with the lowest versions that it declares."""
+    groups = nox.project.dependency_groups(PROJECT, "test")
+    session.install("--resolution", "lowest-direct", "--editable", ".")
+    session.install("--editable", ".", *groups, "--constraint", str(lowest_versions(session)))
+    session.run("pytest", "-n", "auto", "--dist", "loadfile", "tests/byhand", "tests/study")
+
+
+def lowest_versions(session: nox.Session) -> Path:
+    """Write down what is installed, so that the tools of the tests change none of it."""
+    path = Path(session.create_tmp()) / "lowest.txt"
+    frozen = session.run("uv", "pip", "freeze", "--exclude-editable", silent=True)
+    path.write_text(str(frozen), encoding="utf-8")
+    return path
+
+
+@nox.session(default=False)
+def audit(session: nox.Session) -> None:
+    """Look for known vulnerabilities in what is installed, and for weak points in workflows."""
+    session.install("--editable", ".", "pip-audit>=2.7", "zizmor>=1.9")
+    session.run("pip-audit", "--skip-editable")
+    session.run("zizmor", "--offline", ".github/workflows")
+
+
+@nox.session(default=False)
 def worksheet(session: nox.Session) -> None:
     """Recalculate the worksheet in LibreOffice, which must be installed, and compare with torch."""
     install(session, "test")

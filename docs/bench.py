@@ -25,7 +25,7 @@ from torchvision.datasets import CIFAR10
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from normstudy.study import data
+from normstudy.study import data, files
 from normstudy.study.environment import describe, pick_device
 from normstudy.study.groupnorm import ChannelsLastGroupNorm
 from normstudy.study.model import fold, make_norm
@@ -74,7 +74,7 @@ class Batches:
                 v2.Normalize(mean, std),
             ]
         )
-        images = CIFAR10(str(data.data_root()), train=True, transform=treat)
+        images = CIFAR10(str(files.data_root()), train=True, transform=treat)
         self.loader = DataLoader(
             Subset(images, range(128 * STEPS)),
             batch_size=128,

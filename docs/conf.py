@@ -42,6 +42,7 @@ extensions = [
     "printed_tables",
     "provenance",
     "runs_of_the_report",
+    "storm_figures",
     "worksheet_download",
 ]
 # without these the gallery's generated notebooks would replace its executed pages
@@ -171,6 +172,7 @@ html_sidebars: dict[str, list[str]] = {
         "index",
         "notation",
         "notebooks/three_models",
+        "promises",
         "references",
     )
 }

@@ -24,6 +24,7 @@ from normstudy.study.blueprint import network
 from normstudy.study.data import load
 from normstudy.study.model import Net, layer_table
 from normstudy.study.runs import PUBLISHED, Run, RunError, find
+from normstudy.study.store import write_whole
 from normstudy.study.studies import STUDIES
 from normstudy.tables import NORM_NAMES, Table
 
@@ -106,7 +107,8 @@ def save(drawn: Mapping[str, Figure], sources: str) -> dict[str, Any]:
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         words = figure.normstudy  # type: ignore[attr-defined]
         record["pictures"][name] = {"alt": words["alt"], "sha256": sha256}
-    (PICTURES / "pictures.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    content = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    write_whole(PICTURES / "pictures.json", content.encode())
     return record
 
 
@@ -216,9 +218,8 @@ def main() -> None:
     mpl.use("Agg")
     arms = published_arms()
     record = save(draw(arms), source_digest(arms))
-    README.write_text(
-        fill(README.read_text(encoding="utf-8"), blocks(arms, record)), encoding="utf-8"
-    )
+    text = fill(README.read_text(encoding="utf-8"), blocks(arms, record))
+    write_whole(README, text.encode())
 
 
 if __name__ == "__main__":

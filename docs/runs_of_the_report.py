@@ -16,7 +16,8 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from normstudy.study.data import DataError, load
+from normstudy.study.data import load
+from normstudy.study.files import DataError
 from normstudy.study.recipes import DATASETS, Recipe
 from normstudy.study.runs import run_all, run_study
 from normstudy.study.store import RecordError

@@ -4,11 +4,18 @@ The options of ``train`` are the fields of :class:`normstudy.study.recipes.Recip
 """
 
 import argparse
+import io
 import json
+import os
+import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stderr
 from dataclasses import fields, replace
+from functools import partial, wraps
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,9 +25,9 @@ import tyro
 
 from normstudy.byhand.worksheet import write as write_worksheet
 from normstudy.study import data, environment
-from normstudy.study.data import DataError
-from normstudy.study.recipes import DATASETS, NORMS, Dataset, Recipe
-from normstudy.study.runs import PUBLISHED, Run, RunError, run, run_all, stored
+from normstudy.study.files import DataError
+from normstudy.study.recipes import DATASETS, NORMS, Dataset, Precision, Recipe
+from normstudy.study.runs import PUBLISHED, Run, RunError, find, run, run_all, stored
 from normstudy.study.store import RecordError, store_folder
 from normstudy.study.studies import STUDIES, chosen
 from normstudy.study.train import DivergedError
@@ -29,13 +36,15 @@ Device = Literal["auto", "cpu", "cuda"]
 Store = Annotated[Path | None, tyro.conf.arg(name="store")]
 
 
+_MOST = 1_000  # seeds of a study, and trainings at a time
 _SHOWN = ("lr", "num_groups", "weight_decay", "l1", "batch_size", "crop", "precision")
 
 
-def train_command(base: Recipe, origin: str) -> Callable[..., None]:
+def train_command(base: Recipe, origin: str, *, adapt: bool = False) -> Callable[..., None]:
     """Build the command ``train`` whose settings, where none are given, are those of ``base``.
 
-    ``origin`` says in a line whose settings these are.
+    ``origin`` says in a line whose settings these are. With ``adapt``, a run that is not there yet
+    is trained in float32 on a machine where bfloat16 is slow or missing.
     """
 
     def train(
@@ -54,18 +63,43 @@ def train_command(base: Recipe, origin: str) -> Callable[..., None]:
             device: Where to train; auto takes a GPU where there is one.
             folder: Folder that keeps the run; by default NORMSTUDY_STORE or a cache folder.
             figures_to: Also write the loss curve, the accuracy curve and ten mistakes there, as
-                PNG.
+                PNG, and print their captions.
         """
+        pictures_to = figures_to and _writable(figures_to.expanduser())  # before hours of training
         given = [f.name for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)]
         print(origin)
+        place = _expanded(folder)
+        if adapt and recipe.precision == "bfloat16" and find(recipe, place) is None:
+            times = environment.slowdown(environment.pick_device(device))
+            if times >= environment.SLOW:
+                recipe, given = replace(recipe, precision="float32"), [*given, "precision"]
+                slow = f"takes {times:.0f} times as long" if times < inf else "cannot be trained in"
+                print(f"precision float32, since bfloat16 {slow} here")
         print(f"changed: {_words(recipe, given) or 'nothing'}")
-        made = run(recipe, folder=_expanded(folder), device=device)
+        made = run(recipe, folder=place, device=device)
         print(f"run {recipe.name}")
         print(made.table())
-        if figures_to is not None:
-            _write_figures(made, figures_to)
+        if pictures_to is not None:
+            _write_figures(made, pictures_to)
 
     return train
+
+
+def _writable(folder: Path) -> Path:
+    """Make a folder, and try whether files can be written there.
+
+    Raises
+    ------
+    ValueError
+        If they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        msg = f"{folder} cannot be written ({error.strerror}); name another folder"
+        raise ValueError(msg) from error
+    return folder
 
 
 def _expanded(folder: Path | None) -> Path | None:
@@ -78,26 +112,28 @@ def _words(recipe: Recipe, names: Iterable[str]) -> str:
     return ", ".join(f"{name} {getattr(recipe, name)}" for name in read)
 
 
-def _base(arguments: list[str]) -> tuple[Recipe, str]:
-    """Choose the settings that an incomplete ``train`` begins from, and say whose they are."""
+def _base(arguments: list[str]) -> tuple[Recipe, str, bool]:
+    """Choose the settings that an incomplete ``train`` begins from; say whose, and if to adapt."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--norm", default="batch")
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--l1", default="0")
+    parser.add_argument("--precision")
     try:
         asked, _ = parser.parse_known_args(arguments)
         l1 = float(asked.l1) > 0
     except (argparse.ArgumentError, ValueError):
-        return Recipe(), "defaults"  # the real parser will say what is wrong
+        return Recipe(), "defaults", False  # the real parser will say what is wrong
     if asked.norm not in NORMS or asked.data not in DATASETS:
-        return Recipe(), "defaults"
+        return Recipe(), "defaults", False
     if found := chosen(asked.norm, asked.data, l1=l1):
         arm, recipe = found
         origin = f"settings of the study's arm {arm!r} on {asked.data}"
     else:
         arm, recipe = chosen("batch", asked.data) or ("", Recipe())
         origin = f"no arm of the study has norm={asked.norm}, so these are the settings of {arm!r}"
-    return replace(recipe, norm=asked.norm, l1=0.0), f"{origin}: {_words(recipe, _SHOWN)}"
+    origin = f"{origin}: {_words(recipe, _SHOWN)}"
+    return replace(recipe, norm=asked.norm, l1=0.0), origin, asked.precision is None
 
 
 def _write_figures(made: Run, folder: Path) -> None:
@@ -108,8 +144,6 @@ def _write_figures(made: Run, folder: Path) -> None:
     mpl.use("Agg")
     from normstudy.study import figures, pictures  # noqa: PLC0415
 
-    folder = folder.expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
     recipe = made.recipe
     arm = recipe.norm + (" + L1" if recipe.l1 else "")
     drawn = {
@@ -120,8 +154,9 @@ def _write_figures(made: Run, folder: Path) -> None:
         drawn["mistakes"] = pictures.mistakes(arm, made, data.load(recipe.data))
     for name, figure in drawn.items():
         path = folder / f"{recipe.name}-{name}.png"
-        figure.savefig(path, dpi=200)
-        print(path)
+        caption = figure.normstudy["caption"]  # type: ignore[attr-defined]
+        figure.savefig(path, dpi=200, metadata={"Description": caption})
+        print(f"{path}: {caption}")
     if recipe.validation:
         print("no picture of mistakes: they are studied on test images, without --validation")
 
@@ -132,6 +167,7 @@ def study(
     list_all: Annotated[bool, tyro.conf.arg(name="list")] = False,
     seeds: int | None = None,
     data: Dataset | None = None,
+    precision: Precision | None = None,
     jobs: int | None = None,
     device: Device = "auto",
     folder: Store = None,
@@ -144,6 +180,7 @@ def study(
         list_all: List the studies instead.
         seeds: Seeds of each arm, from 0; by default those of the study.
         data: Data set to move the study to.
+        precision: Train everything in this precision; by default as the study says.
         jobs: Trainings at a time; by default one per CPU core, or one on a GPU.
         device: Where to train; auto takes a GPU where there is one.
         folder: Folder that keeps the runs; by default NORMSTUDY_STORE or a cache folder.
@@ -157,10 +194,11 @@ def study(
     if name not in STUDIES:
         msg = f"there is no study {name!r}; accepted: {', '.join(STUDIES)}"
         raise ValueError(msg)
-    if seeds is not None and seeds < 1:
-        msg = f"--seeds {seeds} trains nothing; give a whole number from 1"
-        raise ValueError(msg)
-    arms = STUDIES[name].recipes(None if seeds is None else range(seeds), data)
+    for option, value in (("--seeds", seeds), ("--jobs", jobs)):
+        if value is not None and not 1 <= value <= _MOST:
+            msg = f"{option} {value} is out of range; give a whole number from 1 to {_MOST:,}"
+            raise ValueError(msg)
+    arms = STUDIES[name].recipes(None if seeds is None else range(seeds), data, precision)
     wanted = [recipe for recipes in arms.values() for recipe in recipes]
     made = iter(
         run_all(wanted, n_jobs=jobs, folder=_expanded(folder), device=device, retrain=retrain)
@@ -182,6 +220,9 @@ def runs(
         as_json: Print one JSON object a run, one a line.
     """
     place = _expanded(folder) or store_folder()
+    if not place.is_dir():
+        msg = f"there are no runs: {place} is no folder; train into it, or name another --store"
+        raise RunError(msg)
     for found in stored(place):
         print(_as_json(found) if as_json else _line(found))
     if not as_json:
@@ -264,11 +305,27 @@ def worksheet(file: tyro.conf.Positional[Path]) -> None:
     print(write_worksheet(file))
 
 
-def main() -> None:
-    """Run the command line; what goes wrong is told in a line and ends with exit status 1."""
-    arguments = sys.argv[1:]
-    commands: dict[str, Callable[..., Any]] = {
-        "train": train_command(*_base(arguments)),
+def _later(command: Callable[..., None]) -> "Callable[..., partial[None]]":
+    """Give a command's options to the parser, which then returns the call and does not make it."""
+
+    @wraps(command)
+    def call(*arguments: Any, **options: Any) -> "partial[None]":
+        return partial(command, *arguments, **options)
+
+    return call
+
+
+def _parse(arguments: list[str]) -> "partial[None]":
+    """Read the command line; what is wrong with it is told in one line.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+    """
+    base, origin, adapt = _base(arguments)
+    commands: dict[str, Callable[..., None]] = {
+        "train": train_command(base, origin, adapt=adapt),
         "study": study,
         "runs": runs,
         "reproduce": reproduce,
@@ -277,14 +334,55 @@ def main() -> None:
     if arguments and arguments[0].startswith("--") and arguments[0] != "--help":
         print(f"normstudy: write: normstudy train {' '.join(arguments)}", file=sys.stderr)
         sys.exit(2)
+    told = io.StringIO()
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            commands, prog="normstudy", config=(tyro.conf.FlagCreatePairsOff,)
-        )
+        with redirect_stderr(told):
+            call: partial[None] = tyro.extras.subcommand_cli_from_dict(
+                {name: _later(command) for name, command in commands.items()},
+                prog="normstudy",
+                args=arguments,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as stopped:
+        if stopped.code == 2:
+            frame = r"\x1b\[[0-9;]*m|[\u2500-\u257f]|-{5,}"  # colours and lines of the parser's box
+            print("normstudy:", *re.sub(frame, " ", told.getvalue()).split(), file=sys.stderr)
+        raise
+    return call
+
+
+def _run(arguments: list[str]) -> None:
+    """Do what the command line says.
+
+    Raises
+    ------
+    SystemExit
+        With status 1 and a line if that went wrong, 2 if the command line is no good, and 130 if
+        it was interrupted.
+    """
+    goes_on = False
+    try:
+        call = _parse(arguments)
+        goes_on = call.func.__name__ in ("train", "study") and not call.keywords.get("retrain")
+        call()
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError, DataError, RecordError, DivergedError) as error:
         sys.exit(f"normstudy: {error}")
     except KeyboardInterrupt:
-        sys.exit("normstudy: interrupted; the same command goes on after the last finished epoch")
+        how = "; the same command goes on after the last finished epoch" if goes_on else ""
+        print(f"normstudy: interrupted{how}", file=sys.stderr)
+        sys.exit(130)
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is told in a line and ends with exit status 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever the encoding, no letter stops a program
+            stream.reconfigure(errors="backslashreplace")
+    warnings.formatwarning = lambda message, *_, **__: f"normstudy: {message}\n"
+    _run(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.optimize import isotonic_regression
 
+plt.rcdefaults()  # a user's matplotlibrc must neither restyle these figures nor break them
+
 COLORS = {
     "Batch norm": "#0072B2",
     "Batch norm + L1": "#56B4E9",

@@ -22,7 +22,7 @@ from study.fakes import fake_run
 import noxfile
 from normstudy.drawing import describe
 from normstudy.study import figures
-from normstudy.study.data import DataError
+from normstudy.study.files import DataError
 from normstudy.study.recipes import Recipe
 from normstudy.study.studies import STUDIES
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import fields, replace
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,8 @@ def test_a_validation_score_has_no_picture_of_mistakes(
 def test_train_begins_from_what_the_study_chose(
     arguments: tuple[str, ...], arm: str, fields: dict[str, object]
 ) -> None:
-    base, origin = command._base(["train", *arguments])
+    base, origin, adapt = command._base(["train", *arguments])
+    assert adapt
     assert repr(arm) in origin
     assert ("num_groups" in origin) == (arm == "Group norm")
     assert {name: getattr(base, name) for name in fields} == fields
@@ -133,7 +135,10 @@ def test_studies_are_listed(
     ("arguments", "message"),
     [
         (("nothing",), "there is no study 'nothing'; accepted: cifar10, search"),
-        (("cifar10", "--seeds", "0"), "--seeds 0 trains nothing; give a whole number from 1"),
+        (
+            ("cifar10", "--seeds", "0"),
+            "--seeds 0 is out of range; give a whole number from 1 to 1,000",
+        ),
     ],
 )
 def test_a_study_that_cannot_be_trained_is_refused(
@@ -155,7 +160,7 @@ def test_options_without_a_command_are_answered_with_the_command(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--lr", "-1"), r"lr=-1.0 is out of range; accepted: a number in \(0, inf\)"),
+        (("--lr", "-1"), r"lr=-1.0 is out of range; accepted: a number in \(0, 1e\+38\)"),
         (("--epochs", "0"), "epochs=0 is out of range"),
         (("--norm", "group", "--num-groups", "7"), "num_groups=7 does not divide 16 channels"),
         (("--net", "lenet"), "net='lenet' is unknown; accepted: separable, pyramid, study-b"),
@@ -225,3 +230,143 @@ def test_help_names_every_field_of_a_recipe() -> None:
     for field in fields(Recipe):
         name = field.name.replace("_", "-")
         assert re.search(rf"--(no-)?{name}\s", done.stdout), name
+
+
+# -- around the program ----------------------------------------------------------------------------
+
+
+def in_a_process(
+    *arguments: str, folder: Path, **environ: str | None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user does."""
+    own = {k: v for k, v in (os.environ | environ).items() if v is not None}
+    line = [sys.executable, "-m", "normstudy", *arguments]
+    found = subprocess.run(line, env=own, cwd=folder, capture_output=True, check=False)
+    out, err = (stream.decode("utf-8", "replace") for stream in (found.stdout, found.stderr))
+    return subprocess.CompletedProcess(line, found.returncode, out, err)
+
+
+def test_a_users_style_neither_restyles_nor_breaks_a_figure(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    style = "text.usetex: True\nfont.family: no such font\naxes.facecolor: red\nsavefig.dpi: 30\n"
+    (theirs / "matplotlibrc").write_text(style, encoding="utf-8")
+    drawn = {}
+    for name, variable in (("theirs", str(theirs)), ("ours", None)):
+        where = ("--store", str(tmp_path / "store"), "--figures", str(tmp_path / name / "pictures"))
+        done = in_a_process("train", *TINY, *where, folder=tmp_path, MATPLOTLIBRC=variable)
+        assert done.returncode == 0, done.stderr
+        pictures = (tmp_path / name / "pictures").glob("*.png")
+        drawn[name] = {path.name: path.read_bytes() for path in pictures}
+    assert len(drawn["ours"]) == 3
+    assert drawn["theirs"] == drawn["ours"]
+
+
+def test_no_home_and_any_encoding_of_the_output(tmp_path: Path) -> None:
+    where = ("--store", str(tmp_path / "Übergröße 日本"), "--figures", str(tmp_path / "é"))
+    for encoding in ("ascii", "cp1252"):
+        plain: dict[str, str | None] = {"HOME": None, "PYTHONIOENCODING": encoding}
+        done = in_a_process("train", *TINY, *where, folder=tmp_path, PYTHONUTF8="0", **plain)
+        assert done.returncode == 0, done.stderr
+    done = in_a_process("runs", folder=tmp_path, HOME=str(tmp_path / "new"), NORMSTUDY_STORE=None)
+    assert done.returncode == 1
+    assert done.stderr.startswith("normstudy: there are no runs: ")
+
+
+def test_who_reads_only_the_first_line_breaks_nothing(tmp_path: Path) -> None:
+    recipe = Recipe(data="digits", epochs=1, crop=1, precision="float32")
+    runs.run(recipe, folder=tmp_path, progress=False)
+    line = [sys.executable, "-m", "normstudy", "runs", "--store", str(tmp_path)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_what_cannot_be_written_is_found_before_the_training(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pretended: list[Recipe]
+) -> None:
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    where = ("--store", str(tmp_path / "store"), "--figures", str(tmp_path / "file"))
+    with pytest.raises(SystemExit, match=r"file cannot be written \(.*\); name another folder"):
+        call(monkeypatch, "train", *TINY, *where)
+    assert pretended == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "goes_on"),
+    [
+        (("train", *TINY), True),
+        (("study", "cifar10", "--data", "digits"), True),
+        (("study", "cifar10", "--data", "digits", "--retrain"), False),
+        (("reproduce",), False),
+    ],
+)
+def test_a_continuation_is_promised_where_there_is_one(
+    arguments: tuple[str, ...],
+    goes_on: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("run", "run_all", "stored"):
+        monkeypatch.setattr(command, name, interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        call(monkeypatch, *arguments)
+    assert stopped.value.code == 130
+    told = capsys.readouterr().err.splitlines()[-1]
+    promise = "; the same command goes on after the last finished epoch"
+    assert told == "normstudy: interrupted" + promise * goes_on
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "--lrs", "1"), "normstudy: Unrecognized options Unrecognized options: --lrs, 1"),
+        (("train", "--norm", "foo"), "normstudy: Invalid choice invalid choice 'foo'"),
+        (("train", "--epochs", "ten"), "normstudy: Value error Error parsing --epochs"),
+        (("trian",), "normstudy: "),
+    ],
+)
+def test_a_bad_command_line_is_answered_with_one_line(
+    arguments: tuple[str, ...],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        call(monkeypatch, *arguments)
+    assert stopped.value.code == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(message)
+    assert "--help" in told
+
+
+@pytest.mark.parametrize(("times", "words"), [(9.0, "takes 9 times as long"), (inf, "cannot be")])
+def test_where_bfloat16_is_slow_float32_is_taken_and_said(
+    times: float,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked: list[Recipe] = []
+    monkeypatch.setattr("normstudy.study.environment.slowdown", lambda device: times)
+    monkeypatch.setattr(command, "find", lambda recipe, place: None)
+
+    def stop(recipe: Recipe, **_: object) -> None:
+        asked.append(recipe)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run", stop)
+    for arguments in ((), ("--precision", "bfloat16")):
+        with pytest.raises(SystemExit):
+            call(monkeypatch, "train", "--norm", "group", "--store", str(tmp_path), *arguments)
+    assert [recipe.precision for recipe in asked] == ["float32", "bfloat16"]
+    said = capsys.readouterr().out
+    assert f"precision float32, since bfloat16 {words}" in said
+    assert "changed: precision float32" in said

@@ -116,7 +116,8 @@ def standardize(
     Returns
     -------
     xhat, mean, var, rstd
-        xhat has the shape of x; the others have length 1 along `dims`.
+        xhat has the shape of x; the others have length 1 along `dims`. All are float32 if x has 16
+        bits, as in torch: the squares of numbers above 255 overflow in float16.
 
     Notes
     -----
@@ -132,6 +133,7 @@ def standardize(
     >>> bool((xhat.square().mean((0, 2)) - 1).abs().max() < 1e-12)
     True
     """
+    x = _wide(x)
     mean, deviation = x.new_zeros(1), x
     if centered:
         mean = x.mean(dims, keepdim=True)
@@ -159,7 +161,8 @@ def forward(
     Parameters
     ----------
     x
-        Shape (N, C, ...), floating point; for "weight" a weight of shape (O, I, ...).
+        Shape (N, C, ...), floating point; for "weight" a weight of shape (O, I, ...). If it has 16
+        bits, so has y, and all else is float32.
     norm
         A name in `INDEX_SETS`.
     weight, bias
@@ -202,8 +205,8 @@ def forward(
     rule = _rule(norm)
     sizes = _sizes(x.shape, num_groups)
     dims = _dims(rule.over)
-    count = math.prod(sizes[dim] for dim in dims)
-    view = x.reshape(sizes)
+    count = math.prod([sizes[dim] for dim in dims])
+    view = _wide(x).reshape(sizes)
     if running is None:
         if count < 2:
             raise ValueError(
@@ -212,7 +215,7 @@ def forward(
                 "maps or fewer groups, or use running statistics (evaluation mode)."
             )
         xhat, mean, var, rstd = standardize(view, dims, eps, centered=rule.centered)
-        own = "".join(axis for axis in AXES if axis not in rule.over)
+        own = "".join([axis for axis in AXES if axis not in rule.over])
     else:
         _check_keeps_running(norm)
         own = "GK"
@@ -220,15 +223,14 @@ def forward(
         var = _shared(running.var, "running.var", own, x.shape, num_groups)
         rstd = (var + eps).rsqrt()
         xhat = (view - mean) * rstd
-    gamma, beta = x.new_ones(1), x.new_zeros(1)
+    gamma, beta = view.new_ones(1), view.new_zeros(1)
     if weight is not None:
         gamma = _shared(weight, "weight", rule.affine, x.shape, num_groups)
     if bias is not None:
         beta = _shared(bias, "bias", rule.affine, x.shape, num_groups)
-    y = xhat * gamma
-    y += beta
+    y = xhat * gamma + beta
     return Normalized(
-        y=y.reshape(x.shape),
+        y=(y.to(x.dtype) if view.dtype != x.dtype else y).reshape(x.shape),
         xhat=xhat.reshape(x.shape),
         mean=mean.expand_as(var).reshape(_shape(own, x.shape, num_groups)),
         var=var.reshape(_shape(own, x.shape, num_groups)),
@@ -286,7 +288,7 @@ def backward(grad_y: Tensor, out: Normalized) -> Gradients:
         )
     rule = _rule(out.norm)
     sizes = _sizes(shape, out.num_groups)
-    grad_y, xhat = grad_y.reshape(sizes), out.xhat.reshape(sizes)
+    grad_y, xhat = _wide(grad_y).reshape(sizes), out.xhat.reshape(sizes)
     grad_gamma = grad_y * xhat
     g = grad_y * out.gamma
     if out.training:
@@ -294,9 +296,9 @@ def backward(grad_y: Tensor, out: Normalized) -> Gradients:
         mean_g = g.mean(dims, keepdim=True) * rule.centered
         mean_gx = (grad_gamma * out.gamma).mean(dims, keepdim=True)
         g = g - mean_g - xhat * mean_gx
-    sharing = _dims("".join(axis for axis in AXES if axis not in rule.affine))
+    sharing = _dims("".join([axis for axis in AXES if axis not in rule.affine]))
     return Gradients(
-        x=(g * out.rstd).reshape(shape),
+        x=(g * out.rstd).to(out.y.dtype).reshape(shape),
         weight=grad_gamma.sum(sharing).reshape(affine_shape(shape, out.norm)),
         bias=grad_y.sum(sharing).reshape(affine_shape(shape, out.norm)),
     )
@@ -402,8 +404,13 @@ def _rule(norm: str) -> IndexSet:
     return INDEX_SETS[norm]
 
 
+def _wide(x: Tensor) -> Tensor:
+    """Give numbers of 16 bits the precision and the range of float32."""
+    return x.float() if x.element_size() == 2 else x
+
+
 def _dims(letters: str) -> tuple[int, ...]:
-    return tuple(AXES.index(axis) for axis in letters)
+    return tuple([AXES.index(axis) for axis in letters])
 
 
 def _sizes(shape: Sequence[int], num_groups: int) -> tuple[int, int, int, int]:
@@ -426,7 +433,7 @@ def _sizes(shape: Sequence[int], num_groups: int) -> tuple[int, int, int, int]:
 def _shape(letters: str, shape: Sequence[int], num_groups: int) -> tuple[int, ...]:
     """Shape of one value for each combination of the letters, G and K together written as C."""
     n, c, *positions = shape
-    channels = {"": [], "G": [num_groups], "GK": [c]}["".join(a for a in letters if a in "GK")]
+    channels = {"": [], "G": [num_groups], "GK": [c]}["".join([a for a in letters if a in "GK"])]
     return (*[n] * ("N" in letters), *channels, *positions * ("S" in letters))
 
 

@@ -72,6 +72,11 @@ class Difference:
         return self.measure.unit == "%" and bool(self.low > -MARGIN and self.high < MARGIN)
 
     @property
+    def tied(self) -> bool:
+        """Whether the means are equal, as far as they are written."""
+        return self.measure.text(abs(self.mean)) == self.measure.text(0)
+
+    @property
     def verdict(self) -> Verdict:
         """What the interval says; an arm may be surely ahead by surely less than the margin."""
         return "ahead" if self.decided else "equal" if self.equal else "open"
@@ -111,11 +116,13 @@ class Difference:
         evidence = f"95 % interval {d.interval}"
         if d.measure.better == "lower":  # where less is better, ahead means a negative difference
             evidence = f"95 % interval {(-d).interval}"
+        order = f"{in_sentence(ahead)} is ahead of {behind} by {amount}"
+        if d.tied:
+            order = f"{in_sentence(ahead)} and {behind} have the same {d.measure.title}"
         if min(d.first.n, d.second.n) == 1:
-            order = f"{in_sentence(ahead)} is ahead of {behind}"
-            return f"One seed decides nothing; in it, {order} by {amount}."
+            return f"One seed decides nothing; in it, {order}."
         if np.isnan(d.low):
-            return f"{ahead} and {behind} have no spread over the seeds, so no interval."
+            return f"No arm has any spread, so there is no interval; in all seeds, {order}."
         if d.family > 1:
             evidence += f", simultaneous for {d.family} pairs"
         if d.decided:
@@ -124,12 +131,11 @@ class Difference:
         if d.equal:
             return (
                 f"{ahead} and {behind} are equal within {MARGIN:g} points of {d.measure.title}: "
-                f"{in_sentence(ahead)} is ahead by {abs(d.mean):.2f} in these runs ({evidence})."
+                f"in these runs, {order} ({evidence})."
             )
-        ahead = in_sentence(ahead)
         return (
-            f"The data do not decide between {ahead} and {behind}: {ahead} is ahead by {amount} in "
-            f"these runs ({evidence})."
+            f"The data do not decide between {in_sentence(ahead)} and {behind}: in these runs, "
+            f"{order} ({evidence})."
         )
 
 

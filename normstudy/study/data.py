@@ -1,27 +1,22 @@
 """Data sets as tensors that are held once, and augmentation of whole batches.
 
-The only reader of data sets: the files of CIFAR-10 and MNIST, which torchvision downloads and
-checks where they are not there and whole, and scikit-learn's digits as the embedded set that needs
-no network.
+The only reader of data sets: CIFAR-10 and MNIST from their files
+(:mod:`normstudy.study.files`), and scikit-learn's digits as the embedded set that needs no network.
 """
 
 import hashlib
-import os
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from normstudy.study import files
 from normstudy.study.recipes import Recipe
 
 NUM_HELD_OUT = 5_000
@@ -38,8 +33,15 @@ class Facts:
     """Whether a mirror image keeps its class."""
     md5: str
     """Checksum of all images and labels: torchvision does not check MNIST's once unpacked."""
+    num_train: int
+    num_test: int
     classes: tuple[str, ...] = tuple("0123456789")
     """Names of the classes, in the order of their labels."""
+
+    @property
+    def num_held_out(self) -> int:
+        """Images of the validation split."""
+        return min(NUM_HELD_OUT, self.num_train // 5)
 
 
 _THINGS = (
@@ -50,17 +52,18 @@ _THINGS = (
 FACTS: Mapping[str, Facts] = MappingProxyType(
     {
         "cifar10": Facts(
-            "CIFAR-10", mirror=True, md5="7997768f35e6e382292fd27177cedce6", classes=_THINGS
+            "CIFAR-10",
+            True,
+            "7997768f35e6e382292fd27177cedce6",
+            50_000,
+            10_000,
+            _THINGS,
         ),
-        "mnist": Facts("MNIST", mirror=False, md5="3a8942afaa4d4472e73e631e8d5025b7"),
-        "digits": Facts("Digits", mirror=False, md5="2e5899fa584f77358ac54f54ea3d7e0e"),
+        "mnist": Facts("MNIST", False, "3a8942afaa4d4472e73e631e8d5025b7", 60_000, 10_000),
+        "digits": Facts("Digits", False, "2e5899fa584f77358ac54f54ea3d7e0e", 1_437, 360),
     }
 )
 """The data sets, by name."""
-
-
-class DataError(RuntimeError):
-    """A data set is neither on disk nor to be downloaded, or its files are damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +141,6 @@ class ImageSet:
         return ImageSet(self.name, train, test, self.classes, mean, std)
 
 
-def data_root() -> Path:
-    """Folder of the data sets: ``NORMSTUDY_DATA``, or a cache folder of this user."""
-    given = os.environ.get("NORMSTUDY_DATA")
-    if given:
-        return Path(given).expanduser()
-    return Path(platformdirs.user_cache_dir("normstudy")) / "data"
-
-
 @cache
 def load(name: str) -> ImageSet:
     """Load a data set into memory, on the CPU; a second call returns the same object.
@@ -172,14 +167,14 @@ def load(name: str) -> ImageSet:
     if name not in FACTS:
         msg = f"data set {name!r} is unknown; accepted: {', '.join(FACTS)}"
         raise ValueError(msg)
-    splits = _read_digits() if name == "digits" else _read_files(name)
-    md5 = splits and _md5(splits)
-    if md5 != FACTS[name].md5 and name != "digits":
-        splits = _read_torchvision(name)
-        md5 = _md5(splits)
-    if splits is None or md5 != FACTS[name].md5:
-        reason = f"is damaged there (MD5 {md5}, not {FACTS[name].md5}); delete it"
-        raise _data_error(name, data_root(), reason)
+    facts, read = FACTS[name], files.read(name)
+    splits = read and (Split(*read[0]), Split(*read[1]))
+    if splits is None or (_md5(splits) != facts.md5 and name != "digits"):
+        read = files.read_or_download(name)
+        splits = Split(*read[0]), Split(*read[1])
+    if (md5 := _md5(splits)) != facts.md5:
+        reason = f"is damaged there (MD5 {md5}, not {facts.md5}); delete it"
+        raise files.error(name, reason)
     return ImageSet(name, *splits, FACTS[name].classes, *_mean_and_std(splits[0].images))
 
 
@@ -198,112 +193,6 @@ def _mean_and_std(images: Tensor) -> tuple[Tensor, Tensor]:
     mean = (counts * values).sum(1) / total
     variance = (counts * (values - mean[:, None]) ** 2).sum(1) / total
     return mean.float(), variance.sqrt().float()
-
-
-def _read_digits() -> tuple[Split, Split]:
-    """Read 1,797 digits of 8x8 pixels; every fifth is a test image."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - slow to import
-
-    bunch = load_digits()
-    images = torch.from_numpy(np.rint(bunch.images * (255 / 16)).astype(np.uint8)).unsqueeze(-1)
-    whole = Split(images, torch.from_numpy(bunch.target.astype(np.int64)))
-    is_test = torch.arange(len(whole)) % 5 == 0
-    return whole[~is_test], whole[is_test]
-
-
-def _read_files(name: str) -> tuple[Split, Split] | None:
-    """Read CIFAR-10 or MNIST where its files can be read; what is wrong else, torchvision says.
-
-    Importing torchvision takes longer than reading the files, and only a download needs it.
-    """
-    read = {"cifar10": _read_cifar_batches, "mnist": _read_idx_files}[name]
-    try:
-        return read(data_root())
-    except Exception:  # noqa: BLE001 - a damaged file raises almost anything
-        return None
-
-
-class _OnlyArrays(pickle.Unpickler):
-    """Unpickles arrays and what Python is made of, and runs nothing that a file may name."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Look up what the pickle of an array needs, and refuse anything else."""
-        reconstruct = np.empty(0).__reduce__()[0]  # has lived in two modules
-        allowed = {"ndarray": np.ndarray, "dtype": np.dtype, "_reconstruct": reconstruct}
-        if module.partition(".")[0] == "numpy" and name in allowed:
-            return allowed[name]
-        msg = f"{module}.{name}"
-        raise pickle.UnpicklingError(msg)
-
-
-def _read_cifar_batches(root: Path) -> tuple[Split, Split]:
-    """Read the six files of CIFAR-10, as https://www.cs.toronto.edu/~kriz/cifar.html has them."""
-    images, labels = [], []
-    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
-        with (root / "cifar-10-batches-py" / name).open("rb") as file:
-            batch = _OnlyArrays(file, encoding="latin1").load()
-        images.append(batch["data"].reshape(-1, 3, 32, 32))
-        labels.append(np.asarray(batch["labels"], dtype=np.int64))
-    splits = []
-    for part in (slice(0, 5), slice(5, 6)):
-        # channels first in memory, as torchvision leaves them: the layout decides the last digits
-        rows = torch.from_numpy(np.concatenate(images[part])).permute(0, 2, 3, 1)
-        splits.append(Split(rows, torch.from_numpy(np.concatenate(labels[part]))))
-    return splits[0], splits[1]
-
-
-def _read_idx_files(root: Path) -> tuple[Split, Split]:
-    """Read the four files of MNIST, as http://yann.lecun.com/exdb/mnist/ has them."""
-    splits = []
-    for part in ("train", "t10k"):
-        files = (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte")
-        images, labels = ((root / "MNIST" / "raw" / name).read_bytes() for name in files)
-        kind, *shape = np.frombuffer(images, ">i4", 4).tolist()
-        kind_of_labels, num = np.frombuffer(labels, ">i4", 2).tolist()
-        if (kind, kind_of_labels, num) != (0x803, 0x801, shape[0]):
-            msg = f"the heads of {files} are {kind}, {shape} and {kind_of_labels}, {num}"
-            raise ValueError(msg)
-        pixels = np.frombuffer(images, np.uint8, offset=16).reshape(*shape, 1)
-        digits = np.frombuffer(labels, np.uint8, offset=8).astype(np.int64)
-        splits.append(Split(torch.from_numpy(pixels.copy()), torch.from_numpy(digits)))
-    return splits[0], splits[1]
-
-
-def _read_torchvision(name: str) -> tuple[Split, Split]:
-    """Read CIFAR-10 or MNIST, downloading it unless the user named a folder of their own."""
-    from torchvision import datasets  # noqa: PLC0415 - slow to import
-
-    kind = {"cifar10": datasets.CIFAR10, "mnist": datasets.MNIST}[name]
-    root = data_root()
-    try:
-        train, test = (kind(str(root), train=part) for part in (True, False))
-    except Exception as on_disk:  # a damaged file raises almost anything
-        reason = f"is missing or damaged there ({on_disk})"
-        if os.environ.get("NORMSTUDY_DATA"):
-            raise _data_error(name, root, reason) from on_disk
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            train, test = (kind(str(root), train=part, download=True) for part in (True, False))
-        except Exception as download:  # and so does a broken connection
-            reason += f", and the download failed ({download})"
-            raise _data_error(name, root, reason) from download
-    return _as_split(train), _as_split(test)
-
-
-def _as_split(part: Any) -> Split:
-    images = torch.as_tensor(part.data)
-    labels = torch.as_tensor(part.targets)
-    return Split(images if images.ndim == 4 else images.unsqueeze(-1), labels)
-
-
-def _data_error(name: str, root: Path, reason: str) -> DataError:
-    return DataError(
-        f"{name} was looked for in {root} and {reason}. Three ways out: connect to the internet "
-        "and try again without NORMSTUDY_DATA, so that torchvision downloads it; set the "
-        "environment variable NORMSTUDY_DATA to a folder that holds the files as torchvision "
-        'unpacks them; or use the embedded set that needs no download, data="digits" (on the '
-        "command line: --data digits)"
-    )
 
 
 def draw_batch(

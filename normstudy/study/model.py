@@ -221,6 +221,13 @@ class Net(nn.Sequential):
         if init == "he":
             draw_he(self)
 
+    def __getitem__(self, index: slice | int) -> nn.Module:  # type: ignore[override]
+        """Select a layer, or with a slice some layers, in an ``nn.Sequential``."""
+        if isinstance(index, slice):
+            return nn.Sequential(OrderedDict(list(self.named_children())[index]))
+        layer: nn.Module = super().__getitem__(index)
+        return layer
+
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W) to class scores (N, num_classes).
 

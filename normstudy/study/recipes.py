@@ -11,16 +11,21 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import product
 from typing import Any, Literal, get_args, get_type_hints
 
-from normstudy.study.networks import NETWORKS
+from normstudy.study.networks import NETWORKS, Dropout
 
 Dataset = Literal["cifar10", "mnist", "digits"]
 Norm = Literal["batch", "group", "layer", "layer_chw", "instance", "none"]
+Precision = Literal["bfloat16", "float32"]
 
 DATASETS: tuple[str, ...] = get_args(Dataset)
 NORMS: tuple[str, ...] = get_args(Norm)
+MIRRORED: tuple[str, ...] = ("cifar10",)
+"""Data sets in which a mirror image keeps its class; in the others ``flip`` does nothing."""
+
+_HUGE = 1e38  # float32 ends at 3.4e38
 
 
-def _number(default: float, low: float, high: float = float("inf"), *, above: bool = False) -> Any:
+def _number(default: float, low: float, high: float, *, above: bool = False) -> Any:
     """Declare a field whose value lies in [low, high), or in (low, high) with ``above``."""
     return field(default=default, metadata={"low": low, "high": high, "above": above})
 
@@ -49,15 +54,15 @@ class Recipe:
     """Network, by its name in ``normstudy.study.networks.NETWORKS``."""
     norm: Norm = "batch"
     """What stands in the places of the norms."""
-    num_groups: int = _number(16, 1)
+    num_groups: int = _number(16, 1, 2**31)
     """Groups of channels that share statistics; read by ``norm="group"`` only."""
     init: Literal["pytorch", "he"] = "pytorch"
     """First weights: PyTorch's, or those at which a signal keeps its size without a norm."""
-    epochs: int = _number(20, 1)
+    epochs: int = _number(20, 1, 100_000)
     """Passes over the training images."""
-    batch_size: int = _number(128, 1)
+    batch_size: int = _number(128, 1, 2**31)
     """Images per step; the last batch of an epoch may be smaller."""
-    lr: float = _number(0.3, 0, above=True)
+    lr: float = _number(0.3, 0, _HUGE, above=True)
     """Learning rate: the highest of the one-cycle schedule, or the constant one."""
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
     """How the learning rate moves from step to step."""
@@ -67,11 +72,11 @@ class Recipe:
     """Momentum of SGD, in [0, 1)."""
     nesterov: bool = True
     """Nesterov's form of the momentum, or the plain one."""
-    weight_decay: float = _number(5e-4, 0)
+    weight_decay: float = _number(5e-4, 0, _HUGE)
     """L2 strength: adds ``weight_decay * w`` to the gradient."""
     weight_decay_on: Literal["weights", "all"] = "weights"
     """What weight decay covers: convolution and linear weights, or every parameter."""
-    l1: float = _number(0.0, 0)
+    l1: float = _number(0.0, 0, _HUGE)
     """L1 strength, lambda: adds ``l1 * sum(|w|)`` to the loss of every batch."""
     l1_on: Literal["weights", "all"] = "weights"
     """What the L1 penalty covers: convolution and linear weights, or every parameter."""
@@ -93,7 +98,7 @@ class Recipe:
     """Largest relative change of brightness and of contrast, in [0, 1)."""
     validation: bool = False
     """Hold out 5,000 training images and score on them instead of on the test images."""
-    precision: Literal["bfloat16", "float32"] = "bfloat16"
+    precision: Precision = "bfloat16"
     """Precision of convolutions and norms; parameters and statistics stay in float32."""
     seed: int = _number(0, 0, 2**31)
     """Seed of initial weights, batch order, augmentation and dropout."""
@@ -122,11 +127,31 @@ class Recipe:
         """Sixteen hexadecimal digits that name this recipe and no other.
 
         Only fields that differ from their default count, so that a field added later, whose default
-        keeps the old behaviour, renames no run.
+        keeps the old behaviour, renames no run; and only fields that are read, so that the groups
+        of batch norm make no second run of the same numbers.
         """
-        changed = {f.name: getattr(self, f.name) for f in fields(self)}
-        changed = {f.name: changed[f.name] for f in fields(self) if changed[f.name] != f.default}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        changed = {
+            f.name: values[f.name]
+            for f in fields(self)
+            if values[f.name] != f.default and f.name not in self._unread
+        }
         return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def _unread(self) -> set[str]:
+        """Names of fields that decide nothing, given the others."""
+        rows = (row for form in NETWORKS[self.net].values() for row in form)
+        unread = {
+            "num_groups": self.norm != "group",
+            "warmup": self.schedule == "constant",
+            "nesterov": not self.momentum,
+            "weight_decay_on": not self.weight_decay,
+            "l1_on": not self.l1,
+            "dropout": not any(isinstance(row, Dropout) for row in rows),
+            "flip": self.data not in MIRRORED,
+        }
+        return {name for name, holds in unread.items() if holds}
 
     @property
     def name(self) -> str:

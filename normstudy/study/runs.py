@@ -7,28 +7,29 @@ trained only where neither holds it. No pixels are kept; images come from the da
 
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
-from tqdm import tqdm
 
-from normstudy.study import data, environment, store
+from normstudy.study import data, environment, store, validity
+from normstudy.study.crew import Crew
+from normstudy.study.locks import held
 from normstudy.study.recipes import Recipe
-from normstudy.study.store import RecordError
+from normstudy.study.store import RecordError, UnreadableError
 from normstudy.study.studies import Study
 from normstudy.study.train import COLUMNS, Outcome, numbers_version, train
 
-PUBLISHED = Path(__file__).parents[2] / "docs" / "runs"
+PUBLISHED = (environment.checkout() or Path(__file__).parent) / "docs" / "runs"
 """Published runs, in a checkout of the project; an installed package has none."""
 
 _VALUES = ("environment", "clean_train", "num_scored", "history")  # of a run, as JSON
+_WORKER_BYTES = 1_500_000_000  # what a training takes: PyTorch, CIFAR-10, the maps of a batch
 _TURN = threading.RLock()  # trainings take turns in a process: they share PyTorch's random numbers
 
 
@@ -110,21 +111,35 @@ def load(path: Path) -> Run:
     """
     record, arrays = store.read(path)
     try:
-        values = {name: record[name] for name in _VALUES}
-        values |= {name: arrays[name] for name in ("confidences", "weight_quantiles")}
-        values["predictions"] = arrays["predictions"].astype(np.int64)
-        recipe = record["recipe"]
+        recipe = Recipe.from_dict(record["recipe"])
     except KeyError as error:
-        msg = f"the record {path} cannot be read (it has no {error}); delete it and train again"
-        raise RecordError(msg) from error
-    try:
-        return Run(recipe=Recipe.from_dict(recipe), **values)
+        raise _nonsense(path, f"it has no {error}") from error
     except (ValueError, TypeError) as error:  # it is whole, so another version accepted its recipe
         msg = (
             f"the run {path} was saved by another version of normstudy and cannot be used: "
             f"{error}; upgrade normstudy, or name another store"
         )
         raise NewerRunError(msg) from error
+    try:
+        if (made_by := record["environment"].get("numbers_version", 0)) > numbers_version(recipe):
+            msg = (
+                f"the run {path} has numbers of version {made_by} of the trainer, and this is "
+                f"version {numbers_version(recipe)}; upgrade normstudy to read it, or name another "
+                "store"
+            )
+            raise NewerRunError(msg)
+        validity.check(recipe, record, arrays)
+        values = {name: record[name] for name in _VALUES} | arrays
+        values["predictions"] = arrays["predictions"].astype(np.int64)
+        return Run(recipe=recipe, **values)
+    except KeyError as error:
+        raise _nonsense(path, f"it has no {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _nonsense(path, str(error)) from error
+
+
+def _nonsense(path: Path, why: object) -> RecordError:
+    return RecordError(f"the record {path} cannot be read ({why}); delete it and train again")
 
 
 def find(recipe: Recipe, folder: Path | None = None) -> Run | None:
@@ -150,7 +165,7 @@ def find(recipe: Recipe, folder: Path | None = None) -> Run | None:
             continue
         try:
             found = load(path)
-        except NewerRunError:
+        except (NewerRunError, UnreadableError):
             raise
         except RecordError as error:
             warnings.warn(str(error), RuntimeWarning, stacklevel=2)
@@ -162,11 +177,9 @@ def find(recipe: Recipe, folder: Path | None = None) -> Run | None:
         elif made_by != current:
             msg = (
                 f"the run {path} has numbers of version {made_by} of the trainer, and this is "
-                f"version {current}; "
+                f"version {current}; it is not used"
             )
-            if made_by > current:
-                raise NewerRunError(msg + "upgrade normstudy to read it, or name another store")
-            warnings.warn(msg + "it is not used", RuntimeWarning, stacklevel=2)
+            warnings.warn(msg, RuntimeWarning, stacklevel=2)
         else:
             return found
     return None
@@ -218,15 +231,20 @@ def run(
         If a newer version of normstudy saved the run.
     """
     place = folder or store.store_folder()
+    store.tidy(place)
     found = find(recipe, place)  # even to retrain: a newer record must not be replaced
     if found is not None and not retrain:
         return found
-    with store.lock(place, recipe.name):
+    environment.check_precision([recipe.precision], environment.pick_device(device))
+    if retrain:
+        store.forget(place, recipe.name)
+    with held(store.lock(place, recipe.name), f"training {recipe.name}", progress=progress):
         found = None if retrain else find(recipe, place)  # made while this process waited
         if found is None:
             checkpoint = store.checkpoint(place, recipe.name)
             found = _keep(_train(recipe, checkpoint, device, progress), place)
-        return found
+    store.tidy(place)
+    return found
 
 
 def _train(recipe: Recipe, checkpoint: Path, device: str, progress: bool) -> Run:
@@ -250,9 +268,12 @@ def _keep(made: Run | str, place: Path) -> Run:
     try:
         save(made, place)
     except (OSError, ValueError) as error:  # the latter: JSON has no infinity
-        msg = f"the run was trained, but {place} cannot be written ({error}):\n{made.table()}"
+        msg = (
+            f"the run was trained, but {place} cannot be written ({error}); make room there, or "
+            f"name another store, and train again. It was:\n{made.table()}"
+        )
         raise RunError(msg) from error
-    store.checkpoint(place, made.recipe.name).unlink(missing_ok=True)
+    store.forget(place, made.recipe.name)
     return made
 
 
@@ -291,7 +312,7 @@ def run_all(
     recipes
         What to train.
     n_jobs
-        Trainings at a time; default one per CPU core, or one on a GPU.
+        Trainings at a time; default one per CPU core, as far as memory reaches, or one on a GPU.
     folder, device, progress, retrain
         As in :func:`run`.
 
@@ -303,97 +324,77 @@ def run_all(
         If the store cannot be written.
     NewerRunError
         If a newer version of normstudy saved one of the runs; nothing is trained then.
+    UnreadableError
+        If a record is there and cannot be read: it may be whole, and is not replaced.
     """
     wanted, place = list(recipes), folder or store.store_folder()
-    found = {recipe: find(recipe, place) for recipe in dict.fromkeys(wanted)}
-    made = {recipe: there for recipe, there in found.items() if there is not None and not retrain}
-    missing = [recipe for recipe in found if recipe not in made]
-    if missing:
-        where = environment.pick_device(device)
-        most = n_jobs or (1 if where.type == "cuda" else joblib.cpu_count())
-        jobs = min(most, len(missing))  # an idle worker would hold PyTorch and the images
-        for name in dict.fromkeys(recipe.data for recipe in missing):
-            data.load(name)  # fail, or download, once and before any worker starts
-        made |= _Crew(place, where.type, retrain).make(missing, jobs, progress)
-    return [made[recipe] for recipe in wanted]
+    store.tidy(place)
+    by_name = {recipe.name: recipe for recipe in wanted}
+    found = {name: find(recipe, place) for name, recipe in by_name.items()}
+    made = {name: there for name, there in found.items() if there is not None and not retrain}
+    missing = [name for name in found if name not in made]
+    if not missing:
+        return [made[recipe.name] for recipe in wanted]
+    where = environment.pick_device(device)
+    environment.check_precision({by_name[name].precision for name in missing}, where)
+    for needed in dict.fromkeys(by_name[name].data for name in missing):
+        data.load(needed)  # fail, or download, once and before any worker starts
+    jobs = min(n_jobs or _jobs(where), len(missing))  # an idle worker would hold PyTorch and images
+    failed, caller = dict[str, str](), environment.this_process()
 
+    def is_made(name: str) -> bool:
+        if not retrain and (there := find(by_name[name], place)) is not None:
+            made[name] = there
+        return name in made
 
-@dataclass(slots=True)
-class _Crew:
-    """Trains many recipes side by side, holding the lock of each while it is in work."""
-
-    place: Path
-    device: str
-    retrain: bool
-    made: dict[Recipe, Run] = field(default_factory=dict)
-    failed: list[str] = field(default_factory=list)
-    locks: dict[Recipe, FileLock] = field(default_factory=dict)
-    elsewhere: list[Recipe] = field(default_factory=list)
-
-    def make(self, missing: list[Recipe], jobs: int, progress: bool) -> dict[Recipe, Run]:
-        """Train, keep and return the runs; failures are told together, after all others."""
-        crew = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="n_jobs")
-        with tqdm(total=len(missing), desc="Trainings", disable=not progress) as bar:
-            try:
-                with closing(crew(self._work(missing))) as results:
-                    for recipe, result in results:
-                        self._take(recipe, result)
-                        self.locks.pop(recipe).release()
-                        bar.update()
-            finally:
-                for lock in list(self.locks.values()):
-                    lock.release()
-            for recipe in self.elsewhere:  # other processes were making these: wait for them
-                with store.lock(self.place, recipe.name):
-                    if not self._made_by_others(recipe):
-                        checkpoint = store.checkpoint(self.place, recipe.name)
-                        self._take(*_worker(recipe, checkpoint, self.device))
-                bar.update()
-        if self.failed:
-            msg = f"{len(self.failed)} of {len(missing)} trainings failed:\n"
-            raise RunError(msg + "\n".join(self.failed))
-        return self.made
-
-    def _take(self, recipe: Recipe, result: Run | str) -> None:
-        """Keep what a worker returns: a run, or what stopped it."""
+    def take(name: str, result: Run | str) -> None:
         try:
-            self.made[recipe] = _keep(result, self.place)
+            made[name] = _keep(result, place)
         except RunError as error:
-            self.failed.append(f"{recipe.name}: {error}")
+            failed[name] = str(error)
 
-    def _made_by_others(self, recipe: Recipe) -> bool:
-        """Look again, with the lock in hand, for what another process may have made since."""
-        if not self.retrain and (there := find(recipe, self.place)) is not None:
-            self.made[recipe] = there
-        return recipe in self.made
+    def task(name: str) -> Any:
+        checkpoint = store.checkpoint(place, name)
+        return joblib.delayed(_worker)(by_name[name], checkpoint, where.type, caller)
 
-    def _work(self, missing: list[Recipe]) -> Iterator[Any]:
-        """Yield one task after the other, as workers become free."""
-        for recipe in missing:
-            lock = store.lock(self.place, recipe.name)
-            try:
-                lock.acquire(blocking=False)
-            except Timeout:
-                self.elsewhere.append(recipe)
-                continue
-            self.locks[recipe] = lock
-            if self._made_by_others(recipe):
-                self.locks.pop(recipe).release()
-            else:
-                checkpoint = store.checkpoint(self.place, recipe.name)
-                yield joblib.delayed(_worker)(recipe, checkpoint, self.device)
+    for name in missing if retrain else ():
+        store.forget(place, name)
+    crew = Crew(place=place, task=task, is_made=is_made, take=take, progress=progress)
+    killed = crew.make(missing, jobs)
+    failed |= dict.fromkeys(killed, "its process was killed each time, as for lack of memory")
+    store.tidy(place)
+    if failed:
+        kept = sum(name in made for name in missing)
+        told = "\n".join(f"{name}: {why}" for name, why in failed.items())
+        msg = (
+            f"{len(failed)} of {len(missing)} trainings failed, {kept} are kept in {place}; the "
+            f"same command goes on with the others:\n{told}"
+        )
+        raise RunError(msg)
+    return [made[recipe.name] for recipe in wanted]
 
 
-def _worker(recipe: Recipe, checkpoint: Path, device: str) -> tuple[Recipe, Run | str]:
+def _jobs(device: torch.device) -> int:
+    """Trainings at a time: one per CPU core, as far as memory reaches, or one on a GPU."""
+    if device.type == "cuda":
+        return 1
+    fit: int = environment.free_memory() // _WORKER_BYTES
+    return max(1, min(int(joblib.cpu_count()), fit))
+
+
+def _worker(
+    recipe: Recipe, checkpoint: Path, device: str, caller: environment.Process
+) -> tuple[str, Run | str]:
     """Make one run; an error comes back as text and stops no other run."""
+    environment.end_with(caller)  # nobody would take the run
     with suppress(OSError):  # this may be another machine; without the folder, train warns
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
     with _TURN:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            return recipe, _train(recipe, checkpoint, device, progress=False)
+            return recipe.name, _train(recipe, checkpoint, device, progress=False)
         except Exception as error:  # noqa: BLE001 - whatever stops one is told with the others
-            return recipe, str(error)
+            return recipe.name, str(error)
         finally:
             torch.set_num_threads(threads)  # a single job works in the caller's own process

@@ -10,23 +10,30 @@ import hashlib
 import json
 import math
 import os
+import stat
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 Arrays = dict[str, npt.NDArray[Any]]
 
 _DTYPES = ("uint8", "float32")  # what arrays may be made of
+_MOST = 1 << 23  # bytes of a file, and of its arrays unpacked; the largest record has 60,000
 
 
 class RecordError(RuntimeError):
     """A record is damaged, or cannot be kept."""
+
+
+class UnreadableError(RecordError):
+    """A record is there, and this user cannot read it: it may be whole, and must be kept."""
 
 
 def store_folder() -> Path:
@@ -80,12 +87,44 @@ def write(path: Path, values: Mapping[str, Any], arrays: Mapping[str, npt.NDArra
     record["sha256"] = _checksum(record)
     content = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, content)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that whoever reads it finds the old content or the new one, in one step.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; then nothing is left behind.
+    """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(content)
         part.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder is gone, unlinking fails as well
+            part.unlink()
+
+
+def read_whole(path: Path, most: int) -> bytes:
+    """Read a file of at most so many bytes; nothing else that a path can name is opened.
+
+    Raises
+    ------
+    ValueError
+        If it is no file (reading a pipe would wait for ever), or larger.
+    OSError
+        If it cannot be read.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        msg = "it is no file"
+        raise ValueError(msg)
+    if status.st_size > most:
+        msg = f"it has {status.st_size:,} bytes, and at most {most:,} are read"
+        raise ValueError(msg)
+    return path.read_bytes()
 
 
 def read(path: Path) -> tuple[dict[str, Any], Arrays]:
@@ -95,9 +134,11 @@ def read(path: Path) -> tuple[dict[str, Any], Arrays]:
     ------
     RecordError
         If the file is missing, truncated or edited.
+    UnreadableError
+        If it is there and cannot be read, as without permission.
     """
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(read_whole(path, _MOST), parse_constant=_refuse)
         if "arrays_sha256" in record:
             msg = f"the record {path} was saved by an earlier version; it has to be trained again"
             raise RecordError(msg)
@@ -105,28 +146,41 @@ def read(path: Path) -> tuple[dict[str, Any], Arrays]:
             msg = f"the record {path} was edited: its checksum differs; delete it and train again"
             raise RecordError(msg)
         arrays = {name: _unpack(packed) for name, packed in record.pop("arrays").items()}
+        if sum(array.nbytes for array in arrays.values()) > _MOST:
+            _refuse(f"arrays of more than {_MOST:,} bytes")
     except RecordError:
         raise
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            msg = f"the record {path} is not there"
+            raise RecordError(msg) from error
+        msg = (
+            f"the record {path} cannot be read ({error.strerror}) and may be whole; make it "
+            "readable, or name another store"
+        )
+        raise UnreadableError(msg) from error
     except Exception as error:  # a damaged file raises almost anything
         msg = f"the record {path} cannot be read ({error!r}); delete it and train again"
         raise RecordError(msg) from error
     return record, arrays
 
 
+def _refuse(what: str) -> NoReturn:
+    """Refuse numbers that JSON does not have, and arrays that are too large."""
+    raise ValueError(what)
+
+
 def _unpack(packed: Mapping[str, Any]) -> npt.NDArray[Any]:
     """Unpack an array, and no more bytes than its shape says."""
     if packed["dtype"] not in _DTYPES:
-        msg = f"dtype {packed['dtype']!r}"
-        raise ValueError(msg)
+        _refuse(f"dtype {packed['dtype']!r}")
     dtype, shape = np.dtype(packed["dtype"]), tuple(map(int, packed["shape"]))
     size = math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0:  # zlib takes a limit of 0 for none
-        msg = f"shape {shape}"
-        raise ValueError(msg)
+    if min(shape, default=0) < 0 or size > _MOST:  # zlib takes a limit of 0 for none
+        _refuse(f"shape {shape}")
     content = zlib.decompressobj().decompress(base64.b64decode(packed["zlib"]), size + 1)
     if len(content) != size:
-        msg = f"{len(content)} bytes for the shape {shape}"
-        raise ValueError(msg)
+        _refuse(f"{len(content)} bytes for the shape {shape}")
     return np.frombuffer(content, dtype).reshape(shape)
 
 
@@ -158,3 +212,28 @@ def lock(folder: Path, name: str) -> FileLock:
 def checkpoint(folder: Path, name: str) -> Path:
     """Return where the unfinished work on a record is kept."""
     return folder / "unfinished" / f"{name}.pt"
+
+
+def forget(folder: Path, name: str) -> None:
+    """Drop the unfinished work on a record, if there is any."""
+    with suppress(OSError):
+        checkpoint(folder, name).unlink()
+
+
+def tidy(folder: Path) -> None:
+    """Remove what killed processes left behind, unless another one is at work on the same record.
+
+    That is: parts of files, checkpoints of records that are finished, and locks that nobody holds.
+    """
+    left = [*folder.glob("*.part"), *folder.glob("*/*.part")]
+    left += [*folder.glob("unfinished/*.pt"), *folder.glob("unfinished/*.lock")]
+    for name in {path.name.partition(".")[0] for path in left}:
+        finished = locate(folder, name) is not None
+        of_it = [p for p in left if p.name.partition(".")[0] == name]
+        with suppress(OSError, RecordError, Timeout):
+            mine = lock(folder, name)
+            with mine.acquire(blocking=False):
+                for path in of_it:
+                    if path.suffix == ".part" or (path.suffix == ".pt" and finished):
+                        path.unlink()
+                Path(mine.lock_file).unlink()  # who has opened it since tries again

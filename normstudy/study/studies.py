@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import cast
 
-from normstudy.study.recipes import DATASETS, Dataset, Norm, Recipe, variants
+from normstudy.study.recipes import DATASETS, Dataset, Norm, Precision, Recipe, variants
 from normstudy.study.reports import best, reports_on
 
 Arms = Mapping[str, tuple[Recipe, ...]]
@@ -47,7 +47,10 @@ class Study:
     """Whether a report on another data set shows the study on that set, or as it was published."""
 
     def recipes(
-        self, seeds: Iterable[int] | None = None, data: Dataset | None = None
+        self,
+        seeds: Iterable[int] | None = None,
+        data: Dataset | None = None,
+        precision: Precision | None = None,
     ) -> dict[str, list[Recipe]]:
         """List what is trained: for each arm its recipes, each with every seed.
 
@@ -58,6 +61,8 @@ class Study:
         data
             Data set to move the recipes to; by default that of the report, for a study that was
             made for CIFAR-10 and stands in. On digits the first two seeds are enough.
+        precision
+            In which everything is trained; by default ``NORMSTUDY_PRECISION``, or its own.
 
         Raises
         ------
@@ -73,6 +78,12 @@ class Study:
             self._check_apart(arms, data)
             if data == "digits" and seeds is None:
                 chosen = chosen[:2]  # a demonstration is no evidence
+        wanted = precision or cast("Precision | None", os.environ.get("NORMSTUDY_PRECISION"))
+        if wanted is not None:
+            arms = {
+                arm: tuple(replace(r, precision=wanted) for r in tried)
+                for arm, tried in arms.items()
+            }
         return {
             arm: [replace(recipe, seed=seed) for recipe in tried for seed in chosen]
             for arm, tried in arms.items()

@@ -221,6 +221,8 @@ def short_answer(arms: Arms) -> list[str]:
         d = found[frozenset((arm, best))]
         d = d if d.pair[0] == best else -d
         size = f"{abs(d.mean):.2f} points behind {in_sentence(best)}"
+        if d.tied:
+            size = f"the same as {in_sentence(best)}"
         if not math.isnan(d.low):
             size += f" (95 % interval {d.interval})"
         equal = f"; equal within {MARGIN:g} points" if d.equal else ""

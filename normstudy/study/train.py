@@ -1,12 +1,8 @@
 """One recipe in, one history and one set of predictions out."""
 
 import math
-import os
 import time
-import warnings
-import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,9 +15,8 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 from tqdm import tqdm
 
-from normstudy.study import data
+from normstudy.study import checkpoints, data, environment
 from normstudy.study.data import ImageSet, Split
-from normstudy.study.environment import pick_device
 from normstudy.study.model import Net
 from normstudy.study.recipes import Recipe
 
@@ -160,57 +155,47 @@ class _Training:
         """Where everything lies."""
         return self.train_split.labels.device
 
-    @property
-    def steps(self) -> int:
-        """Steps of an epoch."""
-        return _steps(self.recipe, self.train_split)
-
-    def save(self, path: Path) -> None:
-        """Write the state after a finished epoch; the file is whole or not there."""
-        state = {
+    def about(self) -> dict[str, Any]:
+        """Collect what must be equal for the numbers to be those of one machine, to the bit."""
+        return {
             "recipe": self.recipe.to_dict(),
             "numbers_version": numbers_version(self.recipe),
+            "data": data.FACTS[self.recipe.data].md5,
+            "processor": environment.processor(),
+            **environment.rounding(self.device),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Collect everything that moves."""
+        on_gpu = self.device.type == "cuda"
+        return {
             "net": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "generator": self.generator.get_state(),
             "random": torch.random.get_rng_state(),
-            "cuda_random": torch.cuda.get_rng_state_all(),
+            "gpu_random": torch.cuda.get_rng_state(self.device) if on_gpu else None,
             "history": self.history,
         }
-        part = path.with_suffix(f".{os.getpid()}.part")
-        try:
-            torch.save(state, part)
-            part.replace(path)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-            with suppress(OSError):  # where there is no folder, unlinking fails as well
-                part.unlink()
-            msg = f"no checkpoint after epoch {len(self.history['epoch'])}: {error}"
-            warnings.warn(msg, RuntimeWarning, stacklevel=2)
 
-    def load(self, path: Path) -> None:
-        """Take up a saved state, if it is whole and of this recipe; else start from nothing."""
-        if not path.exists():
-            return
-        try:
-            with zipfile.ZipFile(path) as archive:  # torch.load does not look at checksums
-                if damaged := archive.testzip():
-                    raise OSError(damaged)
-            state = torch.load(path, map_location=self.device, weights_only=True)
-            version, values = state["numbers_version"], state["recipe"]
-        except Exception as error:  # noqa: BLE001 - a damaged file raises almost anything
-            msg = f"the checkpoint {path} is damaged and is not used: {error}"
-            warnings.warn(msg, RuntimeWarning, stacklevel=2)
-            return
-        if version != numbers_version(self.recipe) or values != self.recipe.to_dict():
-            return
+    def take_up(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state; one that does not fit raises almost anything."""
+        history: dict[str, list[float]] = state["history"]
+        done = len(history["epoch"])
+        if list(history) != list(COLUMNS) or {*map(len, history.values())} != {done}:
+            msg = "its history is not whole"
+            raise ValueError(msg)
+        if not 0 < done < self.recipe.epochs:
+            msg = f"it has {done} of {self.recipe.epochs} epochs"
+            raise ValueError(msg)
         self.net.load_state_dict(state["net"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.generator.set_state(state["generator"].cpu())
         torch.random.set_rng_state(state["random"].cpu())
-        torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda_random"]])
-        self.history = state["history"]
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["gpu_random"].cpu(), self.device)
+        self.history = history
 
 
 def train(
@@ -233,8 +218,8 @@ def train(
     device
         ``"auto"`` takes a GPU where there is one; else ``"cpu"`` or ``"cuda"``.
     checkpoint
-        File that is written after each epoch and, if it is there, taken up at the start; an
-        interrupted training then ends with the same numbers as an uninterrupted one.
+        File that is written after each epoch. One that is there at the start is taken up where that
+        yields the numbers of an uninterrupted training, to the bit, and else told and not used.
     progress
         Show a progress bar with running loss and accuracy on standard error.
 
@@ -245,16 +230,14 @@ def train(
     ValueError
         If the device is not there, or the maps are 1x1 where batch norm gets a batch of one image.
     """
-    where = pick_device(device)
+    where = environment.pick_device(device)
     image_set = data.load(recipe.data).to(where)
     with torch.random.fork_rng():
-        state = _start(recipe, image_set, where)
-        if checkpoint is not None:
-            state.load(checkpoint)
-        done = len(state.history["epoch"])
+        state = _start(recipe, image_set, where, checkpoint)
+        done, steps = len(state.history["epoch"]), _steps(recipe, state.train_split)
         with tqdm(
-            total=recipe.epochs * state.steps,
-            initial=done * state.steps,
+            total=recipe.epochs * steps,
+            initial=done * steps,
             desc=recipe.name.rsplit("-", 1)[0],
             disable=not progress,
             unit="step",
@@ -262,11 +245,29 @@ def train(
             for epoch in range(done + 1, recipe.epochs + 1):
                 _one_epoch(state, epoch, bar)
                 if checkpoint is not None and epoch < recipe.epochs:
-                    state.save(checkpoint)
+                    checkpoints.write(checkpoint, state.about(), state.state())
     return _outcome(state)
 
 
-def _start(recipe: Recipe, image_set: ImageSet, device: torch.device) -> _Training:
+def _start(
+    recipe: Recipe, image_set: ImageSet, device: torch.device, checkpoint: Path | None = None
+) -> _Training:
+    """Everything as it is before the first step, or after the last one that was saved."""
+    fresh = _fresh(recipe, image_set, device)
+    if checkpoint is None:
+        return fresh
+    most = 4 * checkpoints.size_of(fresh.net.state_dict()) + (1 << 20)  # momentum, history
+    saved = checkpoints.read(checkpoint, fresh.about(), most=most, device=device)
+    if saved is not None:
+        try:
+            fresh.take_up(saved)
+        except Exception as error:  # noqa: BLE001 - and leaves it half taken up
+            checkpoints.refuse(checkpoint, error)
+            return _fresh(recipe, image_set, device)
+    return fresh
+
+
+def _fresh(recipe: Recipe, image_set: ImageSet, device: torch.device) -> _Training:
     """Everything as it is before the first step."""
     train_split, score_split = image_set.train, image_set.test
     if recipe.validation:

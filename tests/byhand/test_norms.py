@@ -402,3 +402,68 @@ def test_refuses(message: str, call: Callable[[], object]) -> None:
 def test_refuses_what_is_not_floating_point(dtype: torch.dtype) -> None:
     with pytest.raises(TypeError, match=f"x has dtype {dtype}; .* pass x.float"):
         forward(torch.ones(2, 4, dtype=dtype), "batch")
+
+
+# -- half precision, transforms --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@each_norm
+def test_half_precision_computes_in_float32(norm: str, dtype: torch.dtype) -> None:
+    x = (300 * torch.randn(4, 6, 5)).to(dtype)
+    weight, bias = torch.randn(2, *affine_shape(x.shape, norm)).to(dtype)
+    grad = torch.randn(4, 6, 5).to(dtype)
+    out, wide = (forward(z, norm, weight.to(z.dtype), bias.to(z.dtype)) for z in (x, x.float()))
+    assert out.y.dtype == dtype
+    assert torch.equal(out.y, wide.y.to(dtype))
+    assert torch.equal(out.var, wide.var)
+    found, expected = backward(grad, out), backward(grad.float(), wide)
+    assert found.x.dtype == dtype
+    assert torch.equal(found.x, expected.x.to(dtype))
+    assert torch.equal(found.weight, expected.weight)
+
+
+def test_half_precision_is_right_where_squares_overflow_and_eps_vanishes() -> None:
+    x = (300 * torch.randn(8, 6, 5)).half()
+    theirs = torch.nn.functional.batch_norm(x.double(), None, None, training=True)
+    assert float((forward(x, "batch").y.double() - theirs).abs().max()) < 2e-3
+    assert bool((forward(torch.zeros(2, 3, 4).half(), "batch", eps=1e-8).y == 0).all())
+
+
+def loss(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    return forward(x, "batch", weight, bias).y.pow(3).sum()
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # by torch itself, for jvp
+def test_transforms_of_torch_func() -> None:
+    x, weight, bias = torch.randn(4, 6, 5).double(), *torch.randn(2, 6).double()
+    grads = torch.func.grad(loss, (0, 1, 2))(x, weight, bias)
+    out = forward(x, "batch", weight, bias)
+    closed = backward(3 * out.y.square(), out)
+    for found, expected in zip(grads, (closed.x, closed.weight, closed.bias), strict=True):
+        assert_equal(found, expected, 1e-10)
+    many = torch.randn(3, 6).double()
+    for place in (1, 2):
+        given = [x, weight, bias]
+        dims = tuple(0 if i == place else None for i in range(3))
+        given[place] = many
+        found = torch.func.vmap(loss, dims)(*given)
+        for one, row in zip(found, many, strict=True):
+            given[place] = row
+            assert_equal(one, loss(*given), 1e-10)
+    _, tangent = torch.func.jvp(lambda x: loss(x, weight, bias), (x,), (x,))
+    assert_equal(tangent, (closed.x * x).sum(), 1e-10)
+
+
+@each_norm
+def test_a_norm_compiles_as_one_graph(norm: str) -> None:
+    torch._dynamo.reset()
+    x, grad = torch.randn(2, 4, 6, 5).double()
+
+    def both(x: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+        out = forward(x, norm)
+        return out.y, backward(grad, out).x
+
+    compiled = torch.compile(both, fullgraph=True, backend="eager")
+    for found, expected in zip(compiled(x, grad), both(x, grad), strict=True):
+        assert torch.equal(found, expected)

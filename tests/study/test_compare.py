@@ -76,7 +76,7 @@ def near(mean, spread):
         ),
         (
             *(87.6, 0.8, "open"),
-            "The data do not decide between batch norm and group norm: batch norm is ahead by 0.40",
+            "The data do not decide between batch norm and group norm: in these runs, batch norm",
         ),
     ],
 )
@@ -114,7 +114,10 @@ def test_without_spread_nothing_is_decided():
     equal, apart, known = compare.differences(
         {"A": arm(88, 88), "B": arm(88, 88), "C": arm(87, 88)}
     )
-    assert str(equal) == "A and B have no spread over the seeds, so no interval."
+    assert str(equal) == (
+        "No arm has any spread, so there is no interval; in all seeds, "
+        "A and B have the same test accuracy."
+    )
     assert (equal.decided, equal.equal, equal.interval) == (False, False, "none")
     assert apart.low < 0.5 < apart.high
     assert not math.isnan(known.p)

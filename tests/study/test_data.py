@@ -2,13 +2,19 @@
 
 import hashlib
 import io
+import json
 import os
 import pickle
 import shutil
 import struct
+import subprocess
+import sys
 import tarfile
+import threading
+import time
 from dataclasses import replace
 from http.client import IncompleteRead
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from urllib.error import URLError
 
@@ -21,8 +27,9 @@ from torchvision import datasets
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as transforms
 
-from normstudy.study import data
-from normstudy.study.data import FACTS, DataError, ImageSet, Split, draw_batch, to_display
+from normstudy.study import data, files, recipes
+from normstudy.study.data import FACTS, ImageSet, Split, draw_batch, to_display
+from normstudy.study.files import DataError
 from normstudy.study.recipes import DATASETS, Recipe
 
 CLASSES = [f"class {k}" for k in range(10)]
@@ -160,7 +167,7 @@ def test_a_set_is_held_once():
 
 
 def test_the_real_sets_are_whole_where_they_are_at_hand():
-    root = data.data_root()
+    root = files.data_root()
     there = {"cifar10": root / "cifar-10-batches-py", "mnist": root / "MNIST"}
     names = ["digits", *(name for name, folder in there.items() if folder.is_dir())]
     for name in names:
@@ -224,7 +231,7 @@ def test_damaged_cifar10_is_not_used(cifar, fresh, damage, name):
 
 
 def test_reading_needs_no_torchvision(cifar, mnist, monkeypatch):
-    monkeypatch.setattr(data, "_read_torchvision", None)
+    monkeypatch.setattr(files, "read_or_download", None)
     monkeypatch.setenv("NORMSTUDY_DATA", str(cifar.root))
     assert len(data.load("cifar10").train) == 40
     monkeypatch.setenv("NORMSTUDY_DATA", str(mnist.folder.parents[1]))
@@ -333,6 +340,72 @@ def test_a_broken_download_is_reported_and_the_next_one_mends_it(packed, cache, 
     with pytest.raises(DataError, match=r"and the download failed.*corrupted"):
         data.load("cifar10")
     serve(monkeypatch, packed)
+    assert len(data.load("cifar10").train) == 40
+
+
+DOWNLOAD = """
+import json, sys
+from dataclasses import replace
+from torchvision import datasets
+from normstudy.study import data
+known = json.loads(sys.argv[1])
+for name in ("url", "tgz_md5", "train_list", "test_list", "meta"):
+    setattr(datasets.CIFAR10, name, known[name])
+facts = {**data.FACTS, "cifar10": replace(data.FACTS["cifar10"], md5=known["md5"])}
+data.FACTS = facts
+print(len(data.load("cifar10").train))
+"""
+
+
+@pytest.mark.filterwarnings("ignore:Python 3.14 will")
+def test_two_processes_that_download_at_once_both_get_the_set(packed, tmp_path):
+    asked = []
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(packed)))
+            self.end_headers()
+            self.wfile.write(packed[: len(packed) // 2])
+            time.sleep(4)
+            self.wfile.write(packed[len(packed) // 2 :])
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        known = {name: getattr(datasets.CIFAR10, name) for name in ("tgz_md5", "meta")}
+        known |= {name: getattr(datasets.CIFAR10, name) for name in ("train_list", "test_list")}
+        known |= {"md5": data.FACTS["cifar10"].md5}
+        known |= {"url": f"http://127.0.0.1:{server.server_port}/cifar-10-python.tar.gz"}
+        line = [sys.executable, "-W", "ignore", "-c", DOWNLOAD, json.dumps(known)]
+        inherited = {k: v for k, v in os.environ.items() if k != "NORMSTUDY_DATA"}
+        environ = inherited | {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        both = [subprocess.Popen(line, env=environ, **pipes) for _ in range(2)]
+        told = [process.communicate(timeout=300) for process in both]
+        server.shutdown()
+    assert [out.splitlines()[-1:] for out, _ in told] == [["40"], ["40"]], told
+    assert len(asked) <= 2, "torchvision asks twice for each download"
+    assert "".join(err for _, err in told).count("is downloading cifar10; waiting for it") == 1
+
+
+@pytest.mark.parametrize("name", ["data_batch_1", "test_batch"])
+def test_what_is_no_file_or_too_large_is_refused_at_once(name, cifar, fresh):
+    path = cifar.folder / name
+    content = path.read_bytes()
+    path.write_bytes(b"")
+    os.truncate(path, 1_500_000_000)  # of zeros, which take no room
+    with pytest.raises(ValueError, match="1,500,000,000 bytes, and at most 67,108,864 are read"):
+        files._read_cifar_batches(cifar.root)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="it is no file"):
+        files._read_cifar_batches(cifar.root)
+    path.unlink()
+    path.write_bytes(content)
     assert len(data.load("cifar10").train) == 40
 
 
@@ -459,7 +532,8 @@ def test_digits_are_never_mirrored():
     images = some_set(1, mirror=False)
     batch = draw(images, Recipe(crop=0, flip=True), index=torch.zeros(500, dtype=torch.int64))
     assert torch.equal(batch, batch[:1].expand(500, -1, -1, -1))
-    assert {name for name, facts in FACTS.items() if facts.mirror} == {MIRRORED}
+    assert [name for name, facts in FACTS.items() if facts.mirror] == [MIRRORED]
+    assert recipes.MIRRORED == (MIRRORED,)
 
 
 EVERYTHING = Recipe(crop=2, rotation=7.0, shear=5.0, translation=0.1, scaling=0.1, jitter=0.2)

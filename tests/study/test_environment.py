@@ -1,11 +1,14 @@
 """A device is one that is there, and a record says where its numbers were made."""
 
 import json
+import math
 import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
+import psutil
 import pytest
 import torch
 
@@ -61,8 +64,117 @@ def test_a_gpu_is_named(monkeypatch):
     assert describe(torch.device("cuda"))["device"] == "NVIDIA H100"
 
 
+WORKER = """
+import sys, time
+from normstudy.study.environment import Process, end_with
+end_with(Process(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
+print("working", flush=True)
+time.sleep({seconds})
+print("done", flush=True)
+"""
+
+
+def working_for(caller, seconds):
+    """Start a process that works for a caller."""
+    arguments = [caller.machine, str(caller.number), repr(caller.began)]
+    line = [sys.executable, "-c", WORKER.format(seconds=seconds), *arguments]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_worker_ends_with_its_caller():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as caller:
+        began = psutil.Process(caller.pid).create_time()
+        of = environment.Process(environment.this_process().machine, caller.pid, began)
+        assert of.is_alive()
+        with working_for(of, 60) as worker:
+            assert worker.stdout.readline() == "working\n"
+            caller.kill()
+            assert caller.wait() != 0
+            assert worker.wait(20) == 1
+            assert worker.stdout.read() == ""
+    assert not of.is_alive()
+    with working_for(of, 60) as late:
+        assert late.wait(60) == 1, "and so does one that begins when its caller is gone"
+
+
+def test_a_worker_of_another_machine_or_of_this_process_goes_on():
+    here = environment.this_process()
+    assert here.is_alive()
+    assert not replace(here, began=here.began - 1000).is_alive(), "the number was used before"
+    environment.end_with(here)
+    with working_for(replace(here, machine="elsewhere", number=2**22 + 5), 0.8) as worker:
+        assert worker.wait(60) == 0
+
+
+def test_memory_is_that_of_the_container_where_there_is_one(monkeypatch, tmp_path):
+    assert 0 < environment.free_memory() <= psutil.virtual_memory().available * 1.5
+    (tmp_path / "memory.max").write_text("3000\n")
+    (tmp_path / "memory.current").write_text("1000\n")
+    monkeypatch.setattr(environment, "_CONTAINER", tmp_path)
+    assert environment.free_memory() == 2000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert environment.free_memory() > 2000
+
+
+def test_the_processor_has_a_name():
+    assert environment.processor()
+
+
+def test_a_repository_around_the_package_is_somebody_elses(tmp_path, monkeypatch):
+    def git(*arguments):
+        author = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        subprocess.run(["git", *author, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    package = tmp_path / "normstudy" / "study"
+    package.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "theirs"\n')
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "theirs")
+    monkeypatch.setattr(environment, "__file__", str(package / "environment.py"))
+    assert environment.checkout() is None
+    assert describe(torch.device("cpu"))["git_revision"] == "unknown"
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "normstudy"\n')
+    assert environment.checkout() == tmp_path
+    assert re.fullmatch("[0-9a-f]{40}-dirty", describe(torch.device("cpu"))["git_revision"])
+    (tmp_path / ".git").rename(tmp_path.parent / ".git")
+    try:
+        assert describe(torch.device("cpu"))["git_revision"] == "unknown", "a copy within theirs"
+    finally:
+        (tmp_path.parent / ".git").rename(tmp_path / ".git")
+
+
+def test_git_is_asked_of_the_checkout_whatever_the_environment_says(monkeypatch, tmp_path):
+    expected = describe(torch.device("cpu"))["git_revision"]
+    monkeypatch.setenv("GIT_DIR", str(tmp_path))
+    assert describe(torch.device("cpu"))["git_revision"] == expected
+
+
 def test_outside_of_a_checkout_the_revision_is_unknown(tmp_path, monkeypatch):
-    monkeypatch.setattr(environment, "__file__", str(tmp_path / "environment.py"))
+    monkeypatch.setenv("PATH", str(tmp_path))  # where there is no git
     assert describe(torch.device("cpu"))["git_revision"] == "unknown"
-    monkeypatch.setenv("PATH", str(tmp_path))  # and where there is no git
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "normstudy/study/environment.py"))
     assert describe(torch.device("cpu"))["git_revision"] == "unknown"
+
+
+def test_the_precision_that_is_fast_here_is_found_out(monkeypatch, capsys):
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert 0.1 < environment.slowdown(cpu) < 1000
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    environment.slowdown.cache_clear()
+    assert environment.slowdown(gpu) == math.inf
+
+    def refused(*_, **__):
+        raise RuntimeError("DNNL does not support bf16/f16 backward on the platform")
+
+    monkeypatch.setattr(environment, "_step", refused)
+    environment.slowdown.cache_clear()
+    assert environment.slowdown(cpu) == math.inf
+    with pytest.raises(ValueError, match=r"CPU.* cannot train in bfloat16; choose --precision flo"):
+        environment.check_precision(["float32", "bfloat16"], cpu)
+    environment.check_precision(["float32"], cpu)
+    monkeypatch.setattr(environment, "slowdown", lambda device: 9.2)
+    environment.check_precision({"bfloat16"}, cpu)
+    told = capsys.readouterr().err
+    assert told.startswith("normstudy: bfloat16 takes 9 times as long as float32 on this processor")
+    assert "NORMSTUDY_PRECISION=float32" in told

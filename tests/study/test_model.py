@@ -1,5 +1,6 @@
 """Every arm holds the norm that it claims, and the layer table tells the truth."""
 
+import copy
 from dataclasses import dataclass
 
 import pytest
@@ -478,3 +479,23 @@ def test_instance_norm_before_the_average_pool_leaves_nothing_of_the_image():
 def test_a_network_that_does_not_fit_its_images_is_refused(net, in_channels, size, match):
     with pytest.raises(ValueError, match=match):
         Net("batch", net=net, in_channels=in_channels, size=size)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_slices_copies_and_other_dtypes_of_the_network(norm):
+    net, images = Net(norm, num_groups=8).eval(), torch.randn(2, 3, 32, 32)
+    scores = net(images)
+    first, rest = net[:4], net[4:]
+    assert type(first) is nn.Sequential
+    assert (len(first), len(rest)) == (4, len(net) - 4)
+    assert [*dict(first.named_children())] == [*dict(net.named_children())][:4]
+    assert torch.equal(rest(first(images)), scores)
+    assert net[0] is net.conv1
+    assert net[-1] is rest[-1]
+    assert torch.equal(copy.deepcopy(net)(images), scores)
+    wide = copy.deepcopy(net).double()(images.double())
+    torch.testing.assert_close(wide.float(), scores, rtol=1e-4, atol=1e-4)
+    for dtype in (torch.bfloat16, torch.float16):
+        low = copy.deepcopy(net).to(dtype)(images.to(dtype))
+        assert low.dtype == dtype
+        torch.testing.assert_close(low.float(), scores, rtol=0.1, atol=0.1)

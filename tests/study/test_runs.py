@@ -17,7 +17,8 @@ import torch
 from filelock import Timeout
 
 from normstudy.study import environment, runs, store, train
-from normstudy.study.data import FACTS, DataError
+from normstudy.study.data import FACTS
+from normstudy.study.files import DataError
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import NewerRunError, RunError, find, load, run, run_all, save, stored
 from normstudy.study.store import RecordError
@@ -487,9 +488,10 @@ def test_runs_of_any_backend_are_those_one_after_the_other(tmp_path, monkeypatch
 
 
 def test_a_worker_without_a_place_for_checkpoints_trains_all_the_same(made, no_folder):
-    with pytest.warns(RuntimeWarning, match="no checkpoint after epoch 1"):
-        recipe, result = runs._worker(TINY, no_folder / "unfinished" / "a.pt", "cpu")
-    assert recipe == TINY
+    here = environment.this_process()
+    with pytest.warns(RuntimeWarning, match=r"no checkpoint .*a\.pt: .*; training goes on"):
+        name, result = runs._worker(TINY, no_folder / "unfinished" / "a.pt", "cpu", here)
+    assert name == TINY.name
     assert_same_run(result, made)
 
 
@@ -498,7 +500,10 @@ def test_one_diverging_run_does_not_lose_the_others(folder):
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
     try:
-        match = r"(?s)1 of 3 trainings failed:\ndigits-none-seed0-\w+: the loss is not finite in ep"
+        match = (
+            r"(?s)1 of 3 trainings failed, 2 are kept in .*; the same command goes on with the "
+            r"others:\ndigits-none-seed0-\w+: the loss is not finite in epoch"
+        )
         with pytest.raises(RunError, match=match):
             made_all(wanted, folder, n_jobs=1)
         assert torch.get_num_threads() == threads + 1, "the caller's threads are left alone"
@@ -556,6 +561,70 @@ def test_no_more_workers_start_than_there_are_trainings(folder, pretended, monke
     made_all([TINY, *OTHERS, replace(TINY, seed=50)], folder, n_jobs=2)
     assert len(pretended) == len(OTHERS) + 2
     assert asked == [len(OTHERS) + 1, 1]
+
+
+def test_no_more_workers_start_than_memory_holds(monkeypatch):
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 64)
+    for gigabytes, jobs in ((100, 64), (16, 10), (1, 1), (0, 1)):
+        monkeypatch.setattr(environment, "free_memory", lambda free=gigabytes: free * 10**9)
+        assert runs._jobs(cpu) == jobs
+    assert runs._jobs(torch.device("cuda")) == 1
+
+
+def test_training_again_forgets_what_was_unfinished(made, folder):
+    save(made, folder)
+    for again in (made_again, lambda recipe, *rest, **more: made_all([recipe], *rest, **more)[0]):
+        checkpoint = store.checkpoint(folder, TINY.name)
+        checkpoint.parent.mkdir(exist_ok=True)
+        checkpoint.write_text("of an earlier version of the code")
+        assert_same_run(again(TINY, folder, retrain=True), made)  # and nothing is told
+        assert not checkpoint.exists()
+
+
+def test_what_killed_processes_left_is_gone_after_the_next_start(made, folder):
+    save(made, folder / "digits-separable")
+    left = folder / "unfinished"
+    left.mkdir()
+    other = OTHERS[0].name
+    leave = [
+        folder / f"{TINY.name}.json.77.part",
+        folder / "digits-separable" / f"{other}.json.77.part",
+        store.checkpoint(folder, TINY.name),
+        left / f"{other}.pt.77.part",
+        left / f"{other}.lock",
+    ]
+    for path in [*leave, store.checkpoint(folder, other)]:
+        path.write_text("left")
+    with store.lock(folder, OTHERS[1].name):
+        at_work = left / f"{OTHERS[1].name}.pt.78.part"
+        at_work.write_text("at work")
+        assert_same_run(made_again(TINY, folder), made)
+        assert at_work.exists()
+    assert not [path for path in leave if path.exists()]
+    assert store.checkpoint(folder, other).exists(), "this one is to be taken up"
+    made_all([TINY], folder)
+    assert [path.name for path in left.iterdir()] == [f"{other}.pt"]
+
+
+def test_an_unreadable_record_is_not_replaced(made, folder, monkeypatch):
+    no_training(monkeypatch)
+    path = save(made, folder)
+    before = path.read_bytes()
+
+    def denied(*_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", denied)
+    match = r"cannot be read \(Permission denied\) and may be whole; make it readable, or name an"
+    for ask in (made_again, lambda *a, **o: made_all([a[0]], *a[1:], **o)):
+        for retrain in (False, True):
+            with pytest.raises(RecordError, match=match):
+                ask(TINY, folder, retrain=retrain)
+    with pytest.warns(RuntimeWarning, match=match):
+        assert stored(folder) == []
+    monkeypatch.undo()
+    assert path.read_bytes() == before
 
 
 def test_every_data_set_is_prepared_before_any_worker_starts(folder, pretended, monkeypatch):

@@ -3,6 +3,7 @@
 import ast
 import base64
 import json
+import os
 import sys
 import tempfile
 import tracemalloc
@@ -17,7 +18,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from normstudy.study import store
-from normstudy.study.store import RecordError, checkpoint, locate, lock, read, records, write
+from normstudy.study.store import (
+    RecordError,
+    UnreadableError,
+    checkpoint,
+    locate,
+    lock,
+    read,
+    records,
+    write,
+)
 
 VALUES = {"history": {"loss": [0.1, 1 / 3]}, "name": "a", "nothing": None}
 ARRAYS = {"hits": np.arange(250, dtype=np.uint8), "sure": np.linspace(0, 1, 6, dtype=np.float32)}
@@ -139,7 +149,7 @@ DAMAGES = {
     "empty": (lambda path: path.write_text(""), "cannot be read"),
     "no JSON": (lambda path: path.write_bytes(b"\xff\x00"), "cannot be read"),
     "a list": (lambda path: path.write_text("[]"), "cannot be read"),
-    "gone": (lambda path: path.unlink(), r"cannot be read \(FileNotFoundError"),
+    "gone": (lambda path: path.unlink(), "is not there"),
     "edited": (edit, "was edited: its checksum differs; delete it and train again"),
     "edited array": (edit_array, "was edited: its checksum differs"),
     "of an earlier version": (
@@ -177,6 +187,41 @@ def test_a_damaged_record_is_refused(damage, path):
     finally:
         tracemalloc.stop()
     assert str(path) in str(error.value)
+
+
+def test_what_is_no_file_or_too_large_is_not_opened(path, monkeypatch):
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(RecordError, match=r"cannot be read \(ValueError\('it is no file'\)"):
+        read(path)
+    path.unlink()
+    with path.open("wb") as file:
+        file.truncate(1_500_000_000)  # of zeros, which take no room
+    with pytest.raises(RecordError, match=r"it has 1,500,000,000 bytes, and at most 8,388,608 "):
+        read(path)
+
+
+def test_what_would_unpack_to_too_much_is_refused(path):
+    zeros = zlib.compressobj(9)
+    bomb = b"".join(zeros.compress(bytes(10_000_000)) for _ in range(150)) + zeros.flush()
+    bomb = base64.b64encode(bomb).decode()
+    assert len(bomb) < 2_100_000
+    for shape in ([1_500_000_000], [8_000_000]):
+        change_array(zlib=bomb, shape=shape)(path)
+        tracemalloc.start()
+        with pytest.raises(RecordError, match="cannot be read"):
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+        tracemalloc.stop()
+
+
+def test_a_record_without_permission_is_not_damaged(path, monkeypatch):
+    def denied(*_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", denied)
+    with pytest.raises(UnreadableError, match=r"\(Permission denied\) and may be whole; make it"):
+        read(path)
 
 
 @given(st.data())

@@ -270,3 +270,16 @@ def test_only_studies_made_for_cifar10_are_moved(monkeypatch):
     assert reports.data == "mnist"
     with pytest.raises(ValueError, match="a recipe for mnist cannot be moved to digits; accepted"):
         reports.recipes(data="digits")
+
+
+def test_a_study_can_be_moved_to_another_precision(monkeypatch):
+    study = STUDIES["cifar10"]
+    given = {r.precision for arm in study.recipes().values() for r in arm}
+    assert given == {"bfloat16"}
+    moved_there = study.recipes(precision="float32")
+    assert {r.precision for arm in moved_there.values() for r in arm} == {"float32"}
+    monkeypatch.setenv("NORMSTUDY_PRECISION", "float32")
+    assert study.recipes() == moved_there
+    monkeypatch.setenv("NORMSTUDY_PRECISION", "float8")
+    with pytest.raises(ValueError, match="precision='float8' is unknown; accepted: bfloat16, flo"):
+        study.recipes()

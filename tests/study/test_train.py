@@ -1,5 +1,6 @@
 """A training is what its recipe says, to the bit, however often it is interrupted."""
 
+import io
 import json
 import math
 from dataclasses import fields, replace
@@ -11,7 +12,7 @@ from golden import record
 from torch import nn
 from torch.nn import functional as F
 
-from normstudy.study import data, train
+from normstudy.study import checkpoints, data, train
 from normstudy.study.recipes import NORMS, Recipe
 from normstudy.study.train import (
     CHANGES,
@@ -422,21 +423,69 @@ def flip_a_bit(content):
 @pytest.mark.parametrize("damage", [halve, flip_a_bit, lambda content: b"", lambda content: b"no"])
 def test_a_damaged_checkpoint_is_reported_and_not_used(damage, checkpoint, rich):
     checkpoint.write_bytes(damage(checkpoint.read_bytes()))
-    with pytest.warns(RuntimeWarning, match=r"checkpoint\.pt is damaged and is not used"):
+    with pytest.warns(RuntimeWarning, match=r"checkpoint\.pt is not used: it is damaged; the tr"):
         found = trained(RICH, checkpoint=checkpoint)
     assert_equal_to_the_bit(found, rich)
 
 
-@pytest.mark.parametrize("field", ["recipe", "numbers_version"])
-def test_a_checkpoint_of_another_recipe_or_version_is_not_used(field, checkpoint, rich):
-    state = torch.load(checkpoint, weights_only=True)
-    state[field] = {"recipe": RICH.to_dict() | {"seed": 1}, "numbers_version": -1}[field]
-    torch.save(state, checkpoint)
+def changed(checkpoint, change):
+    """Change a checkpoint as somebody would who knows how its checksum is made."""
+    content = checkpoint.read_bytes()[32:]
+    saved = torch.load(io.BytesIO(content), weights_only=True)
+    change(saved)
+    checkpoints.write(checkpoint, saved["about"], saved["state"])
+
+
+@pytest.mark.parametrize(
+    ("name", "was", "match"),
+    [
+        ("recipe", RICH.to_dict() | {"seed": 1}, "another recipe"),
+        ("numbers_version", -1, "numbers_version was -1, and is 1"),
+        ("threads", 3, "threads was 3, and is 1"),
+        ("device", "NVIDIA H100", "device was NVIDIA H100, and is .* CPU"),
+        ("processor", "abacus", "processor was abacus, and is "),
+        ("torch", "2.11.0", r"torch was 2\.11\.0, and is "),
+        ("data", "0", "data was 0, and is "),
+    ],
+)
+def test_a_checkpoint_that_would_not_continue_to_the_bit_is_not_used(
+    name, was, match, checkpoint, rich
+):
+    changed(checkpoint, lambda saved: saved["about"].update({name: was}))
+    with pytest.warns(RuntimeWarning, match=rf"is not used: {match}.*; the training begins anew"):
+        found = trained(RICH, checkpoint=checkpoint)
+    assert_equal_to_the_bit(found, rich)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda state: state.update(net={}), "Error.* in loading state_dict"),
+        (lambda state: state["net"].update({"conv1.weight": torch.ones(1)}), "Error.* in loading"),
+        (lambda state: state["optimizer"]["param_groups"].pop(), "loaded state dict"),
+        (lambda state: state.update(random=torch.ones(3)), "RNG state"),
+        (lambda state: state.pop("generator"), "generator"),
+        (lambda state: state["history"].pop("lr"), "its history is not whole"),
+        (lambda state: state["history"]["lr"].append(0.1), "its history is not whole"),
+        (lambda state: [v.extend(v) for v in state["history"].values()], "it has 4 of 3 epochs"),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_leaves_no_trace(change, match, checkpoint, rich):
+    changed(checkpoint, lambda saved: change(saved["state"]))
+    with pytest.warns(RuntimeWarning, match=rf"is not used: .*{match}"):
+        found = trained(RICH, checkpoint=checkpoint)
+    assert_equal_to_the_bit(found, rich)
+
+
+def test_a_checkpoint_of_a_machine_with_more_gpus_is_taken_up(checkpoint, rich, monkeypatch):
+    changed(checkpoint, lambda saved: saved["state"].update(gpu_random=[torch.ones(16)] * 2))
+    drawn = interrupt(monkeypatch, 1_000)
     assert_equal_to_the_bit(trained(RICH, checkpoint=checkpoint), rich)
+    assert len(drawn) == 6
 
 
 def test_a_checkpoint_that_cannot_be_written_is_reported_and_training_goes_on(rich, tmp_path):
-    with pytest.warns(RuntimeWarning, match="no checkpoint after epoch"):
+    with pytest.warns(RuntimeWarning, match=r"no checkpoint .*; training goes on"):
         found = trained(RICH, checkpoint=tmp_path / "missing" / "checkpoint.pt")
     assert_equal_to_the_bit(found, rich)
     assert list(tmp_path.iterdir()) == []
