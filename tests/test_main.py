@@ -163,7 +163,10 @@ def test_options_without_a_command_are_answered_with_the_command(
         (("--lr", "-1"), r"lr=-1.0 is out of range; accepted: a number in \(0, 1e\+38\)"),
         (("--epochs", "0"), "epochs=0 is out of range"),
         (("--norm", "group", "--num-groups", "7"), "num_groups=7 does not divide 16 channels"),
-        (("--net", "lenet"), "net='lenet' is unknown; accepted: separable, pyramid, study-b"),
+        (
+            ("--net", "lenet"),
+            "net='lenet' is unknown; accepted: separable, pyramid, pyramid-act-first",
+        ),
         (("--device", "cuda"), "PyTorch sees no GPU here"),
     ],
 )

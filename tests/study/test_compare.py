@@ -72,7 +72,7 @@ def near(mean, spread):
         ),
         (
             *(87.95, 0.2, "equal"),
-            "Batch norm and group norm are equal within 0.5 points of test accuracy: batch norm is",
+            "Batch norm and group norm are equal within 0.5 points of test accuracy: in these runs, batch norm",
         ),
         (
             *(87.6, 0.8, "open"),

@@ -46,7 +46,7 @@ ANY_RECIPE = st.builds(
         ({"data": "cifar"}, r"data='cifar' is unknown; accepted: cifar10, mnist, digits"),
         (
             {"net": "resnet"},
-            r"net='resnet' is unknown; accepted: separable, pyramid, study-b",
+            r"net='resnet' is unknown; accepted: separable, pyramid, pyramid-act-first",
         ),
         ({"schedule": "step"}, r"schedule='step' is unknown; accepted: one-cycle, constant"),
         ({"weight_decay_on": "no"}, r"weight_decay_on='no' is unknown; accepted: weights, all"),
