@@ -72,7 +72,7 @@ def near(mean, spread):
         ),
         (
             *(87.95, 0.2, "equal"),
-            "Batch norm and group norm are equal within 0.5 points of test accuracy: in these runs, batch norm",
+            "Batch norm and group norm are equal within 0.5 points of test accuracy: in these runs",
         ),
         (
             *(87.6, 0.8, "open"),
