@@ -1,8 +1,9 @@
-/* How the search ranks: what a page says it is about comes first, then the report, then the API. */
+/* How the search ranks: what a page says it is about comes first, then what the glossary
+   defines, then the report, then the API. */
 var Scorer = {
   score: function (result) {
     var page = result[0], score = result[4], kind = result[6];
-    if (kind === "index") return score + 100;
+    if (kind === "index") return score + (page === "glossary" ? 50 : 100);
     return page.startsWith("api/") && kind !== "object" ? score / 2 : score;
   },
   objNameMatch: 11,

@@ -6,7 +6,6 @@ paper; what they answer is compared with the records of the runs.
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from functools import cache
 from itertools import combinations
@@ -34,18 +33,6 @@ WORDS = """graph => [...graph.querySelectorAll("text, p, th, td, caption, legend
                 size: parseFloat(getComputedStyle(part).fontSize),
                 left: box.left, right: box.right, top: box.top, bottom: box.bottom};
     })"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Start one Chromium for the file."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None or not (SITE / "index.html").exists():
-        pytest.fail("the browser tests need Chromium, and a built report: uvx nox -s docs")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
