@@ -1,7 +1,7 @@
 """Time the trainer beside the alternatives, and each norm alone: ``nox -s bench``.
 
-Writes ``docs/timings/loops.json`` and ``layers.json``, which the page of costs reads. Nothing else
-should run on the machine meanwhile. The textbook loop is what most tutorials have: torchvision's
+Writes ``docs/timings/loops.json`` and ``layers.json``. Nothing else should run on the
+machine meanwhile. The textbook loop is what most tutorials have: torchvision's
 transforms of single images in a DataLoader, maps in PyTorch's default layout, torch's own norms,
 the loss read back at each step.
 """
@@ -11,7 +11,7 @@ import datetime as dt
 import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -59,33 +59,27 @@ def textbook_norms(module: nn.Module) -> nn.Module:
     return module
 
 
-class Batches:
-    """The textbook's batches: an endless stream, so that no case pays for starting its workers."""
-
-    def __init__(self, num_workers: int) -> None:
-        image_set = data.load("cifar10")
-        mean, std = (image_set.mean / 255).tolist(), (image_set.std / 255).tolist()
-        treat = v2.Compose(
-            [
-                v2.RandomCrop(32, padding=4, padding_mode="reflect"),
-                v2.RandomHorizontalFlip(),
-                v2.ToImage(),
-                v2.ToDtype(torch.float32, scale=True),
-                v2.Normalize(mean, std),
-            ]
-        )
-        images = CIFAR10(str(files.data_root()), train=True, transform=treat)
-        self.loader = DataLoader(
-            Subset(images, range(128 * STEPS)),
-            batch_size=128,
-            shuffle=True,
-            num_workers=num_workers,
-            persistent_workers=num_workers > 0,
-        )
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of one pass."""
-        return iter(self.loader)
+def textbook_batches(num_workers: int) -> DataLoader[Any]:
+    """Load the textbook's batches; workers stay, so that no round but the first starts them."""
+    image_set = data.load("cifar10")
+    mean, std = (image_set.mean / 255).tolist(), (image_set.std / 255).tolist()
+    treat = v2.Compose(
+        [
+            v2.RandomCrop(32, padding=4, padding_mode="reflect"),
+            v2.RandomHorizontalFlip(),
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(mean, std),
+        ]
+    )
+    images = CIFAR10(str(files.data_root()), train=True, transform=treat)
+    return DataLoader(
+        Subset(images, range(128 * STEPS)),
+        batch_size=128,
+        shuffle=True,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+    )
 
 
 def timed(work: Callable[[], None], count: int) -> float:
@@ -113,7 +107,7 @@ class Textbook(lightning.LightningModule):
         """Make the optimizer of the study, without its groups of parameters."""
         return torch.optim.SGD(self.parameters(), lr=self.recipe.lr, momentum=0.9, nesterov=True)
 
-    def loop(self, batches: Batches) -> None:
+    def loop(self, batches: DataLoader[Any]) -> None:
         """Train for one pass."""
         optimizer, running = self.configure_optimizers(), 0.0
         self.train()
@@ -137,7 +131,7 @@ class Stopwatch(lightning.Callback):
         self.seconds = time.perf_counter() - self.began
 
 
-def with_lightning(module: Textbook, batches: Batches) -> float:
+def with_lightning(module: Textbook, batches: DataLoader[Any]) -> float:
     """Train for one pass with PyTorch Lightning, everything switched off that can be."""
     watch = Stopwatch()
     trainer = lightning.Trainer(
@@ -149,7 +143,7 @@ def with_lightning(module: Textbook, batches: Batches) -> float:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(module, batches.loader)
+    trainer.fit(module, batches)
     return watch.seconds / (128 * STEPS)
 
 
@@ -203,7 +197,7 @@ def evaluation(recipe: Recipe, *, folded: bool = False) -> Callable[[], None]:
 
 def loops() -> dict[Case, Callable[[], float]]:
     """Every way to train, with every arm; each case returns seconds an image."""
-    serial, parallel = Batches(0), Batches(2)
+    serial, parallel = textbook_batches(0), textbook_batches(2)
     cases: dict[Case, Callable[[], float]] = {}
     count = 128 * STEPS
     for arm, recipe in ARMS.items():
