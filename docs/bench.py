@@ -1,26 +1,32 @@
 """Time the trainer beside the alternatives, and each norm alone: ``nox -s bench``.
 
-Writes ``docs/timings/loops.json`` and ``layers.json``. Nothing else should run on the
-machine meanwhile. The textbook loop is what most tutorials have: torchvision's
-transforms of single images in a DataLoader, maps in PyTorch's default layout, torch's own norms,
-the loss read back at each step.
+Writes ``docs/timings``: ``loops.json``, ``layers.json``, ``starts.json`` and ``processes.json``.
+Nothing else should run on the machine meanwhile. The textbook loop is what most tutorials have:
+torchvision's transforms of single images in a DataLoader, maps in PyTorch's default layout, torch's
+own norms, the loss read back at each step.
 """
 
 import argparse
 import datetime as dt
 import itertools
+import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
+from bench_process import ARMS
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Subset
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.datasets import CIFAR10
 from torchvision.transforms import v2
 from tqdm import tqdm
@@ -33,17 +39,10 @@ from normstudy.study.recipes import Recipe
 from normstudy.study.timings import TIMINGS, Case, Timings, interleave, ratios
 from normstudy.study.train import _one_epoch, _start, build, evaluate, l1_penalty
 
-BASE = Recipe(net="pyramid", init="he", precision="float32", lr=0.05)
-ARMS = {
-    "Batch norm": BASE,
-    "Batch norm + L1": replace(BASE, l1=3e-5),
-    "Group norm": replace(BASE, norm="group", num_groups=8),
-    "Layer norm": replace(BASE, norm="layer"),
-    "Instance norm": replace(BASE, norm="instance"),
-    "No norm": replace(BASE, norm="none"),
-}
 STEPS = 16  # of each case and round: two to six seconds
-SCORED = 2_000  # images
+SCORED = 5_000  # images
+OWN_STEPS = 32  # of a process of its own
+PROCESS = Path(__file__).with_name("bench_process.py")
 SHAPES = ((128, 48, 16, 16), (128, 72, 8, 8), (128, 96, 4, 4))  # maps of the main network
 
 
@@ -195,6 +194,24 @@ def evaluation(recipe: Recipe, *, folded: bool = False) -> Callable[[], None]:
     return score
 
 
+def arithmetic(recipe: Recipe) -> Callable[[], float]:
+    """Prepare as many multiplications as a step has, in the form that the machine does fastest."""
+    image_set = data.load("cifar10")
+    state, part = _start(recipe, image_set, torch.device("cpu")), image_set.train[slice(0, 128)]
+    with FlopCounterMode(display=False) as counter:
+        F.cross_entropy(state.net(image_set.normalize(part.images)), part.labels).backward()
+    square, repeats = torch.randn(1024, 1024), 16
+    share = counter.get_total_flops() / 128 / (2 * 1024**3)  # of one product of such squares
+
+    def products() -> float:
+        began = time.perf_counter()
+        for _ in range(repeats):
+            square @ square
+        return share * (time.perf_counter() - began) / repeats
+
+    return products
+
+
 def loops() -> dict[Case, Callable[[], float]]:
     """Every way to train, with every arm; each case returns seconds an image."""
     serial, parallel = textbook_batches(0), textbook_batches(2)
@@ -209,9 +226,10 @@ def loops() -> dict[Case, Callable[[], float]]:
         cases["PyTorch Lightning", arm] = partial(with_lightning, module, serial)
         cases["normstudy", arm] = study_epoch(recipe)
         cases["bare step", arm] = partial(timed, bare_step(recipe), count)
+        cases["arithmetic alone", arm] = arithmetic(recipe)
         cases["evaluation", arm] = partial(timed, evaluation(recipe), SCORED)
     cases["evaluation, folded", "Batch norm"] = partial(
-        timed, evaluation(BASE, folded=True), SCORED
+        timed, evaluation(ARMS["Batch norm"], folded=True), SCORED
     )
     return cases
 
@@ -260,13 +278,52 @@ def _copy(x: Tensor) -> None:
             x.clone(memory_format=torch.preserve_format)
 
 
+def starts() -> dict[Case, Callable[[], float]]:
+    """From the start of Python to the end of the first step; each case returns seconds."""
+    return {
+        ("until the first step", arm): partial(own_process, "first", arm, steps=0) for arm in ARMS
+    }
+
+
+def processes() -> dict[Case, Callable[[], float]]:
+    """Trainings one after the other, or side by side; each case returns seconds an image."""
+    cases: dict[Case, Callable[[], float]] = {}
+    for arm in ARMS:
+        cases["one at a time, two threads", arm] = partial(own_process, "each", arm, threads=2)
+    for arm in ("Batch norm", "Group norm"):
+        cases["two at a time, one thread each", arm] = partial(own_process, "each", arm, crew=2)
+    return cases
+
+
+def own_process(
+    what: str, arm: str, *, threads: int = 1, crew: int = 1, steps: int = OWN_STEPS
+) -> float:
+    """Start processes that train, and return the seconds that they report, shared by the crew."""
+    command = [sys.executable, str(PROCESS), arm, str(steps), str(time.time())]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    started = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(crew)
+    ]
+    told = [json.loads(process.communicate()[0]) for process in started]
+    MEMORY[arm] = max(MEMORY.get(arm, 0), *(of_one["peak"] for of_one in told))
+    return max(of_one[what] for of_one in told) / crew
+
+
+MEMORY: dict[str, int] = {}
+
+
 def main() -> None:
     """Time everything, write it and print the ratios."""
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["loops", "layers"])
+    made = {
+        "loops": (loops, "image"),
+        "layers": (layers, "call"),
+        "starts": (starts, "process"),
+        "processes": (processes, "image"),
+    }
+    parser.add_argument("--only", choices=list(made))
     options = parser.parse_args()
-    made = {"loops": (loops, "image"), "layers": (layers, "call")}
     for name, (prepare, per) in made.items():
         if options.only in (None, name):
             timings = Timings(
@@ -275,6 +332,7 @@ def main() -> None:
                 seconds=interleave(prepare(), options.rounds),
                 environment=describe(pick_device("cpu")),
                 date=dt.datetime.now(tz=dt.UTC).date().isoformat(),
+                memory=MEMORY if name == "processes" else {},
             )
             timings.save(TIMINGS)
             if name == "loops":

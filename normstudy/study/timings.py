@@ -9,7 +9,7 @@ import json
 import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class Timings:
     environment: Mapping[str, Any]
     date: str
     """As in 2026-11-25."""
+    memory: Mapping[str, int] = field(default_factory=dict)
+    """The most that a process held, in bytes, by arm; empty where nobody looked."""
 
     def median(self, case: Case) -> float:
         """Median over the rounds, in seconds."""
@@ -153,7 +155,9 @@ def cost(timings: Timings, what: str, under: str) -> Figure:
     return describe(fig, name="norm-costs", caption=caption, alt=f"Intervals of {axis}: {found}.")
 
 
-def beside(timings: Timings, whats: Mapping[str, str], under: str) -> Table:
+def beside(
+    timings: Timings, whats: Mapping[str, str], under: str, *, what_under: str | None = None
+) -> Table:
     """Tabulate how many times as long each arm takes as one of them.
 
     Parameters
@@ -164,16 +168,21 @@ def beside(timings: Timings, whats: Mapping[str, str], under: str) -> Table:
         What was done, by the name that its row gets.
     under
         The arm that the others are compared with.
+    what_under
+        What was done with that arm, where it is the same for all rows.
     """
     arms = [
-        arm for arm in timings.arms() if any((w, arm) in timings.seconds for w in whats.values())
+        arm
+        for arm in timings.arms()
+        if arm != under and any((what, arm) in timings.seconds for what in whats.values())
     ]
     rows = []
     for name, what in whats.items():
         cells = []
         for arm in arms:
-            known = {(what, arm), (what, under)} <= timings.seconds.keys()
-            cells.append(f"{timings.ratio((what, arm), (what, under))[0]:.2f}" if known else "–")
+            over, base = (what, arm), (what_under or what, under)
+            known = {over, base} <= timings.seconds.keys()
+            cells.append(f"{timings.ratio(over, base)[0]:.2f}" if known else "–")
         rows.append((name, *cells))
     return Table((f"time / {in_sentence(under)}", *arms), tuple(rows))
 

@@ -57,6 +57,8 @@ def test_a_file_holds_what_was_saved(tmp_path):
     path = MADE.save(tmp_path / "timings")
     assert [file.name for file in path.parent.iterdir()] == ["loops.json"]
     assert read(path) == MADE
+    measured = replace(MADE, memory={"Batch norm": 1 << 30})
+    assert read(measured.save(path.parent)).memory == {"Batch norm": 1 << 30}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"seconds": [["a", "b"]]}', "null"])
@@ -98,5 +100,10 @@ def test_costs_are_drawn_and_tabulated_relative_to_an_arm():
     assert "Batch norm 2.00" in fig.normstudy["alt"]
     assert "median of 3 rounds" in fig.normstudy["caption"]
     table = timings.beside(made, {"a step": "step", "another": "none"}, "No norm")
-    assert table.header == ("time / no norm", "Batch norm", "No norm")
-    assert table.rows == (("a step", "2.00", "1.00"), ("another", "–", "–"))
+    assert table.header == ("time / no norm", "Batch norm")
+    assert table.rows == (("a step", "2.00"), ("another", "–"))
+    same = {("one", "Group norm"): [4.0], ("two", "Group norm"): [8.0], ("one", "copy"): [2.0]}
+    whats = {"first": "one", "second": "two"}
+    made = replace(MADE, seconds=same)
+    table = timings.beside(made, whats, "copy", what_under="one")
+    assert table.rows == (("first", "2.00"), ("second", "4.00"))
