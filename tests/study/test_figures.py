@@ -201,6 +201,29 @@ def test_a_wild_first_epoch_is_cut_off_and_counted():
     assert all(mean[-1] > low for mean in means)
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 5, 11])
+def test_a_short_run_is_shown_whole(epochs):
+    for column in ("test_loss", "test_accuracy", "train_loss", "train_accuracy"):
+        runs = arms(epochs=epochs)
+        fig = figures.history(runs, column)
+        low, high = fig.axes[0].get_ylim()
+        scale = 1 if column.endswith("loss") else 100
+        every = [scale * value for several in runs.values() for r in several for value in r.history[column]]
+        assert low < min(every)
+        assert max(every) < high
+        assert "off the axis" not in fig.normstudy["caption"]
+    low, high = figures.gap(runs).axes[0].get_ylim()
+    every = [
+        100 * (train - test)
+        for several in runs.values()
+        for run in several
+        for train, test in zip(
+            run.history["train_accuracy"], run.history["test_accuracy"], strict=True
+        )
+    ]
+    assert low <= min(every) <= max(every) < high
+
+
 def test_numbers_of_others_are_dotted_and_say_where_they_come_from():
     fig = figures.history(arms(), "test_accuracy", reference=SOURCE)
     assert "Batch norm 81.67" in texts(fig)
