@@ -22,6 +22,7 @@ from normstudy.study.studies import Reference
 
 _NUM_CLASSES = 10  # in each of the three data sets
 _LONG = 12  # epochs; of fewer, the twelfth that a graph may leave out is less than one
+_FLATTENED = 1.1  # how many times as tall the rest must become before early epochs are left out
 _TITLES = {
     "test_loss": "{} loss",
     "test_accuracy": "{} accuracy",
@@ -212,8 +213,8 @@ def core(
 ) -> tuple[float, float]:
     """Choose between which values a vertical axis must reach to show curves over epochs.
 
-    The wildest values of a long run, in its first epochs, must not flatten the rest. A short run is
-    shown whole, with all of its seeds.
+    The wildest values of a long run, in its first epochs, must not flatten the rest; where they do
+    not, nothing is left out. A short run is shown whole, with all of its seeds.
 
     Parameters
     ----------
@@ -224,11 +225,13 @@ def core(
     wild
         The fractions of ``values`` that may lie below and above the axis.
     """
-    if max(len(curve.x) for curve in curves) < _LONG:
-        every = [curve.values for curve in curves]
-        return min(float(v.min()) for v in every), max(float(v.max()) for v in every)
-    low, high = np.quantile(values, [wild[0], 1 - wild[1]])
-    return float(low), float(high)
+    long = max(len(curve.x) for curve in curves) >= _LONG
+    if long:
+        low, high = np.quantile(values, [wild[0], 1 - wild[1]])
+        if np.ptp(values) > _FLATTENED * (high - low):
+            return float(low), float(high)
+    every = values if long else np.concatenate([curve.values.ravel() for curve in curves])
+    return float(every.min()), float(every.max())
 
 
 def column_of(runs: Sequence[Run], name: str) -> npt.NDArray[np.float64]:
