@@ -85,7 +85,7 @@ def lowest(session: nox.Session) -> None:
 def lowest_versions(session: nox.Session) -> Path:
     """Write down what is installed, so that the tools of the tests change none of it."""
     path = Path(session.create_tmp()) / "lowest.txt"
-    frozen = session.run("uv", "pip", "freeze", "--exclude-editable", silent=True)
+    frozen = session.run("uv", "pip", "freeze", "--quiet", "--exclude-editable", silent=True)
     path.write_text(str(frozen), encoding="utf-8")
     return path
 

@@ -60,6 +60,8 @@ nitpick_ignore_regex = [
     ("py:class", r"numpy\._typing\..*"),  # what ArrayLike unfolds to
     ("py:class", r"filelock\._native\..*"),  # what FileLock unfolds to, by operating system
 ]
+# of the whole path, which is the reader's choice; a test looks at the names of the examples
+suppress_warnings = ["sphinx_gallery.space_in_filename"]
 numfig = True
 default_role = "code"
 highlight_language = "python"

@@ -136,6 +136,35 @@ def test_the_two_images_of_a_figure_share_one_caption_and_number(tmp_path):
     assert {"only-light", "only-dark"} <= set(re.findall(r"only-\w+", html))
 
 
+def test_a_checkout_may_lie_in_any_folder(tmp_path):
+    """Sphinx-Gallery warns of spaces in the whole path, and only those in a name break links."""
+    assert not [path for path in (ROOT / "examples").glob("*.py") if re.search(r"\s", path.name)]
+    conf = ast.parse((ROOT / "docs" / "conf.py").read_text(encoding="utf-8"))
+    (setting,) = (
+        ast.unparse(node)
+        for node in conf.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "suppress_warnings"
+    )
+    source = tmp_path / "a space ü, 100 %s [1]" / "docs"
+    examples = source.parent / "examples"
+    for folder in (source, examples):
+        folder.mkdir(parents=True)
+    (examples / "README.txt").write_text("Pages\n=====\n")
+    (examples / "plot_a.py").write_text('"""\nA\n=\n\nPage.\n"""\nprint(1)\n')
+    (source / "index.rst").write_text("Title\n=====\n\n.. toctree::\n\n   auto_examples/index\n")
+    (source / "conf.py").write_text(
+        f"{setting}\nextensions = ['sphinx_gallery.gen_gallery']\n"
+        "exclude_patterns = ['sg_execution_times.rst']\n"
+        "sphinx_gallery_conf = {'examples_dirs': '../examples', 'gallery_dirs': 'auto_examples',\n"
+        "    'write_computation_times': False}\n"
+    )
+    out = tmp_path / "out"
+    app = Sphinx(source, source, out, out / "trees", "html", status=None, warningiserror=True)
+    app.build()
+    assert app.statuscode == 0
+    assert "A" in (out / "auto_examples" / "plot_a.html").read_text(encoding="utf-8")
+
+
 # -- caches --------------------------------------------------------------------------------------
 
 

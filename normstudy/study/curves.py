@@ -21,6 +21,8 @@ from normstudy.study.runs import Run
 from normstudy.study.studies import Reference
 
 _NUM_CLASSES = 10  # in each of the three data sets
+_LONG = 12  # epochs; of fewer, the twelfth that a graph may leave out is less than one
+_FLATTENED = 1.1  # how many times as tall the rest must become before early epochs are left out
 _TITLES = {
     "test_loss": "{} loss",
     "test_accuracy": "{} accuracy",
@@ -75,12 +77,11 @@ def history(
     if column.startswith("train"):
         labels += ". Measured while learning, with augmentation"
     means = np.concatenate([curve.mean for curve in curves])
+    wild = (0, 0.08) if is_loss else (0.08, 0)
     theirs = dict(reference.values) if reference else {}
     theirs = {arm: value for arm, value in theirs.items() if arm in arms}
-    # the wildest twelfth of all means, in the first epochs, must not flatten the rest
-    core = np.quantile(means, [0, 0.92] if is_loss else [0.08, 1])
     lasts = [float(value) for curve in curves for value in curve.values[:, -1]]
-    low, high = airy([*core, *lasts, *theirs.values()])
+    low, high = airy([*core(curves, means, wild), *lasts, *theirs.values()])
     chance = math.log(_NUM_CLASSES) if is_loss else 100 / _NUM_CLASSES
     chance_text = f"chance: {chance:.2f} nats" if is_loss else f"chance: {chance:.0f} %"
     axis = "mean cross-entropy, nats" if is_loss else "accuracy, %"
@@ -205,6 +206,32 @@ def _joined(
         x = np.array(sorted(points))
         found.append((x, np.array([np.mean(points[value]) for value in sorted(points)])))
     return found
+
+
+def core(
+    curves: Sequence[Curve], values: npt.NDArray[np.float64], wild: tuple[float, float]
+) -> tuple[float, float]:
+    """Choose between which values a vertical axis must reach to show curves over epochs.
+
+    The wildest values of a long run, in its first epochs, must not flatten the rest; where they do
+    not, nothing is left out. A short run is shown whole, with all of its seeds.
+
+    Parameters
+    ----------
+    curves
+        The curves, of all seeds.
+    values
+        What is drawn of a long run.
+    wild
+        The fractions of ``values`` that may lie below and above the axis.
+    """
+    long = max(len(curve.x) for curve in curves) >= _LONG
+    if long:
+        low, high = np.quantile(values, [wild[0], 1 - wild[1]])
+        if np.ptp(values) > _FLATTENED * (high - low):
+            return float(low), float(high)
+    every = values if long else np.concatenate([curve.values.ravel() for curve in curves])
+    return float(every.min()), float(every.max())
 
 
 def column_of(runs: Sequence[Run], name: str) -> npt.NDArray[np.float64]:

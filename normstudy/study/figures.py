@@ -29,6 +29,7 @@ from normstudy.study import curves as graphs
 from normstudy.study.compare import MARGIN, differences
 from normstudy.study.curves import (
     column_of,
+    core,
     data_title,
     epochs_of,
     last_values,
@@ -91,7 +92,8 @@ def gap(arms: Arms) -> Figure:
     fig, ax = panel(title, f"{setting(arms)}\nDiamonds and labels: {after}.")
     ax.axhline(0, color=QUIET, linewidth=1)
     every = np.concatenate([curve.values.ravel() for curve in curves])
-    limit(ax, [*np.quantile(every, [0.04, 0.96]), *(curve.end for curve in curves), 0])
+    shown = core(curves, every, (0.04, 0.04))
+    limit(ax, [*shown, *(curve.end for curve in curves), 0])
     finish(ax, curves, "epoch", f"training minus {scored} accuracy, points")
     for curve in curves:
         color = style(curve.label, list(arms))[0]

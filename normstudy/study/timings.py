@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from normstudy.drawing import QUIET, Row, describe, forest
+from normstudy.study import store
 from normstudy.tables import Table, in_sentence
 
 TIMINGS = Path(__file__).parents[2] / "docs" / "timings"
@@ -70,9 +71,7 @@ class Timings:
         values = asdict(self)
         values["seconds"] = [[*case, list(times)] for case, times in self.seconds.items()]
         path = folder / f"{self.name}.json"
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
+        store.write_whole(path, (json.dumps(values, indent=1) + "\n").encode())
         return path
 
 

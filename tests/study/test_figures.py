@@ -201,6 +201,36 @@ def test_a_wild_first_epoch_is_cut_off_and_counted():
     assert all(mean[-1] > low for mean in means)
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 5, 11])
+@pytest.mark.parametrize("column", ["test_loss", "test_accuracy", "train_loss", "train_accuracy"])
+def test_a_short_run_is_shown_whole(column, epochs):
+    runs = arms(epochs=epochs)
+    fig = figures.history(runs, column)
+    low, high = fig.axes[0].get_ylim()
+    scale = 1 if column.endswith("loss") else 100
+    every = scale * np.array([run.history[column] for several in runs.values() for run in several])
+    assert low < every.min()
+    assert every.max() < high
+    assert "off the axis" not in fig.normstudy["caption"]
+
+
+def test_a_short_run_shows_every_gap():
+    wide = made("Batch norm", epochs=5)
+    wide.history["train_accuracy"][0] = wide.history["test_accuracy"][0] - 0.4
+    low, high = (
+        figures.gap({"Batch norm": [wide, made("Batch norm", 1, epochs=5)]}).axes[0].get_ylim()
+    )
+    assert low < -40
+    assert high > 5
+
+
+def test_a_long_run_is_cut_only_where_that_shows_more():
+    steady = fake_run(Recipe(epochs=20), np.linspace(0.2, 0.8, 20))
+    fig = figures.history({"Batch norm": [steady]}, "test_accuracy")
+    assert fig.axes[0].get_ylim()[0] < 20
+    assert "off the axis" not in fig.normstudy["caption"]
+
+
 def test_numbers_of_others_are_dotted_and_say_where_they_come_from():
     fig = figures.history(arms(), "test_accuracy", reference=SOURCE)
     assert "Batch norm 81.67" in texts(fig)
