@@ -77,7 +77,7 @@ def storm(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Run the tests of the package with the lowest versions that it declares."""
     groups = nox.project.dependency_groups(PROJECT, "test")
-    session.install("--resolution", "lowest-direct", "--editable", ".")
+    session.install("--resolution", "lowest-direct", "--editable", ".[cluster]")
     session.install("--editable", ".", *groups, "--constraint", str(lowest_versions(session)))
     session.run("pytest", "-n", "auto", "--dist", "loadfile", "tests/byhand", "tests/study")
 

@@ -1,7 +1,7 @@
 """Time the trainer beside the alternatives, and each norm alone: ``nox -s bench``.
 
-Writes ``docs/timings/loops.json`` and ``layers.json``. Nothing else should run on the
-machine meanwhile. The textbook loop is what most tutorials have: torchvision's
+Writes ``loops.json``, ``layers.json`` and ``cluster.json`` in ``docs/timings``. Nothing else should
+run on the machine meanwhile. The textbook loop is what most tutorials have: torchvision's
 transforms of single images in a DataLoader, maps in PyTorch's default layout, torch's own norms,
 the loss read back at each step.
 """
@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import bench_cluster
 import lightning
 import torch
 from torch import Tensor, nn
@@ -263,16 +264,20 @@ def _copy(x: Tensor) -> None:
 def main() -> None:
     """Time everything, write it and print the ratios."""
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=["loops", "layers"])
+    made = {
+        "loops": (loops, "image", 3),
+        "layers": (layers, "call", 3),
+        "cluster": (bench_cluster.cases, "run", 15),
+    }
+    parser.add_argument("--rounds", type=int, help="how often each case is timed")
+    parser.add_argument("--only", choices=list(made))
     options = parser.parse_args()
-    made = {"loops": (loops, "image"), "layers": (layers, "call")}
-    for name, (prepare, per) in made.items():
+    for name, (prepare, per, rounds) in made.items():
         if options.only in (None, name):
             timings = Timings(
                 name=name,
                 per=per,
-                seconds=interleave(prepare(), options.rounds),
+                seconds=interleave(prepare(), options.rounds or rounds),
                 environment=describe(pick_device("cpu")),
                 date=dt.datetime.now(tz=dt.UTC).date().isoformat(),
             )
