@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -44,7 +43,7 @@ class Processes:
         environ = os.environ | {
             "NORMSTUDY_STORE": str(own / "store"),
             "OMP_NUM_THREADS": "2",  # a training has one thread all the same
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]),
+            "NORMSTUDY_DATA": str(own / "data"),
         }
         with (own / "log").open("w") as log:
             line = [sys.executable, "-m", "dask", *arguments]
@@ -61,7 +60,9 @@ class Processes:
         self.address = json.loads(about.read_text())["address"]
 
     def need(self, number: int) -> None:
-        """Start workers until so many live."""
+        """Start workers, or kill some, until so many live."""
+        for folder in self.alive()[number:]:
+            self.kill(folder)
         while len(self.alive()) < number:
             name = f"worker-{len(self.workers)}"
             options = ("--no-nanny", "--nthreads", "1", "--no-dashboard")
@@ -94,9 +95,13 @@ class Processes:
         """Wait until a worker is in the middle of a training, and kill it."""
         until(lambda: self.at_work(recipe))
         (folder,) = self.at_work(recipe)
-        self.workers[folder].send_signal(signal.SIGKILL)
-        self.workers[folder].wait(20)
+        self.kill(folder)
         return folder
+
+    def kill(self, folder: Path) -> None:
+        """Send SIGKILL to a worker."""
+        self.workers[folder].kill()
+        self.workers[folder].wait(20)
 
     def end(self) -> None:
         """Kill what lives."""
@@ -142,6 +147,7 @@ def saved(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a training began here")
 
+    monkeypatch.setattr(cluster, "PATIENCE", 100)  # a machine may be busy
     monkeypatch.setattr(runs, "save", save)
     monkeypatch.setattr(runs, "train", refuse)
     return counted
@@ -208,6 +214,36 @@ def test_a_worker_that_is_killed_loses_only_what_it_had_begun(processes, serial,
     assert len(processes.alive()) == 1
 
 
+def test_a_single_worker_trains_and_not_the_caller(processes, serial, saved, tmp_path):
+    processes.need(1)
+    with on_dask(processes.address):
+        made = together(SHORT[:2], tmp_path)
+    assert_as_serial(made, serial)
+
+
+def test_a_worker_without_the_data_is_named_before_any_training(processes, saved, tmp_path):
+    processes.need(1)
+    match = r"the worker tcp://.* cannot train \(DataError: mnist was looked for in .*/worker-\d/"
+    with on_dask(processes.address), pytest.raises(ClusterError, match=match):
+        together([*SHORT, replace(TINY, data="mnist")], tmp_path)
+    assert not saved
+
+
+def test_a_scheduler_that_does_not_answer_is_told(monkeypatch):
+    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
+    match = r"no scheduler answers at tcp://127.0.0.1:1, which was tried for 0.5 s; one begins with"
+    with pytest.raises(ClusterError, match=match), on_dask("tcp://127.0.0.1:1"):
+        pass
+
+
+def test_without_dask_it_is_said_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    match = r"Dask is not installed; install it with: pip install 'normstudy\[cluster\]'"
+    with pytest.raises(ClusterError, match=match), on_dask("tcp://127.0.0.1:1"):
+        pass
+
+
+@pytest.mark.storm
 def test_what_kills_its_workers_is_given_up_and_nothing_else(processes, serial, saved, tmp_path):
     processes.need(2)
     processes.allow_no_death()
@@ -227,13 +263,7 @@ def test_what_kills_its_workers_is_given_up_and_nothing_else(processes, serial, 
     assert_as_serial(runs.stored(tmp_path), serial)
 
 
-def test_a_single_worker_trains_and_not_the_caller(processes, serial, saved, tmp_path):
-    processes.need(1)
-    with on_dask(processes.address):
-        made = together(SHORT[:2], tmp_path)
-    assert_as_serial(made, serial)
-
-
+@pytest.mark.storm
 def test_a_scheduler_that_goes_away_is_told(processes, saved, tmp_path):
     processes.need(1)
 
@@ -250,17 +280,3 @@ def test_a_scheduler_that_goes_away_is_told(processes, saved, tmp_path):
     for recipe in [LONG, *SHORT]:
         with store.lock(tmp_path, recipe.name).acquire(blocking=False):
             pass
-
-
-def test_a_scheduler_that_does_not_answer_is_told(monkeypatch):
-    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
-    match = r"no scheduler answers at tcp://127.0.0.1:1, which was tried for 0.5 s; one begins with"
-    with pytest.raises(ClusterError, match=match), on_dask("tcp://127.0.0.1:1"):
-        pass
-
-
-def test_without_dask_it_is_said_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    match = r"Dask is not installed; install it with: pip install 'normstudy\[cluster\]'"
-    with pytest.raises(ClusterError, match=match), on_dask("tcp://127.0.0.1:1"):
-        pass
