@@ -70,14 +70,15 @@ def tests(session: nox.Session) -> None:
 def storm(session: nox.Session) -> None:
     """Kill, crowd, starve and damage trainings, for some minutes; docs/storm.json keeps count."""
     install(session, "test")
-    session.run("pytest", "-m", "storm", "tests/storm", *session.posargs)
+    where = ("tests/storm", "tests/study/test_cluster.py")
+    session.run("pytest", "-m", "storm", *where, *session.posargs)
 
 
 @nox.session(default=False, venv_backend="uv")
 def lowest(session: nox.Session) -> None:
     """Run the tests of the package with the lowest versions that it declares."""
     groups = nox.project.dependency_groups(PROJECT, "test")
-    session.install("--resolution", "lowest-direct", "--editable", ".")
+    session.install("--resolution", "lowest-direct", "--editable", ".[cluster]")
     session.install("--editable", ".", *groups, "--constraint", str(lowest_versions(session)))
     session.run("pytest", "-n", "auto", "--dist", "loadfile", "tests/byhand", "tests/study")
 

@@ -1,9 +1,9 @@
 """Time the trainer beside the alternatives, and each norm alone: ``nox -s bench``.
 
-Writes ``docs/timings``: ``loops.json``, ``layers.json``, ``starts.json`` and ``processes.json``.
-Nothing else should run on the machine meanwhile. The textbook loop is what most tutorials have:
-torchvision's transforms of single images in a DataLoader, maps in PyTorch's default layout, torch's
-own norms, the loss read back at each step.
+Writes ``docs/timings``: ``loops.json``, ``layers.json``, ``starts.json``, ``processes.json`` and
+``cluster.json``. Nothing else should run on the machine meanwhile. The textbook loop is what most
+tutorials have: torchvision's transforms of single images in a DataLoader, maps in PyTorch's default
+layout, torch's own norms, the loss read back at each step.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import bench_cluster
 import lightning
 import torch
 from bench_process import ARMS
@@ -315,21 +316,22 @@ MEMORY: dict[str, int] = {}
 def main() -> None:
     """Time everything, write it and print the ratios."""
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
     made = {
-        "loops": (loops, "image"),
-        "layers": (layers, "call"),
-        "starts": (starts, "process"),
-        "processes": (processes, "image"),
+        "loops": (loops, "image", 5),
+        "layers": (layers, "call", 5),
+        "starts": (starts, "process", 3),
+        "processes": (processes, "image", 3),
+        "cluster": (bench_cluster.cases, "run", 15),
     }
+    parser.add_argument("--rounds", type=int, help="how often each case is timed")
     parser.add_argument("--only", choices=list(made))
     options = parser.parse_args()
-    for name, (prepare, per) in made.items():
+    for name, (prepare, per, rounds) in made.items():
         if options.only in (None, name):
             timings = Timings(
                 name=name,
                 per=per,
-                seconds=interleave(prepare(), options.rounds),
+                seconds=interleave(prepare(), options.rounds or rounds),
                 environment=describe(pick_device("cpu")),
                 date=dt.datetime.now(tz=dt.UTC).date().isoformat(),
                 memory=MEMORY if name == "processes" else {},

@@ -32,6 +32,7 @@ extensions = [
     "sphinxext.opengraph",
     "accessible",
     "axes_page",
+    "cluster_overhead",
     "definitions",
     "docstrings",
     "gallery_hooks",

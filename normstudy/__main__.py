@@ -12,7 +12,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable
-from contextlib import redirect_stderr
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from dataclasses import fields, replace
 from functools import partial, wraps
 from math import inf
@@ -24,13 +24,14 @@ import torch
 import tyro
 
 from normstudy.byhand.worksheet import write as write_worksheet
-from normstudy.study import data, environment
+from normstudy.study import data, environment, workers
 from normstudy.study.files import DataError
 from normstudy.study.recipes import DATASETS, NORMS, Dataset, Precision, Recipe
 from normstudy.study.runs import PUBLISHED, Run, RunError, find, run, run_all, stored
 from normstudy.study.store import RecordError, store_folder
 from normstudy.study.studies import STUDIES, chosen
 from normstudy.study.train import DivergedError
+from normstudy.study.workers import ClusterError
 
 Device = Literal["auto", "cpu", "cuda"]
 Store = Annotated[Path | None, tyro.conf.arg(name="store")]
@@ -170,6 +171,8 @@ def study(
     precision: Precision | None = None,
     jobs: int | None = None,
     device: Device = "auto",
+    backend: str = "loky",
+    scheduler: str | None = None,
     folder: Store = None,
     retrain: bool = False,
 ) -> None:
@@ -181,8 +184,11 @@ def study(
         seeds: Seeds of each arm, from 0; by default those of the study.
         data: Data set to move the study to.
         precision: Train everything in this precision; by default as the study says.
-        jobs: Trainings at a time; by default one per CPU core, or one on a GPU.
+        jobs: Trainings at a time; by default one per CPU core, or one on a GPU, or what a cluster
+            has workers for.
         device: Where to train; auto takes a GPU where there is one.
+        backend: Who trains: loky, which is processes of this machine, or dask, a cluster's workers.
+        scheduler: Address of the cluster's scheduler, as in tcp://10.0.0.1:8786.
         folder: Folder that keeps the runs; by default NORMSTUDY_STORE or a cache folder.
         retrain: Train even what the store or the published runs hold.
     """
@@ -198,14 +204,27 @@ def study(
         if value is not None and not 1 <= value <= _MOST:
             msg = f"{option} {value} is out of range; give a whole number from 1 to {_MOST:,}"
             raise ValueError(msg)
+    if backend not in workers.BACKENDS:
+        msg = f"there is no backend {backend!r}; accepted: {', '.join(workers.BACKENDS)}"
+        raise ValueError(msg)
+    if (backend == "dask") != bool(scheduler):
+        msg = "--backend dask and --scheduler ADDRESS need each other; give both, or neither"
+        raise ValueError(msg)
     arms = STUDIES[name].recipes(None if seeds is None else range(seeds), data, precision)
     wanted = [recipe for recipes in arms.values() for recipe in recipes]
-    made = iter(
-        run_all(wanted, n_jobs=jobs, folder=_expanded(folder), device=device, retrain=retrain)
-    )
+    with _on_dask(scheduler) if scheduler else nullcontext():
+        made = iter(
+            run_all(wanted, n_jobs=jobs, folder=_expanded(folder), device=device, retrain=retrain)
+        )
     for arm, recipes in arms.items():
         for _ in recipes:
             print(f"{arm:16} {_line(next(made))}")
+
+
+def _on_dask(scheduler: str) -> AbstractContextManager[None]:
+    from normstudy.study.cluster import on_dask  # noqa: PLC0415 - an extra, and slow to load
+
+    return on_dask(scheduler)
 
 
 def runs(
@@ -368,7 +387,7 @@ def _run(arguments: list[str]) -> None:
         sys.stdout.flush()
     except BrokenPipeError:  # who read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError, DataError, RecordError, DivergedError) as error:
+    except (OSError, ValueError, ClusterError, DataError, RecordError, DivergedError) as error:
         sys.exit(f"normstudy: {error}")
     except KeyboardInterrupt:
         how = "; the same command goes on after the last finished epoch" if goes_on else ""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from normstudy import __main__ as command
-from normstudy.study import runs
+from normstudy.study import cluster, runs
 from normstudy.study.recipes import NORMS, Recipe
 from normstudy.study.studies import STUDIES, chosen, moved
 
@@ -139,11 +139,19 @@ def test_studies_are_listed(
             ("cifar10", "--seeds", "0"),
             "--seeds 0 is out of range; give a whole number from 1 to 1,000",
         ),
+        (("cifar10", "--backend", "spark"), "there is no backend 'spark'; accepted: loky, dask"),
+        (("cifar10", "--backend", "dask"), "--backend dask and --scheduler ADDRESS need each oth"),
+        (("cifar10", "--scheduler", "tcp://a:1"), "--backend dask and --scheduler ADDRESS need"),
+        (
+            ("cifar10", "--backend", "dask", "--scheduler", "tcp://127.0.0.1:1"),
+            "normstudy: no scheduler answers at tcp://127.0.0.1:1, which was tried for 0.2 s; one",
+        ),
     ],
 )
 def test_a_study_that_cannot_be_trained_is_refused(
     monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
 ) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE", 0.2)
     with pytest.raises(SystemExit, match=message):
         call(monkeypatch, "study", *arguments)
 

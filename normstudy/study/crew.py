@@ -56,13 +56,12 @@ class Crew:
                 self._side_by_side(together[: 1 if fewest == _GIVEN_UP - 1 else None], jobs, bar)
                 rest = [name for name in rest if not self._settled(name)]
                 rest.sort(key=self.deaths.__getitem__)
-            for name in self.elsewhere:
+            while self.elsewhere:
+                name = self.elsewhere.pop(0)
                 lock = store.lock(self.place, name)
                 with held(lock, f"training {name}", progress=self.progress):
-                    if not self.is_made(name):
-                        function, arguments, options = self.task(name)
-                        self.take(*function(*arguments, **options))
-                bar.update()
+                    pass  # until it is made, or given up
+                self._side_by_side([name], 1, bar)
         return [name for name in names if self.deaths[name] == _GIVEN_UP]
 
     def _settled(self, name: str) -> bool:
@@ -71,7 +70,9 @@ class Crew:
 
     def _side_by_side(self, names: Sequence[str], jobs: int, bar: "tqdm[Any]") -> None:
         """Make some of the records, or as many as are made before a worker dies."""
-        crew = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="n_jobs")
+        crew = joblib.Parallel(
+            n_jobs=jobs, return_as="generator_unordered", pre_dispatch=jobs, batch_size=1
+        )
         try:
             with closing(crew(self._tasks(names, bar))) as results:
                 for name, result in results:

@@ -5,6 +5,7 @@ last-epoch predictions. It is looked for in this machine's store, then among the
 trained only where neither holds it. No pixels are kept; images come from the data set by index.
 """
 
+import platform
 import threading
 import warnings
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ import joblib
 import numpy as np
 import torch
 
-from normstudy.study import data, environment, store, validity
+from normstudy.study import data, environment, store, validity, workers
 from normstudy.study.crew import Crew
 from normstudy.study.locks import held
 from normstudy.study.recipes import Recipe
@@ -29,7 +30,6 @@ PUBLISHED = (environment.checkout() or Path(__file__).parent) / "docs" / "runs"
 """Published runs, in a checkout of the project; an installed package has none."""
 
 _VALUES = ("environment", "clean_train", "num_scored", "history")  # of a run, as JSON
-_WORKER_BYTES = 1_500_000_000  # what a training takes: PyTorch, CIFAR-10, the maps of a batch
 _TURN = threading.RLock()  # trainings take turns in a process: they share PyTorch's random numbers
 
 
@@ -305,14 +305,15 @@ def run_all(
 
     On the CPU each training gets one thread, so its numbers do not depend on ``n_jobs``. The
     workers are joblib's, of whatever backend is active, and return their runs: only this process
-    writes to the store.
+    writes to the store. Those of a cluster (:mod:`normstudy.study.cluster`) need no folder of it.
 
     Parameters
     ----------
     recipes
         What to train.
     n_jobs
-        Trainings at a time; default one per CPU core, as far as memory reaches, or one on a GPU.
+        Trainings at a time; default one per CPU core, as far as memory reaches, or one on a GPU;
+        on a cluster as many as it has workers for.
     folder, device, progress, retrain
         As in :func:`run`.
 
@@ -335,11 +336,8 @@ def run_all(
     missing = [name for name in found if name not in made]
     if not missing:
         return [made[recipe.name] for recipe in wanted]
-    where = environment.pick_device(device)
-    environment.check_precision({by_name[name].precision for name in missing}, where)
-    for needed in dict.fromkeys(by_name[name].data for name in missing):
-        data.load(needed)  # fail, or download, once and before any worker starts
-    jobs = min(n_jobs or _jobs(where), len(missing))  # an idle worker would hold PyTorch and images
+    far = workers.are_far()
+    jobs, device = workers.ready([by_name[name] for name in missing], n_jobs, device)
     failed, caller = dict[str, str](), environment.this_process()
 
     def is_made(name: str) -> bool:
@@ -354,8 +352,8 @@ def run_all(
             failed[name] = str(error)
 
     def task(name: str) -> Any:
-        checkpoint = store.checkpoint(place, name)
-        return joblib.delayed(_worker)(by_name[name], checkpoint, where.type, caller)
+        checkpoint = None if far else store.checkpoint(place, name)
+        return joblib.delayed(_worker)(by_name[name], checkpoint, device, caller)
 
     for name in missing if retrain else ():
         store.forget(place, name)
@@ -374,27 +372,28 @@ def run_all(
     return [made[recipe.name] for recipe in wanted]
 
 
-def _jobs(device: torch.device) -> int:
-    """Trainings at a time: one per CPU core, as far as memory reaches, or one on a GPU."""
-    if device.type == "cuda":
-        return 1
-    fit: int = environment.free_memory() // _WORKER_BYTES
-    return max(1, min(int(joblib.cpu_count()), fit))
-
-
 def _worker(
-    recipe: Recipe, checkpoint: Path, device: str, caller: environment.Process
+    recipe: Recipe, checkpoint: Path | None, device: str, caller: environment.Process
 ) -> tuple[str, Run | str]:
-    """Make one run; an error comes back as text and stops no other run."""
-    environment.end_with(caller)  # nobody would take the run
-    with suppress(OSError):  # this may be another machine; without the folder, train warns
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    """Make one run; an error comes back as text and stops no other run.
+
+    A far worker gets no place for a checkpoint: it has one in its own store, and outlives callers.
+    """
+    here = store.store_folder()
+    unfinished = checkpoint or store.checkpoint(here, recipe.name)
+    if checkpoint is not None:
+        environment.end_with(caller)  # nobody would take the run
+    with suppress(OSError):  # without the folder, train warns
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
     with _TURN:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            return recipe.name, _train(recipe, checkpoint, device, progress=False)
+            made = _train(recipe, unfinished, device, progress=False)
         except Exception as error:  # noqa: BLE001 - whatever stops one is told with the others
-            return recipe.name, str(error)
+            return recipe.name, str(error) if checkpoint else f"on {platform.node()}: {error}"
         finally:
             torch.set_num_threads(threads)  # a single job works in the caller's own process
+    if checkpoint is None:
+        store.forget(here, recipe.name)
+    return recipe.name, made

@@ -563,15 +563,6 @@ def test_no_more_workers_start_than_there_are_trainings(folder, pretended, monke
     assert asked == [len(OTHERS) + 1, 1]
 
 
-def test_no_more_workers_start_than_memory_holds(monkeypatch):
-    cpu = torch.device("cpu")
-    monkeypatch.setattr(joblib, "cpu_count", lambda: 64)
-    for gigabytes, jobs in ((100, 64), (16, 10), (1, 1), (0, 1)):
-        monkeypatch.setattr(environment, "free_memory", lambda free=gigabytes: free * 10**9)
-        assert runs._jobs(cpu) == jobs
-    assert runs._jobs(torch.device("cuda")) == 1
-
-
 def test_training_again_forgets_what_was_unfinished(made, folder):
     save(made, folder)
     for again in (made_again, lambda recipe, *rest, **more: made_all([recipe], *rest, **more)[0]):
