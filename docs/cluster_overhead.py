@@ -28,9 +28,9 @@ def told(timings: Timings) -> list[str]:
     one, many = timings.whats()
     about = timings.environment
     answer = (
-        f"{added[many]} milliseconds a run in {many}, and {added[one]} in {one}, most of which go "
-        "into the connection and into asking the workers what they have. A training of the main "
-        "study takes minutes."
+        f"{added[many]} milliseconds a run in {many}, and {added[one]} in {one}: the connection "
+        "and the question to the workers what they have are paid for once a study. A training of "
+        "the main study takes minutes."
     )
     how = (
         f"Medians of {timings.rounds} rounds, all cases in turn, with runs as small as can be, on "
