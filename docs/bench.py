@@ -36,9 +36,10 @@ from normstudy.study import data, files
 from normstudy.study.environment import describe, pick_device
 from normstudy.study.groupnorm import ChannelsLastGroupNorm
 from normstudy.study.model import fold, make_norm
+from normstudy.study.optimize import l1_penalty
 from normstudy.study.recipes import Recipe
 from normstudy.study.timings import TIMINGS, Case, Timings, interleave, ratios
-from normstudy.study.train import _one_epoch, _start, build, evaluate, l1_penalty
+from normstudy.study.train import _one_epoch, _start, build, evaluate
 
 STEPS = 16  # of each case and round: two to six seconds
 SCORED = 5_000  # images

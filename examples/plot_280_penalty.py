@@ -56,7 +56,8 @@ assert torch.equal(w.grad, strength * torch.tensor([1.0, -1.0, 0.0, 1.0]))
 # The training uses this sum over the whole network. We compute it a second time, independently,
 # from a freshly built network:
 
-from normstudy.study.train import build, l1_penalty
+from normstudy.study.optimize import l1_penalty
+from normstudy.study.train import build
 
 recipe = arms["Batch norm + L1"][0].recipe
 net = build(recipe, load(study.data))

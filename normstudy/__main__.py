@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from dataclasses import fields, replace
 from functools import partial, wraps
@@ -29,7 +29,7 @@ from normstudy.study.files import DataError
 from normstudy.study.recipes import DATASETS, NORMS, Dataset, Precision, Recipe
 from normstudy.study.runs import PUBLISHED, Run, RunError, find, run, run_all, stored
 from normstudy.study.store import RecordError, store_folder
-from normstudy.study.studies import STUDIES, chosen
+from normstudy.study.studies import OF_REPORTS, STUDIES, chosen
 from normstudy.study.train import DivergedError
 from normstudy.study.workers import ClusterError
 
@@ -37,6 +37,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Store = Annotated[Path | None, tyro.conf.arg(name="store")]
 
 
+_GRID = (5, 2)  # rows and columns of a picture of mistakes
 _MOST = 1_000  # seeds of a study, and trainings at a time
 _SHOWN = ("lr", "num_groups", "weight_decay", "l1", "batch_size", "crop", "precision")
 
@@ -81,7 +82,8 @@ def train_command(base: Recipe, origin: str, *, adapt: bool = False) -> Callable
         print(f"run {recipe.name}")
         print(made.table())
         if pictures_to is not None:
-            _write_figures(made, pictures_to)
+            arm = made.recipe.norm + (" + L1" if made.recipe.l1 else "")
+            _write_figures({arm: [made]}, made.recipe.name, pictures_to)
 
     return train
 
@@ -109,8 +111,9 @@ def _expanded(folder: Path | None) -> Path | None:
 
 
 def _words(recipe: Recipe, names: Iterable[str]) -> str:
-    read = [name for name in names if name != "num_groups" or recipe.norm == "group"]
-    return ", ".join(f"{name} {getattr(recipe, name)}" for name in read)
+    return ", ".join(
+        f"{name} {getattr(recipe, name)}" for name in names if name not in recipe.unread
+    )
 
 
 def _base(arguments: list[str]) -> tuple[Recipe, str, bool]:
@@ -137,7 +140,10 @@ def _base(arguments: list[str]) -> tuple[Recipe, str, bool]:
     return replace(recipe, norm=asked.norm, l1=0.0), origin, asked.precision is None
 
 
-def _write_figures(made: Run, folder: Path) -> None:
+def _write_figures(
+    arms: Mapping[str, Sequence[Run]], name: str, folder: Path, *, grid: tuple[int, int] = _GRID
+) -> None:
+    """Write curves of all arms and the mistakes of each arm's first seed, and print captions."""
     # Drawing is loaded when it is asked for, and draws to files alone: in a notebook's command
     # lines, MPLBACKEND names a backend that need not be there.
     import matplotlib as mpl  # noqa: PLC0415
@@ -145,16 +151,13 @@ def _write_figures(made: Run, folder: Path) -> None:
     mpl.use("Agg")
     from normstudy.study import figures, pictures  # noqa: PLC0415
 
-    recipe = made.recipe
-    arm = recipe.norm + (" + L1" if recipe.l1 else "")
-    drawn = {
-        "loss": figures.history({arm: [made]}, "test_loss"),
-        "accuracy": figures.history({arm: [made]}, "test_accuracy"),
-    }
-    if not recipe.validation:
-        drawn["mistakes"] = pictures.mistakes(arm, made, data.load(recipe.data))
-    for name, figure in drawn.items():
-        path = folder / f"{recipe.name}-{name}.png"
+    recipe = next(iter(arms.values()))[0].recipe
+    drawn = {part: figures.history(arms, f"test_{part}") for part in ("loss", "accuracy")}
+    for arm, made in arms.items() if not recipe.validation else ():
+        figure = pictures.mistakes(arm, made[0], data.load(recipe.data), grid=grid)
+        drawn[figure.normstudy["name"] if len(arms) > 1 else "mistakes"] = figure  # type: ignore[attr-defined]
+    for part, figure in drawn.items():
+        path = folder / f"{name}-{part}.png"
         caption = figure.normstudy["caption"]  # type: ignore[attr-defined]
         figure.savefig(path, dpi=200, metadata={"Description": caption})
         print(f"{path}: {caption}")
@@ -162,10 +165,32 @@ def _write_figures(made: Run, folder: Path) -> None:
         print("no picture of mistakes: they are studied on test images, without --validation")
 
 
+def _check_study(names: Iterable[str], numbers: Mapping[str, int | None], *, figures: bool) -> None:
+    """Refuse what cannot be trained or drawn.
+
+    Raises
+    ------
+    ValueError
+        If a study is unknown, a number out of range, or figures of a search are asked for.
+    """
+    for name in names:
+        if name not in STUDIES:
+            msg = f"there is no study {name!r}; accepted: {', '.join(STUDIES)}"
+            raise ValueError(msg)
+        if figures and any(len(tried) > 1 for tried in STUDIES[name].arms.values()):
+            msg = f"--figures shows one setting an arm, and {name!r} is a search; leave it out"
+            raise ValueError(msg)
+    for option, value in numbers.items():
+        if value is not None and not 1 <= value <= _MOST:
+            msg = f"{option} {value} is out of range; give a whole number from 1 to {_MOST:,}"
+            raise ValueError(msg)
+
+
 def study(
     name: tyro.conf.Positional[str] = "cifar10",
     *,
     list_all: Annotated[bool, tyro.conf.arg(name="list")] = False,
+    all_reports: bool = False,
     seeds: int | None = None,
     data: Dataset | None = None,
     precision: Precision | None = None,
@@ -174,6 +199,7 @@ def study(
     backend: str = "loky",
     scheduler: str | None = None,
     folder: Store = None,
+    figures_to: Annotated[Path | None, tyro.conf.arg(name="figures", metavar="DIR")] = None,
     retrain: bool = False,
 ) -> None:
     """Train all arms of a study, side by side, and print a line for each run.
@@ -181,6 +207,7 @@ def study(
     Args:
         name: Which study.
         list_all: List the studies instead.
+        all_reports: Train all studies that repeat class reports, instead of one.
         seeds: Seeds of each arm, from 0; by default those of the study.
         data: Data set to move the study to.
         precision: Train everything in this precision; by default as the study says.
@@ -190,6 +217,8 @@ def study(
         backend: Who trains: loky, which is processes of this machine, or dask, a cluster's workers.
         scheduler: Address of the cluster's scheduler, as in tcp://10.0.0.1:8786.
         folder: Folder that keeps the runs; by default NORMSTUDY_STORE or a cache folder.
+        figures_to: Also write the curves of all arms and the mistakes of each arm's first seed
+            there, as PNG, and print their captions.
         retrain: Train even what the store or the published runs hold.
     """
     if list_all:
@@ -197,28 +226,31 @@ def study(
             trainings = sum(map(len, one.recipes().values()))
             print(f"{one.name:24} {one.title} ({trainings} trainings)")
         return
-    if name not in STUDIES:
-        msg = f"there is no study {name!r}; accepted: {', '.join(STUDIES)}"
-        raise ValueError(msg)
-    for option, value in (("--seeds", seeds), ("--jobs", jobs)):
-        if value is not None and not 1 <= value <= _MOST:
-            msg = f"{option} {value} is out of range; give a whole number from 1 to {_MOST:,}"
-            raise ValueError(msg)
+    names = OF_REPORTS if all_reports else (name,)
+    _check_study(names, {"--seeds": seeds, "--jobs": jobs}, figures=figures_to is not None)
     if backend not in workers.BACKENDS:
         msg = f"there is no backend {backend!r}; accepted: {', '.join(workers.BACKENDS)}"
         raise ValueError(msg)
     if (backend == "dask") != bool(scheduler):
         msg = "--backend dask and --scheduler ADDRESS need each other; give both, or neither"
         raise ValueError(msg)
-    arms = STUDIES[name].recipes(None if seeds is None else range(seeds), data, precision)
-    wanted = [recipe for recipes in arms.values() for recipe in recipes]
+    pictures_to = figures_to and _writable(figures_to.expanduser())  # before hours of training
+    wanted_seeds = None if seeds is None else range(seeds)
+    arms = {one: STUDIES[one].recipes(wanted_seeds, data, precision) for one in names}
+    wanted = [recipe for found in arms.values() for some in found.values() for recipe in some]
     with _on_dask(scheduler) if scheduler else nullcontext():
         made = iter(
             run_all(wanted, n_jobs=jobs, folder=_expanded(folder), device=device, retrain=retrain)
         )
-    for arm, recipes in arms.items():
-        for _ in recipes:
-            print(f"{arm:16} {_line(next(made))}")
+    for one, found in arms.items():
+        trained = {arm: [next(made) for _ in recipes] for arm, recipes in found.items()}
+        for arm, runs_of_arm in trained.items():
+            for each in runs_of_arm:
+                print(f"{arm:16} {_line(each)}")
+        if pictures_to is not None:
+            original = STUDIES[one].original
+            grid = original.grid if original else _GRID
+            _write_figures(trained, one, pictures_to, grid=grid)
 
 
 def _on_dask(scheduler: str) -> AbstractContextManager[None]:

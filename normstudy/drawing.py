@@ -175,11 +175,22 @@ def _draw_tried(ax: Axes, graph: Graph) -> None:
 
 
 def style(label: str, labels: Sequence[str]) -> tuple[str, tuple[float, ...], str]:
-    """Choose color, dashes and marker; labels that have none of their own take spare colours."""
+    """Choose color, dashes and marker; labels that have none of their own take spare colours.
+
+    The only label of a norm, such as ``"Layer norm + L2"``, looks like that norm.
+    """
     if label in COLORS:
         return COLORS[label], *STYLES[label]
+    norm = _norm_of(label)
+    if norm in COLORS and [_norm_of(other) for other in labels].count(norm) == 1:
+        return COLORS[norm], *STYLES[norm]
     unknown = [other for other in labels if other not in COLORS]
     return SPARE_COLORS[unknown.index(label) % len(SPARE_COLORS)], (), "P"
+
+
+def _norm_of(label: str) -> str:
+    """Read the norm from the name of an arm: what stands in front of a plus."""
+    return label.partition(" +")[0]
 
 
 def panel(

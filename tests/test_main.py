@@ -15,7 +15,7 @@ import pytest
 from normstudy import __main__ as command
 from normstudy.study import cluster, runs
 from normstudy.study.recipes import NORMS, Recipe
-from normstudy.study.studies import STUDIES, chosen, moved
+from normstudy.study.studies import OF_REPORTS, STUDIES, chosen, moved
 
 TINY = ("--data", "digits", "--epochs", "2", "--batch-size", "480")
 
@@ -122,6 +122,45 @@ def test_study_trains_every_arm_and_seed(
         assert recipe.digest in line
 
 
+def test_a_study_of_a_report_writes_its_own_pictures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arms = {
+        arm: (replace(moved(tried[0], "digits"), epochs=1, batch_size=480),)
+        for arm, tried in list(STUDIES["cifar10"].arms.items())[:2]
+    }
+    studies = {
+        name: replace(STUDIES[name], arms=arms, seeds=(0,)) for name in ("study-d", "study-e")
+    }
+    monkeypatch.setattr(command, "STUDIES", studies | {"cifar10": STUDIES["cifar10"]})
+    monkeypatch.setattr(command, "OF_REPORTS", tuple(studies))
+    where = ("--store", str(tmp_path / "store"), "--figures", str(tmp_path / "plots"))
+    call(monkeypatch, "study", "--all-reports", "--jobs", "1", *where)
+    printed = capsys.readouterr().out
+    written = sorted(path.name for path in (tmp_path / "plots").iterdir())
+    kinds = ("accuracy", "loss", "mistakes-batch-norm-l1", "mistakes-batch-norm")
+    assert written == [f"{name}-{kind}.png" for name in studies for kind in kinds]
+    assert all(f"{name}: " in printed for name in written)
+    assert "20 of its" in printed, "as report E shows them"
+
+
+def test_all_studies_of_reports_are_asked_for_at_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Recipe] = []
+
+    def stop(recipes: list[Recipe], **_: object) -> None:
+        asked.extend(recipes)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run_all", stop)
+    with pytest.raises(SystemExit):
+        call(monkeypatch, "study", "--all-reports")
+    of_all = [r for name in OF_REPORTS for arm in STUDIES[name].recipes().values() for r in arm]
+    assert asked == of_all
+    assert {recipe.net for recipe in asked} == {"study-b", "study-c", "study-d", "study-e"}
+
+
 def test_studies_are_listed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,6 +184,10 @@ def test_studies_are_listed(
         (
             ("cifar10", "--backend", "dask", "--scheduler", "tcp://127.0.0.1:1"),
             "normstudy: no scheduler answers at tcp://127.0.0.1:1, which was tried for 0.2 s; one",
+        ),
+        (
+            ("search", "--figures", "plots"),
+            "--figures shows one setting an arm, and 'search' is a search; leave it out",
         ),
     ],
 )

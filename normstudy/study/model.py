@@ -3,7 +3,6 @@
 All arms of a study build the same rows; only what stands in the places of the norms differs.
 """
 
-import math
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from normstudy.study import initial
 from normstudy.study.groupnorm import ChannelsLastGroupNorm
 from normstudy.study.networks import (
     NETWORKS,
@@ -107,23 +107,6 @@ class ResidualBlock(nn.Sequential):
         return x + change
 
 
-def draw_he(net: nn.Module) -> None:
-    """Draw the weights of convolutions so that a signal keeps its size on its way, norms or not.
-
-    Normal, of variance g / fan-in, where g makes up for what an activation in front of the
-    convolution takes: 2 for 1x1 convolutions, which read an activation, and 1 for the others.
-    PyTorch's own draw has a variance of 1 / 3 over fan-in: without norms, signals fade.
-
-    References
-    ----------
-    He et al., Delving Deep into Rectifiers, 2015, equations 7 and 10.
-    """
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            gain = 2 if module.kernel_size == (1, 1) else 1
-            nn.init.normal_(module.weight, std=math.sqrt(gain / module.weight[0].numel()))
-
-
 def fold(net: nn.Module) -> int:
     """Fold batch norms into the convolutions that feed them, in place; count them.
 
@@ -172,7 +155,9 @@ class Net(nn.Sequential):
         Height and width of the images, in pixels. Only networks that end on maps of 1x1 and
         ``norm="layer_chw"`` are bound to it.
     init
-        ``"pytorch"``: what its layers draw; ``"he"``: convolutions as :func:`draw_he` has them.
+        How the first weights are drawn, as in :func:`normstudy.study.initial.draw`.
+    channels_per_group
+        Channels of a group in every place; with 0, ``num_groups`` says how many groups there are.
 
     Raises
     ------
@@ -200,9 +185,12 @@ class Net(nn.Sequential):
         dropout: float = 0.0,
         size: int = 32,
         init: str = "pytorch",
+        channels_per_group: int = 0,
     ) -> None:
         rows = _rows_of(net, in_channels)
-        builder = _Builder(norm, num_groups, num_classes, dropout, in_channels, size)
+        builder = _Builder(
+            *(norm, num_groups, channels_per_group, num_classes, dropout, in_channels, size)
+        )
         layers, counts = [], Counter[str]()
         for row in rows:
             kind = type(row).__name__.lower()
@@ -218,8 +206,7 @@ class Net(nn.Sequential):
                 raise ValueError(msg)
         super().__init__(OrderedDict(layers))
         self.rows = rows
-        if init == "he":
-            draw_he(self)
+        initial.draw(self, init)
 
     def __getitem__(self, index: slice | int) -> nn.Module:  # type: ignore[override]
         """Select a layer, or with a slice some layers, in an ``nn.Sequential``."""
@@ -268,6 +255,7 @@ class _Builder:
 
     norm: str
     num_groups: int
+    channels_per_group: int
     num_classes: int
     dropout: float
     channels: int
@@ -275,7 +263,13 @@ class _Builder:
 
     def place(self, *, shift: bool) -> nn.Module:
         """Build what stands in the place of a norm."""
-        return make_norm(self.norm, self.channels, self.num_groups, size=self.size, shift=shift)
+        groups, each = self.num_groups, self.channels_per_group
+        if each and self.norm == "group":
+            if self.channels % each:
+                msg = f"channels_per_group={each} does not divide {self.channels} channels"
+                raise ValueError(f"{msg}; accepted: a divisor of the channels of every place")
+            groups = self.channels // each
+        return make_norm(self.norm, self.channels, groups, size=self.size, shift=shift)
 
     def separable(self, row: Block | Separable, width: int, *, pool: bool) -> dict[str, nn.Module]:
         """Build the layers of a separable convolution to ``width`` channels, by their names."""

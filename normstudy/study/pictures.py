@@ -1,6 +1,7 @@
 """What takes the images themselves: samples, what a run got wrong, how far to trust its answers."""
 
 import re
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -39,15 +40,25 @@ def samples(images: ImageSet, per_class: int = 10) -> Figure:
     return describe(fig, name="samples", caption=caption, alt=alt)
 
 
-def mistakes(arm: str, run: Run, images: ImageSet, *, order: Order = "most confident") -> Figure:
-    """Draw ten misclassified test images, 5 rows by 2 columns, row by row in the given order.
+def mistakes(
+    arm: str,
+    run: Run,
+    images: ImageSet,
+    *,
+    order: Order = "most confident",
+    grid: tuple[int, int] = (5, 2),
+) -> Figure:
+    """Draw misclassified test images, row by row in the given order.
 
-    ``arm`` is what the study calls the run.
+    ``arm`` is what the study calls the run, ``grid`` the rows and columns. Words stand beside the
+    images of two columns at most, and beneath those of more.
 
     The order is one of :func:`normstudy.study.mistakes.find_mistakes`, whose errors are raised.
-    Cells stay empty when the run makes fewer than ten mistakes.
+    Cells stay empty when the run makes fewer mistakes.
     """
-    found, total = find_mistakes(run, images, order=order), int(is_wrong(run, images).sum())
+    rows, columns = grid
+    found = find_mistakes(run, images, order=order, count=rows * columns)
+    total = int(is_wrong(run, images).sum())
     chosen = {
         "most confident": "wrong answers of highest confidence, highest first",
         "least confident": "wrong answers of lowest confidence, lowest first",
@@ -57,20 +68,35 @@ def mistakes(arm: str, run: Run, images: ImageSet, *, order: Order = "most confi
     title = f"{arm}, seed {run.recipe.seed}: {len(found)} of its {total:,} mistakes"
     score = f"{100 * run.accuracy:.2f} % of {len(run.predictions):,} test images right"
     score = f"{images.facts.title}, after the last epoch: {score}."
-    fig, ax = panel(
-        title, f"{score}\n{chosen}", height=7.3, left=0.1, right=0.1, bottom=0.1, top=0.76
-    )
-    size = images.size
+    size, beside = images.size, columns <= 2
     step, wide = size + max(1, size // 8), 3 * size
+    if not beside:
+        pixel = 0.85 / size  # inches
+        step, wide = size + round(0.6 / pixel), round((WIDTH - 0.2) / columns / pixel)
+    fig, ax = panel(
+        title,
+        f"{score}\n{chosen}",
+        height=1.05 + rows * (1.25 if beside else 1.45),
+        left=0.1,
+        right=0.1,
+        bottom=0.1,
+        top=0.76,
+    )
     pictures = to_display(images.test.images[[mistake.index for mistake in found]])
-    mosaic(ax, pictures, step=step, wide=wide, columns=2, rows=5)
+    mosaic(ax, pictures, step=step, wide=wide, columns=columns, rows=rows)
     for i, mistake in enumerate(found):
-        text = (
-            f"true: {mistake.true_name}\npredicted: {mistake.predicted_name}\n"
-            f"confidence: {100 * mistake.confidence:.1f} %\ntest image {mistake.index}"
-        )
-        x, y = i % 2 * wide + 1.08 * size, i // 2 * step + size / 2
-        ax.text(x, y, text, va="center", fontsize=11, linespacing=1.4)
+        names, sure = (mistake.true_name, mistake.predicted_name), 100 * mistake.confidence
+        x, y = i % columns * wide, i // columns * step
+        if beside:
+            text = (
+                f"true: {names[0]}\npredicted: {names[1]}\n"
+                f"confidence: {sure:.1f} %\ntest image {mistake.index}"
+            )
+            words: dict[str, Any] = {"va": "center", "fontsize": 11, "linespacing": 1.4}
+            ax.text(x + 1.08 * size, y + size / 2, text, **words)
+        else:
+            text = f"true: {names[0]}\npred.: {names[1]}\n{sure:.1f} %, no. {mistake.index}"
+            ax.text(x, y + 1.06 * size, text, va="top", fontsize=9, linespacing=1.25)
     alt = "; ".join(
         f"{m.true_name} taken for {m.predicted_name} ({100 * m.confidence:.1f} %)" for m in found
     )

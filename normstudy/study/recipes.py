@@ -56,18 +56,22 @@ class Recipe:
     """What stands in the places of the norms."""
     num_groups: int = _number(16, 1, 2**31)
     """Groups of channels that share statistics; read by ``norm="group"`` only."""
-    init: Literal["pytorch", "he"] = "pytorch"
-    """First weights: PyTorch's, or those at which a signal keeps its size without a norm."""
+    channels_per_group: int = _number(0, 0, 2**31)
+    """Channels of a group, the same in every place; with 0, ``num_groups`` decides."""
+    init: Literal["pytorch", "he", "kaiming-uniform"] = "pytorch"
+    """First weights, as :func:`normstudy.study.initial.draw` has them."""
     epochs: int = _number(20, 1, 100_000)
     """Passes over the training images."""
     batch_size: int = _number(128, 1, 2**31)
     """Images per step; the last batch of an epoch may be smaller."""
     lr: float = _number(0.3, 0, _HUGE, above=True)
     """Learning rate: the highest of the one-cycle schedule, or the constant one."""
-    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    schedule: Literal["one-cycle", "one-cycle-cosine", "constant"] = "one-cycle"
     """How the learning rate moves from step to step."""
+    rebuilt: bool = False
+    """Begin optimiser and schedule anew with every epoch; the momentum is lost with them."""
     warmup: float = _number(0.2, 0, 1, above=True)
-    """Fraction of all steps in which the rate of the one-cycle schedule rises, in (0, 1)."""
+    """Fraction of all steps in which the rate of a one-cycle schedule rises, in (0, 1)."""
     momentum: float = _number(0.9, 0, 1)
     """Momentum of SGD, in [0, 1)."""
     nesterov: bool = True
@@ -80,6 +84,8 @@ class Recipe:
     """L1 strength, lambda: adds ``l1 * sum(|w|)`` to the loss of every batch."""
     l1_on: Literal["weights", "all"] = "weights"
     """What the L1 penalty covers: convolution and linear weights, or every parameter."""
+    l1_of: Literal["sum", "mean"] = "sum"
+    """What lambda multiplies: the sum of ``|w|``, or of each tensor its mean, which is weaker."""
     dropout: float = _number(0.0, 0, 1)
     """Probability of zeroing a value in the network's places of dropout, in [0, 1)."""
     crop: int = _number(4, 0, 16)
@@ -134,20 +140,22 @@ class Recipe:
         changed = {
             f.name: values[f.name]
             for f in fields(self)
-            if values[f.name] != f.default and f.name not in self._unread
+            if values[f.name] != f.default and f.name not in self.unread
         }
         return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
-    def _unread(self) -> set[str]:
+    def unread(self) -> set[str]:
         """Names of fields that decide nothing, given the others."""
         rows = (row for form in NETWORKS[self.net].values() for row in form)
         unread = {
-            "num_groups": self.norm != "group",
+            "num_groups": self.norm != "group" or self.channels_per_group > 0,
+            "channels_per_group": self.norm != "group",
             "warmup": self.schedule == "constant",
             "nesterov": not self.momentum,
             "weight_decay_on": not self.weight_decay,
             "l1_on": not self.l1,
+            "l1_of": not self.l1,
             "dropout": not any(isinstance(row, Dropout) for row in rows),
             "flip": self.data not in MIRRORED,
         }

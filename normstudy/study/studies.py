@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import cast
 
+from normstudy.study import originals
+from normstudy.study.originals import ORIGINALS, Original
 from normstudy.study.recipes import DATASETS, Dataset, Norm, Precision, Recipe, variants
 from normstudy.study.reports import best, reports_on
 
@@ -43,6 +45,8 @@ class Study:
     """Recipes that were tried too, and left no run: their loss stopped being finite."""
     reference: Reference | None = None
     """What the study is compared with."""
+    original: Original | None = None
+    """The class report that the study repeats."""
     stands_in: bool = True
     """Whether a report on another data set shows the study on that set, or as it was published."""
 
@@ -175,6 +179,28 @@ def chosen(norm: Norm, data: Dataset, *, l1: bool = False) -> tuple[str, Recipe]
     return None
 
 
+def _report(
+    letter: str, rest: str, title: str, arms: Mapping[str, Recipe], num_seeds: int
+) -> Study:
+    """Make a study of a report that is repeated here: one recipe an arm, on the data it was for."""
+    original = ORIGINALS[letter]
+    printed = original.best
+    reference = Reference(
+        values=printed,
+        label=f"report {letter}",
+        source="Its highest test accuracies: one seed, the epoch that was best on the test images.",
+    )
+    return Study(
+        name=f"study-{letter.lower()}{rest}",
+        title=f"Report {letter}, {title}",
+        arms={arm: (recipe,) for arm, recipe in arms.items()},
+        seeds=tuple(range(num_seeds)),
+        reference=reference if printed.keys() == arms.keys() else None,
+        original=original,
+        stands_in=False,
+    )
+
+
 _FIRST = Recipe()
 _TRIED = replace(_FIRST, epochs=5, validation=True)
 _GROUP = replace(_TRIED, norm="group", lr=0.2, num_groups=32)
@@ -259,5 +285,20 @@ _ALL = (
     ),
 )
 
-STUDIES: Mapping[str, Study] = MappingProxyType({study.name: study for study in _ALL})
+_REPORTS = (
+    _report("B", "", "as it was built: a cycle that begins anew every epoch", originals.B, 5),
+    _report("B", "-one-cycle", "as it was meant: one cycle", originals.B_MEANT, 5),
+    _report("C", "", "as it was meant: three norms", originals.C, 3),
+    _report("C", "-built", "as it was built: one network, many seeds", originals.C_BUILT, 12),
+    _report("D", "", "as it was built", originals.D, 5),
+    _report("D", "-penalty", "its penalty, none, and the sum", originals.D_PENALTY, 5),
+    _report("D", "-first-epoch", "after its first epoch", originals.D_FIRST_EPOCH, 1),
+    _report("E", "", "as it was built", originals.E, 5),
+    _report("E", "-apart", "norm and regulariser taken apart", originals.E_APART, 3),
+)
+
+STUDIES: Mapping[str, Study] = MappingProxyType({s.name: s for s in (*_ALL, *_REPORTS)})
 """Every study, by its name."""
+
+OF_REPORTS: tuple[str, ...] = tuple(study.name for study in _REPORTS)
+"""Names of the studies that repeat class reports."""

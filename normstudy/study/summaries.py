@@ -354,7 +354,8 @@ def shared_means(recipes: Mapping[str, Recipe], images: ImageSet) -> Table:
         row = [f"{some.batch_size} × {c} × {h} × {w}"]
         for recipe in recipes.values():
             n = recipe.batch_size
-            each = {"batch": c, "group": n * recipe.num_groups, "instance": n * c}
+            groups = c // (recipe.channels_per_group or c / recipe.num_groups)
+            each = {"batch": c, "group": n * int(groups), "instance": n * c}
             means = {**each, "layer": n, "layer_chw": n}.get(recipe.norm)
             cells = n * c * h * w
             row.append(f"{means:,} of {cells // means:,} cells" if means else "\N{EN DASH}")
@@ -387,7 +388,7 @@ def parameters(nets: Mapping[str, Net], size: int) -> Table:
 
 
 def _setting(recipe: Recipe, name: str) -> str:
-    if name == "num_groups" and recipe.norm != "group":
-        return "\N{EN DASH}"  # the field is read by group norm alone
+    if name in recipe.unread:  # as the number of groups is by all norms but one
+        return "\N{EN DASH}"
     value = getattr(recipe, name)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -12,12 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from normstudy.study import checkpoints, data, environment
 from normstudy.study.data import ImageSet, Split
 from normstudy.study.model import Net
+from normstudy.study.optimize import l1_penalty, make_optimizer, make_schedule, weights
 from normstudy.study.recipes import Recipe
 
 CHANGES: tuple[tuple[Mapping[str, tuple[str, ...]], str], ...] = (
@@ -88,20 +89,6 @@ class Outcome:
     weight_quantiles: npt.NDArray[np.float32]
 
 
-def weights(net: nn.Module) -> list[Tensor]:
-    """List the weights of convolutions and linear layers: no biases, no parameters of norms."""
-    return [m.weight for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-
-
-def l1_penalty(net: nn.Module, recipe: Recipe) -> Tensor:
-    """Lambda times the sum of ``|w|`` over the parameters that the recipe names, a scalar.
-
-    The sum, not the mean: the mean would divide lambda by the number of weights.
-    """
-    covered = list(net.parameters()) if recipe.l1_on == "all" else weights(net)
-    return recipe.l1 * torch.stack([p.abs().sum() for p in covered]).sum()
-
-
 def build(recipe: Recipe, image_set: ImageSet) -> Net:
     """Build the network of a recipe for a data set, with initial weights from the recipe's seed."""
     with torch.random.fork_rng():
@@ -115,6 +102,7 @@ def build(recipe: Recipe, image_set: ImageSet) -> Net:
             dropout=recipe.dropout,
             size=image_set.size,
             init=recipe.init,
+            channels_per_group=recipe.channels_per_group,
         )
 
 
@@ -154,6 +142,10 @@ class _Training:
     def device(self) -> torch.device:
         """Where everything lies."""
         return self.train_split.labels.device
+
+    def begin_anew(self) -> None:
+        """Build optimiser and schedule again, as they are before the first step."""
+        self.optimizer, self.schedule = _descent(self.net, self.recipe, self.train_split)
 
     def about(self) -> dict[str, Any]:
         """Collect what must be equal for the numbers to be those of one machine, to the bit."""
@@ -274,21 +266,7 @@ def _fresh(recipe: Recipe, image_set: ImageSet, device: torch.device) -> _Traini
         train_split, score_split = image_set.validation_split()
     net = build(recipe, image_set)
     net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    decayed, on_all = weights(net), recipe.weight_decay_on == "all"
-    others = set(net.parameters()) - set(decayed)
-    optimizer = torch.optim.SGD(
-        [
-            {"params": decayed, "weight_decay": recipe.weight_decay},
-            {
-                "params": [p for p in net.parameters() if p in others],
-                "weight_decay": recipe.weight_decay if on_all else 0.0,
-            },
-        ],
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov and recipe.momentum > 0,
-    )
-    schedule = _schedule(optimizer, recipe, recipe.epochs * _steps(recipe, train_split))
+    optimizer, schedule = _descent(net, recipe, train_split)
     torch.manual_seed(recipe.seed)  # dropout draws from PyTorch's own generator
     generator = torch.Generator().manual_seed(recipe.seed)
     return _Training(
@@ -296,30 +274,23 @@ def _fresh(recipe: Recipe, image_set: ImageSet, device: torch.device) -> _Traini
     )
 
 
+def _descent(
+    net: nn.Module, recipe: Recipe, split: Split
+) -> tuple[torch.optim.Optimizer, LRScheduler]:
+    optimizer = make_optimizer(net, recipe)
+    return optimizer, make_schedule(optimizer, recipe, recipe.epochs * _steps(recipe, split))
+
+
 def _steps(recipe: Recipe, split: Split) -> int:
     return math.ceil(len(split) / recipe.batch_size)
-
-
-def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, total_steps: int) -> LRScheduler:
-    if recipe.schedule == "constant":
-        return ConstantLR(optimizer, factor=1.0)
-    one_step = recipe.warmup * total_steps == 1  # by whose length, 0, OneCycleLR would divide
-    return OneCycleLR(
-        optimizer,
-        recipe.lr,
-        total_steps=total_steps,
-        pct_start=recipe.warmup + 1e-9 * one_step,
-        anneal_strategy="linear",
-        cycle_momentum=False,
-        div_factor=10,
-        final_div_factor=1_000,
-    )
 
 
 def _one_epoch(state: _Training, epoch: int, bar: "tqdm[Any]") -> None:
     """Train on every image once, score, and append one value to each column of the history."""
     began = time.perf_counter()
     recipe, device = state.recipe, state.device
+    if recipe.rebuilt:
+        state.begin_anew()
     order = torch.randperm(len(state.train_split), generator=state.generator).to(device)
     batches = order.split(recipe.batch_size)
     sums = torch.zeros(4, dtype=torch.float64, device=device)  # loss, hits, penalty, images

@@ -274,22 +274,14 @@ def first(net, count):
     return nn.Sequential(*list(net)[:count])
 
 
-def test_first_weights_of_he_keep_a_signal_without_norms():
-    images = torch.randn(64, 3, 32, 32)
-    sizes = {}
-    for init in ("pytorch", "he"):
-        torch.manual_seed(0)
-        net = Net("none", net="pyramid", init=init)
-        with torch.no_grad():
-            sizes[init] = [float(part(images).std()) for part in (first(net, 1), first(net, -4))]
-    assert sizes["pytorch"][1] < sizes["pytorch"][0] / 50
-    assert 0.3 < sizes["he"][1] / sizes["he"][0] < 6
-    torch.manual_seed(0)
-    convolutions = [m for m in Net(init="he").modules() if isinstance(m, nn.Conv2d)]
-    for convolution in convolutions:
-        fan_in = convolution.weight[0].numel()
-        gain = 2 if convolution.kernel_size == (1, 1) else 1
-        assert float(convolution.weight.detach().var()) == pytest.approx(gain / fan_in, rel=0.35)
+def test_groups_of_two_channels_are_that_in_every_place():
+    net = Net("group", net="study-b", in_channels=1, size=28, channels_per_group=2)
+    norms = [m for m in net.modules() if isinstance(m, nn.GroupNorm)]
+    assert [(m.num_channels, m.num_groups) for m in norms] == [
+        *((8, 4), (16, 8), (10, 5), (16, 8), (24, 12), (16, 8))
+    ]
+    batch = Net("batch", net="study-b", in_channels=1, size=28, channels_per_group=2)
+    assert not any(isinstance(m, nn.GroupNorm) for m in batch.modules())
 
 
 def test_dropout_zeroes_features_in_training_alone():
@@ -338,6 +330,10 @@ def test_study_d_drops_whole_maps_and_the_others_single_values(name):
         (
             lambda: Net(net="resnet"),
             "net='resnet' is unknown; accepted: separable, pyramid, pyramid-act-first",
+        ),
+        (
+            lambda: Net("group", channels_per_group=3),
+            "channels_per_group=3 does not divide 32 channels; accepted: a divisor of the channels",
         ),
         (lambda: make_norm("layer_chw", 4, 1), "a weight for every pixel; give size, the side of"),
         (

@@ -88,6 +88,28 @@ def test_mistake_grid_has_room_for_long_names():
     assert all(box.x1 < middle for box in boxes[::2])
 
 
+@pytest.mark.parametrize("grid", [(2, 5), (5, 4)])
+def test_a_mistake_grid_has_as_many_rows_and_columns_as_are_asked_for(grid):
+    images, run = image_set(60), made(num=60)
+    fig = pictures.mistakes(ARM, run, images, grid=grid)
+    fig.draw_without_rendering()
+    captions = fig.axes[0].texts
+    assert len(captions) == grid[0] * grid[1]
+    boxes = [text.get_window_extent() for text in captions]
+    canvas = fig.axes[0].images[0].get_array()
+    down, right = canvas.shape[0] // grid[0], canvas.shape[1] // grid[1]
+    wrong = np.flatnonzero(run.predictions != images.test.labels.numpy())
+    expected = wrong[np.argsort(-run.confidences[wrong])]
+    for place, (text, box) in enumerate(zip(captions, boxes, strict=True)):
+        assert text.get_text().endswith(f"no. {expected[place]}")
+        row, column = divmod(place, grid[1])
+        colour = canvas[row * down, column * right, :3]
+        np.testing.assert_allclose(colour, images.test.images[expected[place], 0, 0] / 255)
+        x, y = fig.axes[0].transData.transform(((column + 1) * right, (row + 1) * down))
+        assert box.x1 < x, "it ends before the next column begins"
+        assert box.y0 > y, "and above the next row"
+
+
 def test_samples_are_the_first_images_of_each_class():
     images = image_set()
     fig = pictures.samples(images, per_class=4)

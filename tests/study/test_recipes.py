@@ -23,12 +23,15 @@ ANY_RECIPE = st.builds(
     net=st.sampled_from(list(NETWORKS)),
     norm=st.sampled_from(NORMS),
     num_groups=st.integers(1, 64),
+    channels_per_group=st.sampled_from([0, 2]),
     epochs=st.integers(1, 30),
     lr=st.floats(1e-6, 10),
-    schedule=st.sampled_from(["one-cycle", "constant"]),
+    schedule=st.sampled_from(["one-cycle", "one-cycle-cosine", "constant"]),
+    rebuilt=st.booleans(),
     nesterov=st.booleans(),
     weight_decay_on=st.sampled_from(["weights", "all"]),
     l1=st.sampled_from([0.0, 1e-5]),
+    l1_of=st.sampled_from(["sum", "mean"]),
     dropout=st.floats(0, 0.9),
     flip=st.booleans(),
     shear=st.floats(0, 89),
@@ -48,7 +51,14 @@ ANY_RECIPE = st.builds(
             {"net": "resnet"},
             r"net='resnet' is unknown; accepted: separable, pyramid, pyramid-act-first",
         ),
-        ({"schedule": "step"}, r"schedule='step' is unknown; accepted: one-cycle, constant"),
+        (
+            {"schedule": "step"},
+            r"schedule='step' is unknown; accepted: one-cycle, one-cycle-cosine",
+        ),
+        ({"init": "xavier"}, r"init='xavier' is unknown; accepted: pytorch, he, kaiming-uniform"),
+        ({"l1_of": "max"}, r"l1_of='max' is unknown; accepted: sum, mean"),
+        ({"rebuilt": 1}, r"rebuilt=1 is no flag; give True or False"),
+        ({"channels_per_group": -1}, r"channels_per_group=-1 is out of range; accepted: a number"),
         ({"weight_decay_on": "no"}, r"weight_decay_on='no' is unknown; accepted: weights, all"),
         ({"l1_on": "biases"}, r"l1_on='biases' is unknown; accepted: weights, all"),
         ({"precision": "float16"}, r"precision='float16' is unknown; accepted: bfloat16, float32"),
@@ -129,9 +139,7 @@ def test_a_recipe_survives_json(recipe):
 
 def as_read(recipe):
     """Give fields that decide nothing their default."""
-    return replace(
-        recipe, **{f.name: f.default for f in fields(Recipe) if f.name in recipe._unread}
-    )
+    return replace(recipe, **{f.name: f.default for f in fields(Recipe) if f.name in recipe.unread})
 
 
 @given(ANY_RECIPE, ANY_RECIPE)
@@ -144,10 +152,13 @@ def test_digests_are_equal_exactly_for_recipes_that_are_equal_in_what_is_read(on
     ("unread", "read"),
     [
         ({"num_groups": 8}, {"norm": "group"}),
+        ({"num_groups": 8, "norm": "group", "channels_per_group": 2}, {"channels_per_group": 0}),
+        ({"channels_per_group": 2}, {"norm": "group"}),
         ({"warmup": 0.5, "schedule": "constant"}, {"schedule": "one-cycle"}),
         ({"nesterov": False, "momentum": 0.0}, {"momentum": 0.5}),
         ({"weight_decay_on": "all", "weight_decay": 0.0}, {"weight_decay": 0.1}),
         ({"l1_on": "all"}, {"l1": 0.1}),
+        ({"l1_of": "mean"}, {"l1": 0.1}),
         ({"flip": False, "data": "mnist"}, {"data": "cifar10"}),
     ],
 )

@@ -1,0 +1,128 @@
+"""Defects of the class reports shown without training: by their rates, penalties and inputs."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from normstudy.drawing import QUIET, WIDTH, Curve, describe, finish, limit, panel
+from normstudy.study.data import ImageSet
+from normstudy.study.model import Net, layer_table
+from normstudy.study.networks import Norm
+from normstudy.study.optimize import learning_rates, penalized
+from normstudy.study.recipes import Recipe
+from normstudy.tables import Table
+
+
+def rates(recipes: Mapping[str, Recipe], steps: int) -> Figure:
+    """Draw the learning rate of every step of some recipes, of ``steps`` steps an epoch."""
+    curves = []
+    for label, recipe in recipes.items():
+        every = np.array(learning_rates(recipe, steps))
+        at = np.arange(len(every)) / steps
+        text = f"{every.min():.2g} to {every.max():.2g}"
+        curves.append(Curve(label, at, every[None], text, float(every[-1])))
+    title = "The learning rate, step by step"
+    note = f"{steps} steps an epoch. Labels: lowest and highest rate."
+    fig, ax = panel(title, note, height=3.8)
+    limit(ax, [0, *(float(curve.values.max()) for curve in curves)])
+    finish(ax, curves, "epochs trained", "learning rate")
+    found = "; ".join(f"{curve.label}: {curve.number}" for curve in curves)
+    alt = f"Line chart of the learning rate over the epochs. {found}."
+    return describe(fig, name="learning-rates", caption=f"{title}. {note}", alt=alt)
+
+
+def strengths(net: Net, recipe: Recipe) -> Table:
+    """Tabulate how hard the L1 penalty pulls at each value of each parameter, tensor by tensor.
+
+    That is what it adds to the gradient, in magnitude; a sum adds lambda everywhere.
+    """
+    rows = []
+    for name, (p, strength) in penalized(net, recipe).items():
+        shape = " × ".join(map(str, p.shape))
+        weaker = f"{recipe.l1 / strength:,.0f}"
+        rows.append((name, shape, f"{p.numel():,}", f"{strength:.2g}", weaker))
+    header = ("parameter", "shape", "values", "pull at each value", "times weaker than lambda")
+    return Table(header, tuple(rows))
+
+
+def classifier_inputs(net: Net, images: ImageSet, count: int) -> Tensor:
+    """Compute what the last norm on maps of 1x1 gives to the classifier, for test images.
+
+    In training mode but without dropout, as the network meets a batch; no running statistics are
+    kept.
+
+    Parameters
+    ----------
+    net
+        A network whose last norm stands on maps of 1x1.
+    images
+        The data set.
+    count
+        Test images of the batch.
+
+    Returns
+    -------
+    Tensor
+        Shape (count, C).
+
+    Raises
+    ------
+    ValueError
+        If no norm of the network stands on maps of 1x1.
+    """
+    sizes = [row.output_size for row in layer_table(net, images.size)]
+    places = [
+        i
+        for i, (row, shape) in enumerate(zip(net.rows, sizes, strict=True))
+        if isinstance(row, Norm) and shape[1:] == (1, 1)
+    ]
+    if not places:
+        msg = "no norm of this network stands on maps of 1x1; take one that ends with such a norm"
+        raise ValueError(msg)
+    part = net[: places[-1] + 1]
+    was_training = net.training
+    net.train()
+    for module in part.modules():
+        if isinstance(module, torch.nn.Dropout | torch.nn.Dropout2d):
+            module.eval()
+    kept = {name: value.clone() for name, value in net.state_dict().items()}
+    with torch.no_grad():
+        found: Tensor = part(images.normalize(images.test.images[:count]))
+    net.load_state_dict(kept)
+    net.train(was_training)
+    return found.flatten(1)
+
+
+def inputs(found: Mapping[str, Tensor]) -> Figure:
+    """Draw what reaches the classifier: a row an image, a column a channel, a panel for each name.
+
+    ``found`` holds tensors (N, C) of equal shape.
+    """
+    num, channels = next(iter(found.values())).shape
+    title = "What the classifier is given"
+    counts = {name: len(x.mul(50).round().unique()) for name, x in found.items()}
+    note = f"{num} test images, a row each; {channels} channels, a column each."
+    fig = plt.figure(figsize=(WIDTH, 3.7))
+    corner = {"x": 0.1 / WIDTH, "va": "top"}
+    fig.text(y=1 - 0.1 / 3.7, s=title, fontsize=13, weight="bold", **corner)
+    fig.text(y=1 - 0.39 / 3.7, s=note, fontsize=9.5, color=QUIET, **corner)
+    wide = (WIDTH - 1.0) / len(found)
+    for place, (name, x) in enumerate(found.items()):
+        left = (0.1 + place * wide) / WIDTH
+        ax = fig.add_axes((left, 0.1 / 3.7, (wide - 0.15) / WIDTH, 2.55 / 3.7))
+        drawn = ax.imshow(
+            x.numpy(), cmap="RdBu_r", vmin=-2, vmax=2, aspect="auto", interpolation="nearest"
+        )
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(f"{name}: {counts[name]} different values", fontsize=10, loc="left")
+    bar = fig.add_axes((1 - 0.75 / WIDTH, 0.1 / 3.7, 0.15 / WIDTH, 2.55 / 3.7))
+    fig.colorbar(drawn, cax=bar).outline.set_visible(False)  # type: ignore[operator]
+    bar.tick_params(length=0, labelsize=9)
+    said = "; ".join(f"{name}: {count} different values" for name, count in counts.items())
+    caption = f"{title}. {note} Values are counted to the nearest 0.02; the network is untrained."
+    alt = f"{len(found)} panels of coloured cells. {said}."
+    return describe(fig, name="classifier-inputs", caption=caption, alt=alt)

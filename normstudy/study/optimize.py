@@ -1,0 +1,113 @@
+"""What moves the weights: the L1 penalty, the optimiser, and the schedule of its learning rate."""
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
+
+from normstudy.study.recipes import Recipe
+
+
+def weights(net: nn.Module) -> list[Tensor]:
+    """List the weights of convolutions and linear layers: no biases, no parameters of norms."""
+    return [m.weight for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+
+
+def penalized(net: nn.Module, recipe: Recipe) -> dict[str, tuple[Tensor, float]]:
+    """Look up what the L1 penalty acts on, by name: each tensor, and how hard it pulls its values.
+
+    That is what the penalty adds to the gradient of each value, in magnitude: lambda, or with
+    ``l1_of="mean"`` lambda divided by the number of values.
+    """
+    covered = {id(weight) for weight in weights(net)}
+    return {
+        name: (p, recipe.l1 / (p.numel() if recipe.l1_of == "mean" else 1))
+        for name, p in net.named_parameters()
+        if recipe.l1_on == "all" or id(p) in covered
+    }
+
+
+def l1_penalty(net: nn.Module, recipe: Recipe) -> Tensor:
+    """Lambda times the sum of ``|w|`` over the parameters that the recipe names, a scalar.
+
+    The sum, not the mean, unless the recipe says so: the mean divides lambda by the number of
+    weights.
+    """
+    tensors = [p for p, _ in penalized(net, recipe).values()]
+    mean = recipe.l1_of == "mean"
+    parts = [p.abs().mean() if mean else p.abs().sum() for p in tensors]
+    return recipe.l1 * torch.stack(parts).sum()
+
+
+def make_optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
+    """Build SGD with momentum; weight decay covers what the recipe says."""
+    decayed, on_all = weights(net), recipe.weight_decay_on == "all"
+    others = set(net.parameters()) - set(decayed)
+    return SGD(
+        [
+            {"params": decayed, "weight_decay": recipe.weight_decay},
+            {
+                "params": [p for p in net.parameters() if p in others],
+                "weight_decay": recipe.weight_decay if on_all else 0.0,
+            },
+        ],
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov and recipe.momentum > 0,
+    )
+
+
+def make_schedule(optimizer: Optimizer, recipe: Recipe, total_steps: int) -> LRScheduler:
+    """Build the schedule of the learning rate, which is stepped once a batch.
+
+    ``"one-cycle"`` rises on a straight line from a tenth of the highest rate and falls on one to a
+    ten-thousandth; ``"one-cycle-cosine"`` follows half a cosine from 1/25 up and down to 1/250,000,
+    which are PyTorch's own settings.
+    """
+    if recipe.schedule == "constant":
+        return ConstantLR(optimizer, factor=1.0)
+    one_step = recipe.warmup * total_steps == 1  # by whose length, 0, OneCycleLR would divide
+    linear = recipe.schedule == "one-cycle"
+    return OneCycleLR(
+        optimizer,
+        recipe.lr,
+        total_steps=total_steps,
+        pct_start=recipe.warmup + 1e-9 * one_step,
+        anneal_strategy="linear" if linear else "cos",
+        cycle_momentum=False,
+        div_factor=10 if linear else 25,
+        final_div_factor=1_000 if linear else 10_000,
+    )
+
+
+def learning_rates(recipe: Recipe, steps: int) -> list[float]:
+    """List the learning rate of every step of a training, without training.
+
+    Parameters
+    ----------
+    recipe
+        Whose schedule, and whether it is begun anew with every epoch.
+    steps
+        Steps of an epoch.
+
+    Returns
+    -------
+    list of float
+        One value for each of ``recipe.epochs * steps`` steps.
+
+    Examples
+    --------
+    >>> constant = Recipe(schedule="constant", lr=0.1, epochs=2)
+    >>> learning_rates(constant, steps=3) == [0.1] * 6
+    True
+    """
+    rates: list[float] = []
+    for epoch in range(recipe.epochs):
+        if recipe.rebuilt or not epoch:
+            optimizer = make_optimizer(nn.Linear(1, 1), recipe)
+            schedule = make_schedule(optimizer, recipe, recipe.epochs * steps)
+        for _ in range(steps):
+            rates.append(float(schedule.get_last_lr()[0]))
+            optimizer.step()
+            schedule.step()
+    return rates

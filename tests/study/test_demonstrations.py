@@ -1,0 +1,76 @@
+"""What is shown without training is what the recipes say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from normstudy.study import demonstrations, originals
+from normstudy.study.data import ImageSet, Split
+from normstudy.study.model import Net
+from normstudy.study.optimize import learning_rates
+
+
+def image_set(num=40):
+    """Noise in the shape of MNIST."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (num, 28, 28, 1), generator=generator, dtype=torch.uint8)
+    split = Split(images, torch.arange(num) % 10)
+    return ImageSet("mnist", split, split, tuple("0123456789"), torch.ones(1), torch.ones(1) * 70)
+
+
+def net(norm, **settings):
+    torch.manual_seed(0)
+    return Net(
+        norm, net="study-b", in_channels=1, size=28, dropout=0.5, init="kaiming-uniform", **settings
+    )
+
+
+def test_rates_are_drawn_step_by_step():
+    recipe = originals.B["Layer norm"]
+    pair = {"meant": replace(recipe, rebuilt=False), "built": recipe}
+    fig = demonstrations.rates(pair, 10)
+    lines = {line.get_label(): line for line in fig.axes[0].lines}
+    for name, drawn in pair.items():
+        np.testing.assert_allclose(lines[name].get_ydata(), learning_rates(drawn, 10))
+    assert "meant: 8e-08 to 0.02" in fig.normstudy["alt"]
+
+
+def test_the_strength_of_a_mean_is_shown_tensor_by_tensor():
+    recipe = originals.D["Batch norm + L1"]
+    net = Net("batch", net="study-d", in_channels=1, size=28)
+    rows = demonstrations.strengths(net, recipe).rows
+    assert len(rows) == len(list(net.parameters()))
+    assert {row[-1] for row in rows} >= {"2,304", "8"}
+    assert all(row[-1] == row[2] for row in rows)
+    summed = demonstrations.strengths(net, replace(recipe, l1_of="sum")).rows
+    assert {row[-2:] for row in summed} == {("0.0005", "1")}
+
+
+def test_two_values_a_group_leave_plus_and_minus_one():
+    group, batch = net("group", channels_per_group=2), net("batch")
+    before = {name: value.clone() for name, value in batch.state_dict().items()}
+    found = {
+        n: demonstrations.classifier_inputs(x, image_set(), 40)
+        for n, x in (("Group norm", group), ("Batch norm", batch))
+    }
+    assert found["Group norm"].shape == (40, 16)
+    pairs = found["Group norm"].view(40, 8, 2)
+    torch.testing.assert_close(pairs.sum(2), torch.zeros(40, 8), atol=1e-5, rtol=0)
+    sizes = pairs.abs()  # zero where the ReLU left both at zero
+    assert float(((sizes > 0.95) | (sizes == 0)).float().mean()) > 0.9
+    assert 0 < float((sizes > 0.95).float().mean()) < 1
+    assert (found["Batch norm"].abs() - 1).abs().max() > 0.5
+    for name, value in batch.state_dict().items():
+        assert torch.equal(value, before[name]), "the running statistics are as they were"
+    assert batch.training
+    fig = demonstrations.inputs(found)
+    assert len(fig.axes) == 3
+    assert "Group norm: " in fig.normstudy["alt"]
+
+
+def test_a_network_without_such_a_norm_is_refused():
+    other = Net("group", net="study-e", in_channels=1, size=28, channels_per_group=2)
+    with pytest.raises(ValueError, match="no norm of this network stands on maps of 1x1"):
+        demonstrations.classifier_inputs(other, image_set(), 4)

@@ -1,0 +1,119 @@
+"""The penalty is what the recipe says, and the learning rate moves as it says."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from normstudy.study import data
+from normstudy.study.optimize import (
+    l1_penalty,
+    learning_rates,
+    make_optimizer,
+    penalized,
+    weights,
+)
+from normstudy.study.recipes import NORMS, Recipe
+from normstudy.study.train import build, train
+
+TINY = Recipe(data="digits", epochs=3, batch_size=256, lr=0.1, crop=1, precision="float32")
+
+# -- penalties -------------------------------------------------------------------------------------
+
+
+def test_weights_are_those_of_convolutions_and_linear_layers():
+    for norm in NORMS:
+        net = build(replace(TINY, norm=norm), data.load("digits"))
+        names = {id(p): name for name, p in net.named_parameters()}
+        kinds = {names[id(w)].split(".")[0].rstrip("0123456789") for w in weights(net)}
+        assert kinds == {"conv", "block", "linear"}
+        assert all(names[id(w)].endswith("weight") for w in weights(net))
+        assert not any(".norm." in names[id(w)] for w in weights(net))
+        assert len(weights(net)) == 3 + 2 * 3 + 1
+
+
+def sum_of_magnitudes(net, kinds):
+    chosen = [m for m in net.modules() if isinstance(m, kinds)]
+    return sum(
+        float(np.abs(p.detach().numpy().astype(np.float64)).sum())
+        for module in chosen
+        for p in module.parameters(recurse=False)
+    )
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_l1_is_lambda_times_the_sum_of_magnitudes_of_weights_alone(norm):
+    recipe = replace(TINY, norm=norm, l1=3e-4)
+    net = build(recipe, data.load("digits"))
+    bias = float(net.linear1.bias.detach().abs().sum())
+    expected = 3e-4 * (sum_of_magnitudes(net, nn.Conv2d | nn.Linear) - bias)
+    assert l1_penalty(net, recipe).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_l1_on_all_covers_norms_and_biases_too():
+    recipe = replace(TINY, l1=3e-4, l1_on="all")
+    net = build(recipe, data.load("digits"))
+    expected = 3e-4 * sum_of_magnitudes(net, nn.Module)
+    assert l1_penalty(net, recipe).item() == pytest.approx(expected, rel=1e-5)
+    assert expected > l1_penalty(net, replace(recipe, l1_on="weights")).item() * 1.05
+
+
+def test_l1_of_the_mean_is_divided_by_the_values_of_each_tensor():
+    recipe = replace(TINY, l1=3e-4, l1_on="all", l1_of="mean")
+    net = build(recipe, data.load("digits"))
+    expected = 3e-4 * sum(float(p.detach().double().abs().mean()) for p in net.parameters())
+    assert l1_penalty(net, recipe).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("l1_on", ["weights", "all"])
+@pytest.mark.parametrize("l1_of", ["sum", "mean"])
+def test_what_is_penalized_is_pulled_as_hard_as_it_is_said(l1_of, l1_on):
+    recipe = replace(TINY, l1=3e-4, l1_on=l1_on, l1_of=l1_of)
+    net = build(recipe, data.load("digits"))
+    l1_penalty(net, recipe).backward()
+    pulled = penalized(net, recipe)
+    for name, p in net.named_parameters():
+        if name not in pulled:
+            assert p.grad is None
+            assert l1_on == "weights"
+            continue
+        tensor, strength = pulled[name]
+        assert tensor is p
+        torch.testing.assert_close(p.grad, strength * p.detach().sign())
+
+
+# -- schedules -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "one-cycle-cosine", "constant"])
+@pytest.mark.parametrize("rebuilt", [False, True])
+def test_the_listed_rates_are_those_of_the_training(schedule, rebuilt):
+    recipe = replace(TINY, schedule=schedule, rebuilt=rebuilt)
+    rates = learning_rates(recipe, steps=6)
+    assert len(rates) == 18
+    found = train(recipe, device="cpu", progress=False).history["lr"]
+    assert found == pytest.approx(rates[::6])
+
+
+def test_a_cycle_that_is_rebuilt_never_gets_beyond_its_first_epoch():
+    recipe = replace(TINY, schedule="one-cycle-cosine", lr=0.02, epochs=20, warmup=0.3)
+    meant, built = (learning_rates(replace(recipe, rebuilt=flag), 469) for flag in (False, True))
+    assert max(meant) == pytest.approx(0.02)
+    assert meant[-1] == pytest.approx(0.02 / 250_000)
+    np.testing.assert_allclose(built, meant[:469] * 20)
+    assert (round(built[0], 4), round(max(built), 4)) == (0.0008, 0.0021)  # as report B had it
+
+
+def test_weight_decay_and_momentum_are_those_of_the_recipe():
+    net = build(TINY, data.load("digits"))
+    for on, expected in (("weights", 0.0), ("all", 0.1)):
+        groups = make_optimizer(
+            net, replace(TINY, weight_decay=0.1, weight_decay_on=on)
+        ).param_groups
+        assert [group["weight_decay"] for group in groups] == [0.1, expected]
+        assert {id(p) for group in groups for p in group["params"]} == {
+            id(p) for p in net.parameters()
+        }
+        assert {(group["momentum"], group["nesterov"]) for group in groups} == {(0.9, True)}
