@@ -159,7 +159,8 @@ def _write_figures(
     for part, figure in drawn.items():
         path = folder / f"{name}-{part}.png"
         caption = figure.normstudy["caption"]  # type: ignore[attr-defined]
-        figure.savefig(path, dpi=200, metadata={"Description": caption})
+        # tight: the name of an arm may be longer than the margin
+        figure.savefig(path, dpi=200, bbox_inches="tight", metadata={"Description": caption})
         print(f"{path}: {caption}")
     if recipe.validation:
         print("no picture of mistakes: they are studied on test images, without --validation")
@@ -222,9 +223,9 @@ def study(
         retrain: Train even what the store or the published runs hold.
     """
     if list_all:
-        for one in STUDIES.values():
-            trainings = sum(map(len, one.recipes().values()))
-            print(f"{one.name:24} {one.title} ({trainings} trainings)")
+        for listed in STUDIES.values():
+            trainings = sum(map(len, listed.recipes().values()))
+            print(f"{listed.name:24} {listed.title} ({trainings} trainings)")
         return
     names = OF_REPORTS if all_reports else (name,)
     _check_study(names, {"--seeds": seeds, "--jobs": jobs}, figures=figures_to is not None)

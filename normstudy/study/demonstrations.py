@@ -1,6 +1,7 @@
 """Defects of the class reports shown without training: by their rates, penalties and inputs."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -104,10 +105,13 @@ def inputs(found: Mapping[str, Tensor]) -> Figure:
     """
     num, channels = next(iter(found.values())).shape
     title = "What the classifier is given"
-    counts = {name: len(x.mul(50).round().unique()) for name, x in found.items()}
+    near = {name: ((x - x.clamp(-1, 1).round()).abs() < 0.05) for name, x in found.items()}
+    shares = {
+        name: f"{100 * float(x.float().mean()):.0f} % near −1, 0, 1" for name, x in near.items()
+    }
     note = f"{num} test images, a row each; {channels} channels, a column each."
     fig = plt.figure(figsize=(WIDTH, 3.7))
-    corner = {"x": 0.1 / WIDTH, "va": "top"}
+    corner: dict[str, Any] = {"x": 0.1 / WIDTH, "va": "top"}
     fig.text(y=1 - 0.1 / 3.7, s=title, fontsize=13, weight="bold", **corner)
     fig.text(y=1 - 0.39 / 3.7, s=note, fontsize=9.5, color=QUIET, **corner)
     wide = (WIDTH - 1.0) / len(found)
@@ -118,11 +122,12 @@ def inputs(found: Mapping[str, Tensor]) -> Figure:
             x.numpy(), cmap="RdBu_r", vmin=-2, vmax=2, aspect="auto", interpolation="nearest"
         )
         ax.set(xticks=[], yticks=[])
-        ax.set_title(f"{name}: {counts[name]} different values", fontsize=10, loc="left")
+        ax.set_title(f"{name}: {shares[name]}", fontsize=10, loc="left")
     bar = fig.add_axes((1 - 0.75 / WIDTH, 0.1 / 3.7, 0.15 / WIDTH, 2.55 / 3.7))
-    fig.colorbar(drawn, cax=bar).outline.set_visible(False)  # type: ignore[operator]
+    fig.colorbar(drawn, cax=bar)
+    bar.spines[:].set_visible(False)
     bar.tick_params(length=0, labelsize=9)
-    said = "; ".join(f"{name}: {count} different values" for name, count in counts.items())
-    caption = f"{title}. {note} Values are counted to the nearest 0.02; the network is untrained."
+    said = "; ".join(f"{name}: {share}" for name, share in shares.items())
+    caption = f"{title}. {note} Near: by less than 0.05. {said}."
     alt = f"{len(found)} panels of coloured cells. {said}."
     return describe(fig, name="classifier-inputs", caption=caption, alt=alt)
