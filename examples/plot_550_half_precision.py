@@ -237,9 +237,9 @@ assert norms_of_torch["batch"].running_var.dtype == torch.float32
 #
 #    .. code-block:: python
 #
-#       rounded = (maps[:, 1] + 100).bfloat16().double()
-#       assert rounded.unique().numel() < 20
-#       error = rounded.var() / maps[:, 1].double().var() - 1
+#       coarse = (maps[:, 1] + 100).bfloat16().double()
+#       assert coarse.unique().numel() < 20
+#       error = coarse.var() / maps[:, 1].double().var() - 1
 #       assert 0.001 < error < 0.05
 #
 #    A little too large: near 100 bfloat16 knows halves only, and the rounding adds a variance of
