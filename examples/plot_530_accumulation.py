@@ -48,9 +48,9 @@ rows = {
 picture = strips(rows, title="One batch, in pieces", name="accumulation-pieces")
 
 # %%
-# Each row has variance 1, and no two are the same. In pieces of two, any two different numbers
-# become −1 and 1, so that a large and a small difference look alike. It is no use to add up the
-# gradients exactly: they are gradients of another function.
+# Every normalized row has variance 1, and no two are the same. In pieces of two, any two different
+# numbers become −1 and 1, so that a large and a small difference look alike. It is no use to add up
+# the gradients exactly: they are gradients of another function.
 
 assert torch.equal(in_pieces(2).abs(), torch.ones(8).double())
 for size in (8, 4, 2):
