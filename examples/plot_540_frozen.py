@@ -228,9 +228,10 @@ assert variances[False, "dark"] < variances[False, "plain"] / 3
 #
 #    .. code-block:: python
 #
-#       still.train()
-#       still(test)
-#       assert layer.num_batches_tracked == 1
+#       thawed = nn.Sequential(nn.BatchNorm2d(1))
+#       freeze(thawed)
+#       thawed.train()(test)
+#       assert thawed[0].num_batches_tracked == 1
 #
 #    ``train`` goes through all layers and thaws them: the statistics move again. So code that
 #    freezes does it at the beginning of every epoch, or in the ``train`` method of the network.
