@@ -48,9 +48,9 @@ rows = {
 picture = strips(rows, title="One batch, in pieces", name="accumulation-pieces")
 
 # %%
-# Each row has variance 1, and no two are the same. In pieces of two, any two different numbers
-# become −1 and 1, so that a large and a small difference look alike. It is no use to add up the
-# gradients exactly: they are gradients of another function.
+# Every normalized row has variance 1, and no two are the same. In pieces of two, any two different
+# numbers become −1 and 1, so that a large and a small difference look alike. It is no use to add up
+# the gradients exactly: they are gradients of another function.
 
 assert torch.equal(in_pieces(2).abs(), torch.ones(8).double())
 for size in (8, 4, 2):
@@ -190,14 +190,14 @@ print(f"for eight pieces a step: momentum {momentum:.4f} in place of 0.1")
 #
 #    .. code-block:: python
 #
-#       net, target = network("group"), gradient("group", 16)[0]
+#       net, right = network("group"), gradient("group", 16)[0]
 #       pieces = list(zip(images.split(5), labels.split(5), strict=True))
-#       assert [len(piece) for piece, _ in pieces] == [5, 5, 5, 1]
-#       for piece, answers in pieces:
-#           (F.cross_entropy(net(piece), answers) / 4).backward()
+#       assert [len(part) for part, _ in pieces] == [5, 5, 5, 1]
+#       for part, answer in pieces:
+#           (F.cross_entropy(net(part), answer) / 4).backward()
 #       equal = torch.cat([p.grad.flatten() for p in net.parameters()])
-#       assert (equal - target).norm() > 0.01 * target.norm()
-#       assert torch.allclose(gradient("group", 5)[0], target, atol=1e-12)
+#       assert (equal - right).norm() > 0.01 * right.norm()
+#       assert torch.allclose(gradient("group", 5)[0], right, atol=1e-12)
 #
 #    No: the last image counts five times as much as the others. Divided by the number of images,
 #    as on this page, it is right for pieces of any sizes.

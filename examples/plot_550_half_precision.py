@@ -7,9 +7,9 @@ What 16 bits do to a mean, a variance and to eps, by hand, and what PyTorch does
 **The question.** Can a norm be computed in float16 or bfloat16, and is its eps still there?
 
 **The answer.** Its *values* may have 16 bits, its sums may not. In float16 the square of 300 is
-infinite and an eps of 1e-8 is 0; in bfloat16 adding ones stops at 256. So PyTorch computes the
-statistics in float32, whatever the input has. What it cannot save is a running variance that was
-turned into float16 itself.
+infinite and an eps of 1e-8 is 0; in bfloat16 adding ones stops at 256. So PyTorch adds up
+in float32, whatever the input has. What it cannot save is a running variance that was turned into
+float16 itself.
 
 **You will see** the formats in a table, a norm that fails in three ways when every step is rounded,
 PyTorch's layers beside the right numbers, and what ``autocast`` decides.
@@ -128,9 +128,9 @@ assert (every_step_rounded(flat.half(), torch.tensor(1e-5).half()) == 0).all()
 # What PyTorch does
 # -----------------
 #
-# Its layers take maps of 16 bits, compute the statistics in float32, and round the result. Here are
-# maps with all three difficulties at once: values of hundreds, thousands of cells, and a flat
-# channel. The numbers beside them are those of this package in float64, from the same rounded maps.
+# Its layers take maps of 16 bits, add up in float32, and round the result. Here are maps with all
+# three difficulties at once: values of hundreds, thousands of cells, and a flat channel. The
+# numbers beside them are those of this package in float64, from the same rounded maps.
 
 from normstudy.byhand import norms
 
@@ -237,9 +237,9 @@ assert norms_of_torch["batch"].running_var.dtype == torch.float32
 #
 #    .. code-block:: python
 #
-#       rounded = (maps[:, 1] + 100).bfloat16().double()
-#       assert rounded.unique().numel() < 20
-#       error = rounded.var() / maps[:, 1].double().var() - 1
+#       coarse = (maps[:, 1] + 100).bfloat16().double()
+#       assert coarse.unique().numel() < 20
+#       error = coarse.var() / maps[:, 1].double().var() - 1
 #       assert 0.001 < error < 0.05
 #
 #    A little too large: near 100 bfloat16 knows halves only, and the rounding adds a variance of

@@ -73,7 +73,7 @@ assert abs(evaluation.y.var(correction=0) - (1 - p)) < 1e-12
 
 from torch import nn
 
-from normstudy.tables import Table
+from normstudy.tables import Table, number
 
 torch.manual_seed(0)
 rows = []
@@ -155,9 +155,8 @@ for norm in ("layer", "group", "instance", "batch"):
 
 # %%
 # So dropout belongs behind the last batch norm, which in practice means in front of the classifier,
-# where the networks of this study have it. The class reports that
-# :ref:`sphx_glr_auto_examples_plot_390_reports.py` reads put it behind every norm, and so in front
-# of the next one.
+# where the networks of this study have it. Those of the class reports
+# (:mod:`normstudy.study.networks`) have it behind every norm, and so in front of the next one.
 #
 # The norm before or behind the ReLU
 # ----------------------------------
@@ -181,16 +180,12 @@ def both_orders(feature):
 
 
 rows = []
-for center in (0.0, 1.0, -2.0):
-    for words, *numbers in both_orders(standard + center):
-        rows.append(
-            (f"{words}, input around {center:g}", *(f"{n + 0.0:.3f}" for n in numbers))
-        )
-print(
-    Table(
-        ("order", "mean", "variance", "smallest", "share of the smallest"), tuple(rows)
-    )
-)
+for center in (0, 1, -2):
+    for words, *found in both_orders(standard + center):
+        cells = [number(round(value, 3) + 0.0, 3) for value in found]
+        rows.append((f"{words}, input around {number(center, 0)}", *cells))
+header = ("order", "mean", "variance", "smallest", "share of the smallest")
+print(Table(header, tuple(rows)))
 
 first, last = both_orders(standard)
 pi = torch.pi

@@ -8,19 +8,17 @@ import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 import torch.distributed as dist
 from joblib import Parallel, delayed
 from torch import Tensor
 from torch.autograd import Function
 
-T = TypeVar("T")
-
 _PATIENCE = dt.timedelta(seconds=60)  # with a process that neither answers nor has died
 
 
-def together(work: Callable[..., T], num: int, *arguments: Any) -> list[T]:
+def together(work: Callable[..., Any], num: int, *arguments: Any) -> list[Any]:
     """Call ``work(rank, *arguments)`` in ``num`` processes at once; return what each returned.
 
     The processes are a group of ``torch.distributed`` over gloo, so that `work` may call
@@ -61,8 +59,8 @@ def together(work: Callable[..., T], num: int, *arguments: Any) -> list[T]:
 
 
 def _member(
-    work: Callable[..., T], rank: int, num: int, meeting: str, arguments: tuple[Any, ...]
-) -> T:
+    work: Callable[..., Any], rank: int, num: int, meeting: str, arguments: tuple[Any, ...]
+) -> Any:
     """Join the group, work, and leave it: whoever still waits for this process then hears so."""
     dist.init_process_group(
         "gloo", init_method=meeting, rank=rank, world_size=num, timeout=_PATIENCE
