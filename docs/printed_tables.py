@@ -13,6 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
 RULE = re.compile(r"-+(  -+)+")  # the line below the header: dashes as wide as the columns
+NUMBER = re.compile(r"[<+\N{MINUS SIGN}\N{EN DASH}-]?\s?\d")
 Cells = list[str]
 
 
@@ -67,21 +68,22 @@ def _text(block: nodes.literal_block, lines: list[str]) -> Iterator[nodes.Node]:
 
 
 def _table(rows: list[Cells]) -> nodes.table:
-    """Build a table: names to the left, numbers to the right."""
+    """Build a table: columns of names to the left, columns of numbers to the right."""
+    numbers = [any(map(NUMBER.match, cells[1:])) for cells in zip(*rows, strict=True)]
+    classes = [["text-end"] if number and i else [] for i, number in enumerate(numbers)]
     group = nodes.tgroup(cols=len(rows[0]))
     group += [nodes.colspec(colwidth=1) for _ in rows[0]]
     head, body = nodes.thead(), nodes.tbody()
-    head += _row(rows[0])
-    body += [_row(row) for row in rows[1:]]
+    head += _row(rows[0], classes)
+    body += [_row(row, classes) for row in rows[1:]]
     group += [head, body]
     return nodes.table("", group, classes=["printed-table"])
 
 
-def _row(cells: Cells) -> nodes.row:
+def _row(cells: Cells, classes: Sequence[list[str]]) -> nodes.row:
     row = nodes.row()
-    for number, cell in enumerate(cells):
-        text = nodes.paragraph("", cell)
-        row += nodes.entry("", text, classes=["text-end"] if number else [])
+    for cell, of in zip(cells, classes, strict=True):
+        row += nodes.entry("", nodes.paragraph("", cell), classes=of)
     return row
 
 
