@@ -30,7 +30,9 @@ def test_a_page_leads_to_the_file_that_it_is_made_from(page, source):
 @pytest.mark.parametrize("kind", ["png", "webp"])
 def test_a_page_is_shown_by_its_first_picture(kind):
     config = SimpleNamespace(html_baseurl=HOME, html_context={"edit_base": HOME})
-    page = nodes.paragraph("", "", nodes.image(uri="x.svg"), nodes.image(uri=f"../a.{kind}", alt="A"))
+    page = nodes.paragraph(
+        "", "", nodes.image(uri="x.svg"), nodes.image(uri=f"../a.{kind}", alt="A")
+    )
     context = {"meta": None}
     page_links.add_links(SimpleNamespace(config=config), "index", "", context, page)
     assert context["meta"] == {"og:image": f"{HOME}_images/a.{kind}", "og:image:alt": "A"}
