@@ -14,6 +14,7 @@ from sphinx.transforms import SphinxTransform
 
 RULE = re.compile(r"-+(  -+)+")  # the line below the header: dashes as wide as the columns
 NUMBER = re.compile(r"[<+\N{MINUS SIGN}\N{EN DASH}-]?\s?\d")
+LESS = "<\N{NO-BREAK SPACE}"
 Cells = list[str]
 
 
@@ -69,8 +70,8 @@ def _text(block: nodes.literal_block, lines: list[str]) -> Iterator[nodes.Node]:
 
 def _table(rows: list[Cells]) -> nodes.table:
     """Build a table: columns of names to the left, columns of numbers to the right."""
-    numbers = [any(map(NUMBER.match, cells[1:])) for cells in zip(*rows, strict=True)]
-    classes = [["text-end"] if number and i else [] for i, number in enumerate(numbers)]
+    columns = enumerate(zip(*rows, strict=True))
+    classes = [["text-end"] if i and _are_numbers(cells[1:]) else [] for i, cells in columns]
     group = nodes.tgroup(cols=len(rows[0]))
     group += [nodes.colspec(colwidth=1) for _ in rows[0]]
     head, body = nodes.thead(), nodes.tbody()
@@ -80,10 +81,14 @@ def _table(rows: list[Cells]) -> nodes.table:
     return nodes.table("", group, classes=["printed-table"])
 
 
+def _are_numbers(cells: Sequence[str]) -> bool:
+    return 2 * sum(map(bool, map(NUMBER.match, cells))) > sum(map(bool, cells))
+
+
 def _row(cells: Cells, classes: Sequence[list[str]]) -> nodes.row:
     row = nodes.row()
     for cell, of in zip(cells, classes, strict=True):
-        row += nodes.entry("", nodes.paragraph("", cell), classes=of)
+        row += nodes.entry("", nodes.paragraph("", cell.replace("< ", LESS)), classes=of)
     return row
 
 
