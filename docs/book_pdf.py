@@ -22,6 +22,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 ONLY_ON_SCREEN = ".only-dark, .definition, .headerlink, .sphx-glr-footer, .graph-controls"
 STYLE = """
 .bd-main .bd-content .bd-article-container { max-width: none; padding: 0; }
+.bd-article h1 { font-size: 1.9rem; } /* the outline would lose the space where a title breaks */
 article + article { break-before: page; }
 .bd-article figure img { max-height: 22cm; object-fit: contain; }
 """
@@ -142,6 +143,7 @@ def write(site: Path, target: Path) -> None:
             page.pdf(
                 path=target,
                 format="A4",
+                scale=0.8,
                 margin={"top": "18mm", "bottom": "20mm", "left": "18mm", "right": "18mm"},
                 display_header_footer=True,
                 header_template="<span></span>",
