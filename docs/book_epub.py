@@ -27,6 +27,11 @@ MATH = re.compile(
 class Book(Epub3Builder):
     """Writes the pages of the report, and none of the reference."""
 
+    def prepare_writing(self, docnames: AbstractSet[str]) -> None:
+        """Have no index of modules, which lists the reference alone."""
+        super().prepare_writing(docnames)
+        self.domain_indices = []
+
     def write_documents(self, docnames: AbstractSet[str]) -> None:
         """Write what belongs into the book."""
         super().write_documents({name for name in docnames if not name.startswith(LEFT_OUT)})

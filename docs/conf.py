@@ -196,6 +196,7 @@ epub_scheme = "URL"
 epub_uid = "normstudy"
 epub_description = metadata.metadata("normstudy")["Summary"]
 epub_contributor = author
+epub_css_files = ["book.css"]
 epub_tocscope = "includehidden"
 epub_show_urls = "no"
 epub_use_index = False

@@ -66,7 +66,7 @@ def source(tmp_path):
     (folder / "conf.py").write_text(CONF)
     (folder / "index.rst").write_text(INDEX)
     (folder / "other.rst").write_text("Other\n=====\n\nBack to :eq:`two`.\n")
-    (folder / "api" / "thing.rst").write_text("Thing\n=====\n\nOf the reference.\n")
+    (folder / "api" / "thing.rst").write_text("Thing\n=====\n\n.. py:module:: thing\n")
     for name in ("light", "dark"):
         Image.new("RGB", (4, 4), name == "light").save(folder / f"{name}.png")
     return folder
@@ -109,6 +109,7 @@ def test_the_epub_has_light_images_and_open_answers(epub):
 
 def test_the_reference_is_on_the_web_and_links_lead_there(epub):
     assert "api/thing.xhtml" not in epub
+    assert "py-modindex.xhtml" not in epub
     page = epub["index.xhtml"].decode()
     assert 'href="https://example.org/api/thing.html"' in page
     assert 'href="other.xhtml"' in page
