@@ -26,7 +26,7 @@ CHECK = """async rules => {
 SHIFTS = """window.shifted = 0;
 new PerformanceObserver(list => list.getEntries().forEach(e => { window.shifted += e.value; }))
     .observe({type: "layout-shift", buffered: true});"""
-UNSIZED = """() => [...document.querySelectorAll("article img")]
+UNSIZED = """() => [...document.querySelectorAll("article img:not(.toggler)")]
     .filter(i => !/\\.svg$/.test(i.src) && !(i.width && i.getAttribute("height")))
     .map(i => i.src)"""
 # Stops of the tab key without a mark: focus changes nothing, neither of them nor around them. Of
