@@ -121,15 +121,34 @@ def docs(session: nox.Session) -> None:
     if options.fresh or options.retrain:
         for made in ("_build", "api/generated", "auto_examples"):
             shutil.rmtree(DOCS / made, ignore_errors=True)
-    settings = ["-D", f"report_data={options.dataset}"] if options.dataset else []
-    settings += ["-D", "report_retrain=1"] if options.retrain else []
-    output = DOCS / "_build" / options.builder
-    session.run(
-        *("sphinx-build", "-n", "-W", "--keep-going", "-b", options.builder, *settings),
-        *("-d", str(DOCS / "_build" / "doctrees"), str(DOCS), str(output)),
-    )
+    output = build(session, options.builder, options)
     if options.builder == "html":
         session.log(f"The report: {(output / 'index.html').resolve().as_uri()}")
+
+
+def build(session: nox.Session, builder: str, options: argparse.Namespace) -> Path:
+    """Have Sphinx build the report, and return the folder."""
+    settings = ["-D", f"report_data={options.dataset}"] if options.dataset else []
+    settings += ["-D", "report_retrain=1"] if options.retrain else []
+    output = DOCS / "_build" / builder
+    session.run(
+        *("sphinx-build", "-n", "-W", "--keep-going", "-b", builder, *settings),
+        *("-d", str(DOCS / "_build" / "doctrees"), str(DOCS), str(output)),
+    )
+    return output
+
+
+@nox.session(default=False)
+def book(session: nox.Session) -> None:
+    """Make the report one EPUB and one PDF, beside its pages; Chromium prints the PDF."""
+    options = docs_options(session.posargs)
+    install(session, "site")
+    pages = build(session, "html", options)
+    options.retrain = False  # once is enough
+    epub = build(session, "epub", options)
+    shutil.copy(epub / "normstudy.epub", pages)
+    session.run("python", str(DOCS / "book_pdf.py"))
+    session.log(f"The book: {(pages / 'normstudy.pdf').resolve().as_uri()}, and the same as .epub")
 
 
 @nox.session(default=False)

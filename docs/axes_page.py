@@ -88,7 +88,8 @@ def table() -> Table:
         at, own = tuple(index), int(sets[tuple(index)])
         values = (x[at], out.mean.flatten()[own], out.var.flatten()[own])
         results = (out.xhat[at], out.y[at], grad.x[at])
-        cells = (f"{float(v):.4g}".replace("-", "\N{MINUS SIGN}") for v in (*values, *results))
+        exact = (round(float(v), 9) + 0.0 for v in (*values, *results))  # no −0, no 4e-17
+        cells = (f"{v:.4g}".replace("-", "\N{MINUS SIGN}") for v in exact)
         rows.append((*(number(i + 1, 0) for i in at), str(own + 1), *cells))
     header = ("image", "channel", "row", "column", "set", "x", "mean", "variance")
     return Table((*header, "x\N{COMBINING CIRCUMFLEX ACCENT}", "y", "gradient of x"), tuple(rows))

@@ -32,6 +32,7 @@ extensions = [
     "sphinxext.opengraph",
     "accessible",
     "axes_page",
+    "book_epub",
     "cluster_overhead",
     "definitions",
     "docstrings",
@@ -186,3 +187,18 @@ ogp_site_url = html_baseurl
 ogp_social_cards = {"enable": False}  # they would be drawn for every page at every build
 ogp_image = "_static/shared-cells.png"  # of pages that have no figure
 ogp_image_alt = "Which cells share a mean under batch, layer, group and instance norm"
+
+# -- the report as one file --------------------------------------------------------------------
+
+epub_basename = "normstudy"
+epub_identifier = html_baseurl
+epub_scheme = "URL"
+epub_uid = "normstudy"
+epub_description = metadata.metadata("normstudy")["Summary"]
+epub_contributor = author
+epub_css_files = ["book.css"]
+epub_tocscope = "includehidden"
+epub_show_urls = "no"
+epub_use_index = False
+suppress_warnings = ["epub.unknown_project_files"]  # downloads and scripts stay on the web
+linkcheck_ignore = [rf"{html_baseurl}normstudy\.(epub|pdf)"]  # published with the pages

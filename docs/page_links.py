@@ -38,7 +38,7 @@ def add_links(app: Sphinx, page: str, _: str, context: dict[str, Any], doctree: 
     source = source_of(page)
     context["edit_url"] = f"{app.config.html_context['edit_base']}{source}" if source else None
     images = doctree.findall(nodes.image) if doctree else ()
-    picture = next((image for image in images if image["uri"].endswith(".png")), None)
+    picture = next((image for image in images if image["uri"].endswith((".png", ".webp"))), None)
     if picture is not None:
         shown = f"{app.config.html_baseurl}_images/{Path(picture['uri']).name}"
         tags = {"og:image": shown, "og:image:alt": picture.get("alt", "")}

@@ -13,6 +13,8 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
 RULE = re.compile(r"-+(  -+)+")  # the line below the header: dashes as wide as the columns
+NUMBER = re.compile(r"[<+\N{MINUS SIGN}\N{EN DASH}-]?\s?\d")
+LESS = "<\N{NO-BREAK SPACE}"
 Cells = list[str]
 
 
@@ -67,21 +69,26 @@ def _text(block: nodes.literal_block, lines: list[str]) -> Iterator[nodes.Node]:
 
 
 def _table(rows: list[Cells]) -> nodes.table:
-    """Build a table: names to the left, numbers to the right."""
+    """Build a table: columns of names to the left, columns of numbers to the right."""
+    columns = enumerate(zip(*rows, strict=True))
+    classes = [["text-end"] if i and _are_numbers(cells[1:]) else [] for i, cells in columns]
     group = nodes.tgroup(cols=len(rows[0]))
     group += [nodes.colspec(colwidth=1) for _ in rows[0]]
     head, body = nodes.thead(), nodes.tbody()
-    head += _row(rows[0])
-    body += [_row(row) for row in rows[1:]]
+    head += _row(rows[0], classes)
+    body += [_row(row, classes) for row in rows[1:]]
     group += [head, body]
     return nodes.table("", group, classes=["printed-table"])
 
 
-def _row(cells: Cells) -> nodes.row:
+def _are_numbers(cells: Sequence[str]) -> bool:
+    return 2 * sum(map(bool, map(NUMBER.match, cells))) > sum(map(bool, cells))
+
+
+def _row(cells: Cells, classes: Sequence[list[str]]) -> nodes.row:
     row = nodes.row()
-    for number, cell in enumerate(cells):
-        text = nodes.paragraph("", cell)
-        row += nodes.entry("", text, classes=["text-end"] if number else [])
+    for cell, of in zip(cells, classes, strict=True):
+        row += nodes.entry("", nodes.paragraph("", cell.replace("< ", LESS)), classes=of)
     return row
 
 

@@ -27,6 +27,7 @@ def test_the_table_without_javascript_is_the_worked_example():
         assert shown == pytest.approx(
             [float(value) for value in example[name].tensor.flatten()], rel=1e-3
         )
+        assert not any("e" in row[column] for row in rows), "0 is written as 0"
     assert [row["set"] for row in rows[::8]] == ["1", "2", "3", "4"]
 
 

@@ -346,6 +346,21 @@ def test_arguments_reach_sphinx(docs_folder):
     assert "-D report_data=digits -D report_retrain=1" in given
 
 
+def test_the_book_is_made_from_the_pages_and_lies_beside_them(docs_folder):
+    for builder in ("html", "epub"):
+        (docs_folder / "_build" / builder).mkdir(parents=True)
+    (docs_folder / "_build" / "epub" / "normstudy.epub").write_text("a book")
+    session = Session("--dataset", "cifar10", "--retrain")
+    noxfile.book(session)
+    pages, epub, pdf = (" ".join(command) for command in session.commands)
+    assert "-b html" in pages
+    assert "-b epub" in epub
+    assert "report_retrain" in pages
+    assert "report_retrain" not in epub, "trained once"
+    assert pdf == f"python {docs_folder / 'book_pdf.py'}"
+    assert (docs_folder / "_build" / "html" / "normstudy.epub").read_text() == "a book"
+
+
 def test_every_page_can_be_looked_at_or_one_of_each_kind():
     session, every = Session(), Session("--every-page", "-x")
     noxfile.site(session)

@@ -27,12 +27,15 @@ def test_a_page_leads_to_the_file_that_it_is_made_from(page, source):
     assert source is None or (page_links.ROOT / source).is_file()
 
 
-def test_a_page_is_shown_by_its_first_picture():
+@pytest.mark.parametrize("kind", ["png", "webp"])
+def test_a_page_is_shown_by_its_first_picture(kind):
     config = SimpleNamespace(html_baseurl=HOME, html_context={"edit_base": HOME})
-    page = nodes.paragraph("", "", nodes.image(uri="x.svg"), nodes.image(uri="../a.png", alt="A"))
+    page = nodes.paragraph(
+        "", "", nodes.image(uri="x.svg"), nodes.image(uri=f"../a.{kind}", alt="A")
+    )
     context = {"meta": None}
     page_links.add_links(SimpleNamespace(config=config), "index", "", context, page)
-    assert context["meta"] == {"og:image": f"{HOME}_images/a.png", "og:image:alt": "A"}
+    assert context["meta"] == {"og:image": f"{HOME}_images/a.{kind}", "og:image:alt": "A"}
     assert context["edit_url"] == f"{HOME}docs/index.rst"
 
 

@@ -40,6 +40,17 @@ def test_a_table_keeps_its_cells_and_the_text_around_it(convert):
     assert blocks == ["Before.", "A sentence right below the table."]
 
 
+def test_columns_of_numbers_stand_to_the_right_and_columns_of_words_may_wrap(convert):
+    rows = (
+        ("A", "+0.10 to 2", "< 0.001", "ahead: A"),
+        ("B", "\N{MINUS SIGN}1 to 2", "0.050", "equal within 0.5"),
+        ("C", "none", "none", "3 seeds only"),
+    )
+    document = convert(str(Table(("pair", "interval", "p", "verdict"), rows)))
+    right = ["text-end" in entry["classes"] for entry in document.findall(nodes.entry)]
+    assert right == [False, True, True, False] * 4
+
+
 def test_other_output_stays_as_it_is(convert):
     document = convert("a - b\n-----\n1  2")
     assert not list(document.findall(nodes.table))

@@ -50,15 +50,18 @@ class Watch:
     def __init__(self, page: Any, home: str) -> None:
         self.foreign: list[str] = []
         self.errors: list[str] = []
+        self.images: set[Path] = set()
         self.home = home
-        page.on("request", lambda request: self.asked(request.url))
+        page.on("request", self.asked)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self.said)
 
-    def asked(self, url: str) -> None:
-        """Note a request that leaves the report."""
-        if not url.startswith((self.home, "data:", "blob:")):
-            self.foreign.append(url)
+    def asked(self, request: Any) -> None:
+        """Note a request that leaves the report, and every image of the report."""
+        if not request.url.startswith((self.home, "data:", "blob:")):
+            self.foreign.append(request.url)
+        elif request.resource_type == "image" and request.url.startswith(self.home):
+            self.images.add(SITE / request.url.removeprefix(self.home).partition("?")[0])
 
     def said(self, message: Any) -> None:
         """Note what the browser complains of, but for a page that is meant to be missing."""

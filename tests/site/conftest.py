@@ -1,7 +1,6 @@
 """The built report in a real browser: over HTTP below ``/normstudy/``, and from the disk."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -9,15 +8,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from book_pdf import find_browser
 from browsing import SITE, one_of_each_kind, pages
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-def find_browser() -> str | None:
-    """Return the path of a Chromium: ``NORMSTUDY_BROWSER``, or the first that is installed."""
-    named = os.environ.get("NORMSTUDY_BROWSER")
-    return named or next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -81,3 +73,33 @@ def tab(browser: Any) -> Iterator[Any]:
     context = browser.new_context(reduced_motion="reduce", viewport={"width": 1280, "height": 900})
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def blank(browser: Any) -> Iterator[Any]:
+    """Open an empty page; an error of a script fails the test."""
+    contexts, errors = [], []
+
+    def opened(width: int = 1280, **options: Any) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def visit(blank: Any) -> Any:
+    """Open a page of the report from the disk."""
+
+    def go(name: str, **options: Any) -> Any:
+        page = blank(**options)
+        page.goto(f"{SITE.as_uri()}/{name}")
+        return page
+
+    return go

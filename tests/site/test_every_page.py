@@ -22,7 +22,15 @@ CHECK = """async rules => {
     return violations.flatMap(v => v.nodes.map(n =>
         `${v.id}: ${n.html.slice(0, 120)} (${n.target.join(" ")}) ${n.failureSummary}`));
 }"""
-# Stops of the tab key without a mark: focus changes nothing, neither of them nor around them
+# Everything that has moved while the page was loaded, as a part of the screen
+SHIFTS = """window.shifted = 0;
+new PerformanceObserver(list => list.getEntries().forEach(e => { window.shifted += e.value; }))
+    .observe({type: "layout-shift", buffered: true});"""
+UNSIZED = """() => [...document.querySelectorAll("article img:not(.toggler)")]
+    .filter(i => !/\\.svg$/.test(i.src) && !(i.width && i.getAttribute("height")))
+    .map(i => i.src)"""
+# Stops of the tab key without a mark: focus changes nothing, neither of them nor around them. Of
+# stops alike in tag and classes, also of what is around them, the first two are tried.
 UNMARKED = """() => {
     const look = el => {
         const seen = [];
@@ -38,8 +46,10 @@ UNMARKED = """() => {
         "a[href], button, input, select, textarea, summary, [tabindex]")]
         .filter(el => el.tabIndex >= 0 && !el.disabled
             && el.checkVisibility({visibilityProperty: true}));
-    const bare = [];
+    const kind = el => el ? el.tagName + el.className + kind(el.parentElement) : "";
+    const bare = [], tried = {};
     for (const el of stops) {
+        if ((tried[kind(el)] = (tried[kind(el)] || 0) + 1) > 2) continue;
         document.activeElement.blur();
         const before = look(el);
         el.focus({focusVisible: true, preventScroll: true});
@@ -63,19 +73,32 @@ def axe() -> str:
     return (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
-def test_a_page_has_no_barrier(page_name: str, tab: Any, server: str) -> None:
-    watch = Watch(tab, server)
-    tab.goto(server + page_name)
-    tab.evaluate(axe())
+def barriers(tab: Any, page_name: str, width: int) -> list[str]:
+    """Look at a page in light and dark, keep a picture of each, and name what axe finds."""
     found = []
-    for width in (1280, 400):
-        tab.set_viewport_size({"width": width, "height": 900})
-        settle(tab)
-        for mode, rules in RULES.items():
-            tab.emulate_media(color_scheme=mode)
-            picture = f"{page_name.removesuffix('.html').replace('/', '-')}-{width}-{mode}.jpg"
-            tab.screenshot(path=PICTURES / picture, type="jpeg", quality=60)
-            found += [f"{width} px, {mode}: {fault}" for fault in tab.evaluate(CHECK, rules)]
+    for mode, rules in RULES.items():
+        tab.emulate_media(color_scheme=mode)
+        picture = f"{page_name.removesuffix('.html').replace('/', '-')}-{width}-{mode}.jpg"
+        tab.screenshot(path=PICTURES / picture, type="jpeg", quality=60)
+        found += [f"{width} px, {mode}: {fault}" for fault in tab.evaluate(CHECK, rules)]
+    return found
+
+
+def test_a_page_has_no_barrier_and_holds_still(page_name: str, tab: Any, server: str) -> None:
+    watch = Watch(tab, server)
+    tab.add_init_script(SHIFTS)
+    tab.goto(server + page_name)
+    settle(tab)
+    found = [f"an image has no size: {image}" for image in tab.evaluate(UNSIZED)]
+    if (shifted := tab.evaluate("window.shifted")) >= 0.05:
+        found.append(f"while it is loaded, {shifted:.3f} of the screen moves")
+    if (size := sum(image.stat().st_size for image in watch.images)) >= 400_000:
+        found.append(f"it begins with {size:,} bytes of images")
+    tab.evaluate(axe())
+    found += barriers(tab, page_name, 1280)
+    tab.set_viewport_size({"width": 400, "height": 900})
+    settle(tab)
+    found += barriers(tab, page_name, 400)
     assert not found, "\n".join(found)
     assert not watch.foreign
     assert not watch.errors

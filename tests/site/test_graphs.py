@@ -6,22 +6,17 @@ paper; what they answer is compared with the records of the runs.
 
 import json
 import re
-from collections.abc import Iterator
 from functools import cache
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import readme
 
-from normstudy.byhand.examples import by_hand, running_by_hand
-
 api = pytest.importorskip("playwright.sync_api", reason="the browser tests need Playwright")
 pytestmark = pytest.mark.site
 
-SITE = Path(__file__).parents[2] / "docs" / "_build" / "html"
 CURVES, SEARCH = "auto_examples/plot_250_curves.html", "auto_examples/plot_240_search.html"
 GRAPHS = {"test_loss": (1, 4), "test_accuracy": (100, 2)}  # column: scale and decimals
 # What can be read in a graph: letters, their size, and where they stand
@@ -33,36 +28,6 @@ WORDS = """graph => [...graph.querySelectorAll("text, p, th, td, caption, legend
                 size: parseFloat(getComputedStyle(part).fontSize),
                 left: box.left, right: box.right, top: box.top, bottom: box.bottom};
     })"""
-
-
-@pytest.fixture
-def blank(browser: Any) -> Iterator[Any]:
-    """Open an empty page; an error of a script fails the test."""
-    contexts, errors = [], []
-
-    def opened(width: int = 1280, **options: Any) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert errors == []
-
-
-@pytest.fixture
-def visit(blank: Any) -> Any:
-    """Open a page of the report from the disk."""
-
-    def go(name: str, **options: Any) -> Any:
-        page = blank(**options)
-        page.goto((SITE / name).as_uri())
-        return page
-
-    return go
 
 
 @cache
@@ -261,64 +226,3 @@ def test_on_paper_the_switches_are_gone_and_the_numbers_stay(visit: Any) -> None
     assert not graph.get_by_role("slider").is_visible()
     assert graph.locator("td").first.is_visible()
     assert graph.locator(".graph-mean").first.is_visible()
-
-
-# -- the numbers of the pages by hand --------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "norm"),
-    [("120_batch_norm", "batch"), ("130_group_norm", "group"), ("140_layer_norm", "layer"),
-     ("150_instance_norm", "instance"), ("160_backward", "batch")],
-)  # fmt: skip
-def test_a_page_by_hand_opens_with_its_numbers(visit: Any, name: str, norm: str) -> None:
-    page = visit(f"auto_examples/plot_{name}.html")
-    page.get_by_role("link", name="Change these numbers").click()
-    page.locator(".axes-grid").wait_for()
-    example = by_hand(norm)
-    view, step = ("dx", "grad_x") if name == "160_backward" else ("x", "x")
-    assert page.locator('[data-knob="norm"]').input_value() == norm
-    assert page.locator(f'[name="axes-view"][value="{view}"]').is_checked()
-    cells = {int(cell.get_attribute("data-cell")): cell.locator(".axes-number").inner_text()
-             for cell in page.locator("[data-cell]").all()}  # fmt: skip
-    values = [float(cells[i].replace("−", "-")) for i in range(len(cells))]
-    worked = [float(value) for value in example[step].tensor.flatten()]
-    assert values == pytest.approx(worked, rel=1e-3)
-
-
-def test_the_page_on_evaluation_opens_with_its_running_statistics(visit: Any) -> None:
-    page = visit("auto_examples/plot_170_train_and_evaluation.html")
-    page.get_by_role("link", name="Change these numbers").click()
-    page.locator(".axes-grid").wait_for()
-    assert page.locator('[data-knob="mode"]').input_value() == "evaluation"
-    texts = page.locator(".axes-number").all_inner_texts()
-    worked = [float(value) for value in running_by_hand()["xhat_eval"].values]
-    assert [float(text.replace("−", "-")) for text in texts] == pytest.approx(worked, rel=1e-3)
-
-
-# -- pictures --------------------------------------------------------------------------------------
-
-SHIFTS = """window.shifted = 0;
-new PerformanceObserver(list => list.getEntries().forEach(e => { window.shifted += e.value; }))
-    .observe({type: "layout-shift", buffered: true});"""
-PAGES = ["index.html", "knobs.html", "notation.html", "report.html", "notebooks/three_models.html"]
-PAGES += sorted(f"auto_examples/{p.name}" for p in (SITE / "auto_examples").glob("plot_*.html"))
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_begins_with_few_pictures_and_leaves_room_for_them(blank: Any, name: str) -> None:
-    page = blank()
-    page.add_init_script(SHIFTS)
-    fetched: set[Path] = set()
-    page.on("request", lambda request: request.resource_type == "image"
-            and request.url.startswith("file:") and fetched.add(Path(request.url[7:])))  # fmt: skip
-    page.goto((SITE / name).as_uri())
-    page.wait_for_load_state("networkidle")
-    page.evaluate("window.MathJax && MathJax.startup.promise")
-    page.wait_for_timeout(200)
-    assert page.evaluate("window.shifted") < 0.05
-    assert sum(path.stat().st_size for path in fetched) < 400_000
-    unsized = """[...document.querySelectorAll("article img")]
-        .filter(i => !/\\.svg$/.test(i.src) && !(i.width && i.getAttribute("height")))
-        .map(i => i.src)"""
-    assert page.evaluate(unsized) == []
