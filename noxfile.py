@@ -66,6 +66,13 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-n", "auto", "--dist", "loadfile", *session.posargs)
 
 
+@nox.session
+def processes(session: nox.Session) -> None:
+    """Run the tests that start processes of their own, each of which loads PyTorch first."""
+    install(session, "test")
+    session.run("pytest", "-m", "processes and not storm", "-n", "auto", *session.posargs)
+
+
 @nox.session(default=False)
 def storm(session: nox.Session) -> None:
     """Kill, crowd, starve and damage trainings, for some minutes; docs/storm.json keeps count."""

@@ -62,8 +62,11 @@ nitpick_ignore_regex = [
     ("py:class", r"numpy\._typing\..*"),  # what ArrayLike unfolds to
     ("py:class", r"filelock\._native\..*"),  # what FileLock unfolds to, by operating system
 ]
-# of the whole path, which is the reader's choice; a test looks at the names of the examples
-suppress_warnings = ["sphinx_gallery.space_in_filename"]
+suppress_warnings = [
+    # of the whole path, which is the reader's choice; a test looks at the names of the examples
+    "sphinx_gallery.space_in_filename",
+    "epub.unknown_project_files",  # downloads and scripts stay on the web
+]
 numfig = True
 default_role = "code"
 highlight_language = "python"
@@ -200,5 +203,4 @@ epub_css_files = ["book.css"]
 epub_tocscope = "includehidden"
 epub_show_urls = "no"
 epub_use_index = False
-suppress_warnings = ["epub.unknown_project_files"]  # downloads and scripts stay on the web
 linkcheck_ignore = [rf"{html_baseurl}normstudy\.(epub|pdf)"]  # published with the pages

@@ -58,6 +58,7 @@ def test_train_prints_the_epochs_keeps_the_run_and_draws_it(
     assert recipe.digest in capsys.readouterr().out
 
 
+@pytest.mark.processes
 def test_a_backend_that_is_not_there_hinders_nothing(tmp_path: Path) -> None:
     environ = os.environ | {"MPLBACKEND": "module://not_there.backend", "HOME": str(tmp_path)}
     line = [sys.executable, "-m", "normstudy"]
@@ -274,6 +275,7 @@ def test_reproduce_needs_published_runs(monkeypatch: pytest.MonkeyPatch, tmp_pat
         call(monkeypatch, "reproduce")
 
 
+@pytest.mark.processes
 def test_help_names_every_field_of_a_recipe() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "normstudy", "train", "--help"],
@@ -300,6 +302,7 @@ def in_a_process(
     return subprocess.CompletedProcess(line, found.returncode, out, err)
 
 
+@pytest.mark.processes
 def test_a_users_style_neither_restyles_nor_breaks_a_figure(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir()
@@ -316,6 +319,7 @@ def test_a_users_style_neither_restyles_nor_breaks_a_figure(tmp_path: Path) -> N
     assert drawn["theirs"] == drawn["ours"]
 
 
+@pytest.mark.processes
 def test_no_home_and_any_encoding_of_the_output(tmp_path: Path) -> None:
     where = ("--store", str(tmp_path / "Übergröße 日本"), "--figures", str(tmp_path / "é"))
     for encoding in ("ascii", "cp1252"):
@@ -327,6 +331,7 @@ def test_no_home_and_any_encoding_of_the_output(tmp_path: Path) -> None:
     assert done.stderr.startswith("normstudy: there are no runs: ")
 
 
+@pytest.mark.processes
 def test_who_reads_only_the_first_line_breaks_nothing(tmp_path: Path) -> None:
     recipe = Recipe(data="digits", epochs=1, crop=1, precision="float32")
     runs.run(recipe, folder=tmp_path, progress=False)

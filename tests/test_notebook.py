@@ -53,6 +53,7 @@ def execute(source, names):
     return printed.getvalue(), tables
 
 
+@pytest.mark.processes
 def test_the_notebook_trains_and_compares_all_arms(notebook, monkeypatch):
     monkeypatch.setenv("NORMSTUDY_REPORT", "digits")
     for cell in notebook.cells:

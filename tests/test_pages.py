@@ -24,7 +24,10 @@ from normstudy.study.studies import STUDIES
 PAGES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))
 BY_HAND = [page for page in PAGES if page.stem.startswith("plot_1")]
 WORKED = [page for page in BY_HAND if "120" <= page.stem[5:8] <= "160"]
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+MARKS = {page: [pytest.mark.processes] for page in PAGES if "together(" in page.read_text()}
+each_page = pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=MARKS.get(page, []), id=page.stem) for page in PAGES]
+)
 
 
 @dataclass(slots=True)
@@ -64,7 +67,8 @@ def run(page: Path) -> Ran:
 def trained() -> None:
     """Train the study on digits once; the pages find its runs in the store of the tests."""
     arms = STUDIES["cifar10"].recipes(data="digits")
-    run_all([recipe for recipes in arms.values() for recipe in recipes], progress=False)
+    wanted = [recipe for recipes in arms.values() for recipe in recipes]
+    run_all(wanted, n_jobs=1, progress=False)  # the other cores have tests to run
 
 
 @pytest.fixture
@@ -149,7 +153,11 @@ def test_every_exercise_has_an_answer(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "number"), ANSWERS, ids=[f"{page.stem}-{number}" for page, number in ANSWERS]
+    ("page", "number"),
+    [
+        pytest.param(page, number, marks=MARKS.get(page, []), id=f"{page.stem}-{number}")
+        for page, number in ANSWERS
+    ],
 )
 def test_an_exercise_runs_as_it_is_asked(page: Path, number: str, ran: Ran) -> None:
     """Its code runs after the page, and leaves the page's tensors as they are for the next one."""

@@ -43,9 +43,9 @@ def together(work: Callable[..., Any], num: int, *arguments: Any) -> list[Any]:
 
     Examples
     --------
-    >>> import torch
-    >>> together(lambda rank: total(torch.tensor(rank + 1.0)).item(), 2)
-    [3.0, 3.0]
+    Two processes, with 1 and with 2, add up::
+
+        together(lambda rank: total(torch.tensor(rank + 1.0)).item(), 2)  # [3.0, 3.0]
     """
     if num < 2:
         msg = f"num={num} is no group of processes; give 2 or more, or call {work} itself"

@@ -21,6 +21,8 @@ from normstudy.study.runs import RunError, run_all
 from normstudy.study.train import COLUMNS
 from normstudy.study.workers import ClusterError
 
+pytestmark = pytest.mark.processes
+
 TINY = Recipe(data="digits", epochs=2, batch_size=480, lr=0.1, crop=1, precision="float32")
 SHORT = [replace(TINY, seed=seed, norm=norm) for seed in range(2) for norm in ("batch", "group")]
 LONG = replace(TINY, epochs=12)  # long enough to be killed in between

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import joblib
+import pytest
 
 from normstudy.study import store
 from normstudy.study.crew import Crew
@@ -40,6 +41,7 @@ def assert_no_locks(folder):
             pass
 
 
+@pytest.mark.processes
 def test_a_worker_that_is_killed_once_or_twice_loses_nothing(tmp_path, capfd):
     lost, found = made(tmp_path, {NAMES[1]: 2})
     assert lost == []
@@ -52,6 +54,7 @@ def test_a_worker_that_is_killed_once_or_twice_loses_nothing(tmp_path, capfd):
     assert_no_locks(tmp_path)
 
 
+@pytest.mark.processes
 def test_what_kills_its_worker_each_time_is_given_up_and_nothing_else(tmp_path):
     lost, found = made(tmp_path, {NAMES[0]: 99, NAMES[4]: 99})
     assert lost == [NAMES[0], NAMES[4]]

@@ -358,6 +358,7 @@ print(len(data.load("cifar10").train))
 
 
 @pytest.mark.filterwarnings("ignore:Python 3.14 will")
+@pytest.mark.processes
 def test_two_processes_that_download_at_once_both_get_the_set(packed, tmp_path):
     asked = []
 

@@ -81,6 +81,7 @@ def working_for(caller, seconds):
     return subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.processes
 def test_a_worker_ends_with_its_caller():
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as caller:
         began = psutil.Process(caller.pid).create_time()
@@ -97,6 +98,7 @@ def test_a_worker_ends_with_its_caller():
         assert late.wait(60) == 1, "and so does one that begins when its caller is gone"
 
 
+@pytest.mark.processes
 def test_a_worker_of_another_machine_or_of_this_process_goes_on():
     here = environment.this_process()
     assert here.is_alive()

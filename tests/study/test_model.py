@@ -132,11 +132,11 @@ def test_an_activation_behind_the_last_norm_would_not_be_enough(monkeypatch):
 
 
 def _seen(net):
-    """What reaches the classifier from 400 images: its rank, and its spread relative to its size.
+    """What reaches the classifier from 160 images: its rank, and its spread relative to its size.
 
     The images are smooth noise, the network is untrained and computes in double precision.
     """
-    noise = torch.randn(400, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(160, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     images = F.interpolate(noise, size=32, mode="bilinear").double()
     before = nn.Sequential(*list(net.double())[:-1])
     with torch.no_grad():

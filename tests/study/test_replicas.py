@@ -13,11 +13,19 @@ from torch import nn
 
 from normstudy.study import replicas
 
+pytestmark = pytest.mark.processes
+
 
 def test_every_process_has_its_rank_and_the_arguments():
     found = replicas.together(lambda rank, a, b: (rank, dist.get_world_size(), a + b), 2, 1, 2)
     assert found == [(0, 2, 3), (1, 2, 3)]
     assert not dist.is_initialized(), "this process is no part of the group"
+
+
+def test_the_example_of_the_reference():
+    total = replicas.total
+    sums = replicas.together(lambda rank: total(torch.tensor(rank + 1.0)).item(), 2)
+    assert sums == [3.0, 3.0]
 
 
 def test_a_sum_and_its_gradient_are_those_of_one_process():

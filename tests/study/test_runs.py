@@ -430,6 +430,7 @@ def ask(folder, begin, answers, trained):
     answers.put((found.history, found.predictions))
 
 
+@pytest.mark.processes
 def test_two_processes_that_ask_at_once_share_one_training(folder, monkeypatch):
     monkeypatch.setattr(runs, "train", runs.train)  # what ask changes here is undone
     context = multiprocessing.get_context("spawn")
@@ -470,6 +471,7 @@ def test_threads_that_ask_at_once_share_one_training(folder, pretended):
     assert one.history == other.history
 
 
+@pytest.mark.processes
 def test_runs_of_any_backend_are_those_one_after_the_other(tmp_path, monkeypatch):
     wanted = [replace(TINY, norm=norm, dropout=0.1, seed=1) for norm in ("batch", "group")]
     alone = made_all(wanted, tmp_path / "alone", n_jobs=1)
