@@ -180,7 +180,8 @@ assert (halved == 0).all()
 
 # %%
 # The channel is gone: infinite variance, 0 everywhere. A network that is to answer in float16 is
-# safer with its batch norms folded into the convolutions (:func:`normstudy.study.model.fold`), or
+# safer with its batch norms folded into the convolutions, as on
+# :ref:`sphx_glr_auto_examples_plot_510_costs.py`, or
 # with its norms left in float32.
 #
 # autocast

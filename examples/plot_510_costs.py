@@ -1,0 +1,242 @@
+"""
+What each norm costs
+====================
+
+Time for a training step, time for an answer, and memory: of the whole network, and of the norm
+alone.
+
+**The question.** How much longer does a network train with a norm than without one, which norm is
+the dearest, and why?
+"""
+
+from normstudy.study import timings
+from normstudy.study.timings import TIMINGS
+
+names = ("loops", "layers", "starts", "processes")
+loops, layers, starts, processes = (
+    timings.read(TIMINGS / f"{name}.json") for name in names
+)
+print("In short, a training step of the whole network:")
+for arm in loops.arms()[:-1]:
+    ratio, *_ = loops.ratio(("bare step", arm), ("bare step", "No norm"))
+    print(f"{arm}: {ratio:.2f} times as long as without a norm")
+
+# %%
+# **You will see** what a norm adds to a training step and to an answer, how long each takes alone
+# beside the time of a copy, how much memory it keeps for the way back, and how batch norm
+# disappears from a network that has been trained.
+#
+# Where the numbers come from
+# ---------------------------
+#
+# Times depend on the machine, so they were taken once, all in one go, and are published with the
+# report: ``nox -s bench`` takes them again on yours. Each case was timed once in each round, in an
+# order drawn anew, so that a slow minute hits all of them. Only ratios within a round are told.
+
+environment = loops.environment
+print(f"{loops.date}, {environment['device']}, {environment['threads']} threads")
+print(f"torch {environment['torch']}, {loops.rounds} rounds")
+
+# %%
+# The whole network
+# -----------------
+
+figure = timings.cost(loops, "bare step", "No norm")
+
+# %%
+# A bare step is forward, backward and update for 128 images that are there already. The network
+# without norms has a shift of each channel where the others have their norm, so this is the price
+# of statistics, of dividing by them, and of finding the gradient of both. The penalty costs a pass
+# over the weights, which are few.
+
+print(
+    timings.beside(
+        loops,
+        {
+            "bare step": "bare step",
+            "training as here": "normstudy",
+            "evaluation": "evaluation",
+        },
+        "No norm",
+    )
+)
+
+# %%
+# The second row is the trainer of this report, which also cuts and mirrors the images. The third is
+# evaluation: there batch norm has its statistics already, and the others take them from every image
+# again.
+#
+# The norm alone
+# --------------
+#
+# A norm computes next to nothing: a few operations for each value. What costs is to move the values
+# through the memory. In training, the way forward reads each value twice (once for the statistics,
+# once to normalize) and writes it once; the way back reads the value and its gradient twice, and
+# writes one gradient. That makes eight passes. A copy makes two. So a norm should take as long as
+# four copies, or less where the maps stay in a cache between two passes.
+
+for shape in ("48 × 16 × 16", "72 × 8 × 8", "96 × 4 × 4"):
+    print(f"\nmaps of {shape}, 128 images")
+    rows = {"channels-last": f"training, {shape}, channels-last"}
+    rows["channels-last, torch's own"] = f"{rows['channels-last']}, torch's own"
+    rows["contiguous"] = f"training, {shape}, contiguous"
+    print(timings.beside(layers, rows, "copy", what_under=rows["channels-last"]))
+
+# %%
+# Large maps come out near four copies. Small ones are dear in comparison: their copy takes some
+# millionths of a second, as much as it takes to call a layer at all.
+#
+# Channels-last maps keep the channels of a pixel side by side, which is how the convolutions of
+# this network like them. Batch norm sums over columns of such a table. PyTorch's own group norm has
+# to pick the channels of a group from each pixel, and the fewer they are, the longer it takes:
+# instance norm, with one, is the worst. The one in :mod:`normstudy.study.groupnorm` sums over each
+# channel first, as batch norm does, and puts channels together into groups afterwards, so it hardly
+# matters how many there are. It also keeps its digits where a mean is large. It pays for both with
+# more calls, and PyTorch's own is faster with groups of many channels on small maps.
+#
+# Memory for the way back
+# -----------------------
+#
+# What a layer keeps between forward and backward can be counted exactly.
+
+import torch
+
+from normstudy.study.model import make_norm
+from normstudy.tables import NORM_NAMES, Table
+
+x = torch.randn(16, 48, 16, 16).contiguous(memory_format=torch.channels_last)
+rows = []
+for norm in ("batch", "group", "layer", "instance"):
+    kept = timings.kept(make_norm(norm, 48, num_groups=8), x)
+    rows.append((NORM_NAMES[norm], f"{kept / x.nbytes:.3f}"))
+print(Table(("norm", "bytes kept / bytes of the input"), tuple(rows)))
+
+# %%
+# Every norm keeps its input and, beside it, a few numbers for each channel or group. The closed
+# form of the gradient computes the normalized values again from these
+# (:ref:`sphx_glr_auto_examples_plot_160_backward.py`), so they need not be kept as well.
+#
+# Folding batch norm away
+# -----------------------
+#
+# In evaluation mode batch norm is one factor and one shift for each channel. The convolution in
+# front of it can take over both, and the layer is gone. Group, layer and instance norm cannot be
+# folded: their factors depend on the image.
+
+import copy
+
+from normstudy.study.model import Net, fold
+
+torch.manual_seed(0)
+images = torch.randn(64, 3, 32, 32, dtype=torch.float64)
+net = Net("batch", net="pyramid").double()
+net(images)  # moves the running statistics
+folded = copy.deepcopy(net)
+print(f"batch norms folded: {fold(folded)}")
+difference = (folded(images) - net.eval()(images)).abs().max().item()
+print(f"largest difference of a score: {difference:.1e}")
+assert difference < 1e-9
+
+ratio, low, high = loops.ratio(
+    ("evaluation, folded", "Batch norm"), ("evaluation", "Batch norm")
+)
+print(f"time of an answer, folded / not folded: {ratio:.2f} ({low:.2f} to {high:.2f})")
+
+# %%
+# The one that stays is the first: a max pool stands between it and its convolution.
+#
+# Beside other ways to train
+# --------------------------
+#
+# The textbook loop takes single images through torchvision's transforms and a DataLoader, and reads
+# the loss back at every step. The next rows give it two more processes, or PyTorch Lightning. The
+# speeds are relative to the textbook loop, with the lowest and highest round in brackets.
+
+print(timings.ratios(loops, "textbook loop"))
+
+# %%
+# Most of the distance is not made by the norm but by the images: whole batches are cut and mirrored
+# at once here, and the maps are channels-last. The next table sets everything beside the bare step,
+# which no trainer can beat.
+
+print(timings.ratios(loops, "bare step"))
+
+# %%
+# A whole training
+# ----------------
+#
+# Python, PyTorch and the data set take their time before the first step, and the maps of a batch
+# take memory.
+
+rows = []
+for arm in starts.arms():
+    seconds, gibibytes = (
+        starts.median(("until the first step", arm)),
+        processes.memory[arm] / 2**30,
+    )
+    rows.append((arm, f"{seconds:.1f} s", f"{gibibytes:.2f} GiB"))
+print(Table(("arm", "until the end of the first step", "most memory"), tuple(rows)))
+
+# %%
+# A study is many trainings. Are they better run one after the other, with all cores for each, or
+# side by side, with one core for each?
+
+for arm in ("Batch norm", "Group norm"):
+    one, two = (
+        (what, arm)
+        for what in ("one at a time, two threads", "two at a time, one thread each")
+    )
+    gain, low, high = processes.ratio(one, two)
+    print(
+        f"{arm}: two side by side are {gain:.2f} times as fast ({low:.2f} to {high:.2f})"
+    )
+
+# %%
+# Threads have to wait for each other at the end of every layer; trainings do not. So studies run
+# their trainings side by side.
+#
+# What this does not show
+# -----------------------
+#
+# One processor, float32, small maps. On a GPU a norm is bound by the memory even more, and group
+# norm has kernels of its own. Larger maps leave the caches earlier. Compiled networks can join a
+# norm with its neighbours, so that a pass over the memory is saved.
+#
+# Exercises
+# ---------
+#
+# 1. How many bytes does PyTorch's ``BatchNorm2d`` keep when it is in evaluation mode?
+# 2. Which share of a training step does the norm take, if the network without one is the rest?
+#
+# .. dropdown:: Answer to 1
+#
+#    .. code-block:: python
+#
+#       layer = make_norm("batch", 48, num_groups=8).eval()
+#       assert timings.kept(layer, x) >= x.nbytes
+#       print(f"{timings.kept(layer, x) / x.nbytes:.3f} of the input")
+#
+#    As much as before: the gradient of its weight needs the input, whatever the statistics are.
+#
+# .. dropdown:: Answer to 2
+#
+#    .. code-block:: python
+#
+#       for arm in ("Batch norm", "Group norm", "Layer norm", "Instance norm"):
+#           ratio, *_ = loops.ratio(("bare step", arm), ("bare step", "No norm"))
+#           print(f"{arm}: {1 - 1 / ratio:.0%}")
+#           assert ratio > 0
+#
+#    A little less than that in truth, since the network without norms adds a shift in their places.
+#
+# Where to go next
+# ----------------
+#
+# What the norms compute, on numbers that you can change: :doc:`/knobs`. What they are worth:
+# :ref:`sphx_glr_auto_examples_plot_290_findings.py`.
+
+# sphinx_gallery_start_ignore
+import matplotlib.pyplot as plt
+
+plt.show()
+# sphinx_gallery_end_ignore
