@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 
 from normstudy.study.recipes import Recipe
@@ -39,7 +39,7 @@ def l1_penalty(net: nn.Module, recipe: Recipe) -> Tensor:
     return recipe.l1 * torch.stack(parts).sum()
 
 
-def make_optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
+def make_optimizer(net: nn.Module, recipe: Recipe) -> SGD:
     """Build SGD with momentum; weight decay covers what the recipe says."""
     decayed, on_all = weights(net), recipe.weight_decay_on == "all"
     others = set(net.parameters()) - set(decayed)
@@ -57,7 +57,7 @@ def make_optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
     )
 
 
-def make_schedule(optimizer: Optimizer, recipe: Recipe, total_steps: int) -> LRScheduler:
+def make_schedule(optimizer: SGD, recipe: Recipe, total_steps: int) -> LRScheduler:
     """Build the schedule of the learning rate, which is stepped once a batch.
 
     ``"one-cycle"`` rises on a straight line from a tenth of the highest rate and falls on one to a
