@@ -61,6 +61,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", r"numpy\._typing\..*"),  # what ArrayLike unfolds to
     ("py:class", r"filelock\._native\..*"),  # what FileLock unfolds to, by operating system
+    ("py:class", r"torch\.optim\.sgd\.SGD"),  # where torch defines what it calls torch.optim.SGD
 ]
 suppress_warnings = [
     # of the whole path, which is the reader's choice; a test looks at the names of the examples
