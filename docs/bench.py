@@ -206,7 +206,7 @@ def arithmetic(recipe: Recipe) -> Callable[[], float]:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.zeros(1, 3, 32, 32))
     square, repeats = torch.randn(1024, 1024), 16
-    share = 3 * counter.get_total_flops() / (2 * 1024**3)  # of one product of such squares
+    share: float = 3 * counter.get_total_flops() / (2 * 1024**3)  # of one product of such squares
 
     def products() -> float:
         began = time.perf_counter()
@@ -309,8 +309,8 @@ def own_process(
     started = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(crew)
     ]
-    told = [json.loads(process.communicate()[0]) for process in started]
-    MEMORY[arm] = max(MEMORY.get(arm, 0), *(of_one["peak"] for of_one in told))
+    told: list[dict[str, float]] = [json.loads(process.communicate()[0]) for process in started]
+    MEMORY[arm] = max(MEMORY.get(arm, 0), *(int(of_one["peak"]) for of_one in told))
     return max(of_one[what] for of_one in told) / crew
 
 

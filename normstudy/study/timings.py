@@ -186,8 +186,8 @@ def beside(
     return Table((f"time / {in_sentence(under)}", *arms), tuple(rows))
 
 
-def ratios(timings: Timings, under: str, *, rates: bool = True) -> Table:
-    """Tabulate everything that was done as a multiple of one of them, arm by arm.
+def ratios(timings: Timings, under: str, whats: Sequence[str] = (), *, rates: bool = True) -> Table:
+    """Tabulate what was done as a multiple of one thing done, a row for each arm.
 
     Parameters
     ----------
@@ -195,18 +195,21 @@ def ratios(timings: Timings, under: str, *, rates: bool = True) -> Table:
         What was timed.
     under
         What everything is compared with.
+    whats
+        What is shown; everything by default.
     rates
         How many times as fast, instead of how many times as long.
     """
+    shown = list(whats) or [what for what in timings.whats() if what != under]
     rows = []
-    for what in timings.whats():
+    for arm in timings.arms():
         cells = []
-        for arm in timings.arms():
+        for what in shown:
             if {(what, arm), (under, arm)} <= timings.seconds.keys():
                 pair = ((under, arm), (what, arm)) if rates else ((what, arm), (under, arm))
                 middle, low, high = timings.ratio(*pair)
                 cells.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
             else:
                 cells.append("–")
-        rows.append((what, *cells))
-    return Table((f"{'speed' if rates else 'time'} / {under}", *timings.arms()), tuple(rows))
+        rows.append((arm, *cells))
+    return Table((f"{'speed' if rates else 'time'} / {under}", *shown), tuple(rows))
