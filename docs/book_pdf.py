@@ -122,13 +122,13 @@ def write(site: Path, target: Path) -> None:
     SystemExit
         Where no report is built, or no Chromium is installed.
     """
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - tests of the rest lack it
-
     if not (site / "index.html").exists():
         sys.exit("There is no report to print. Build it first: uvx nox -s docs")
     browser_path = find_browser()
     if browser_path is None:
         sys.exit("No Chromium to print with. Install one, or name it in NORMSTUDY_BROWSER.")
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - tests of the rest lack it
+
     source = site / "book.html"
     source.write_text(compose(site), encoding="utf-8")
     try:
