@@ -70,7 +70,10 @@ def tests(session: nox.Session) -> None:
 def processes(session: nox.Session) -> None:
     """Run the tests that start processes of their own, each of which loads PyTorch first."""
     install(session, "test")
-    session.run("pytest", "-m", "processes and not storm", "-n", "auto", *session.posargs)
+    session.run(
+        *("pytest", "-m", "processes and not storm", "-n", "auto", "--dist", "loadfile"),
+        *session.posargs,
+    )
 
 
 @nox.session(default=False)
