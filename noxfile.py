@@ -63,7 +63,8 @@ def typecheck(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests and the examples in docstrings, a file at a time on each core."""
     install(session, "test")
-    session.run("pytest", "-n", "auto", "--dist", "loadfile", *session.posargs)
+    workers = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")  # conftest.py orders
+    session.run("pytest", *workers, *session.posargs)
 
 
 @nox.session
