@@ -63,8 +63,7 @@ def typecheck(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests and the examples in docstrings, a file at a time on each core."""
     install(session, "test")
-    workers = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")  # conftest.py orders
-    session.run("pytest", *workers, *session.posargs)
+    session.run("pytest", "-n", "auto", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session

@@ -29,12 +29,6 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share the store of who st
     os.environ["NORMSTUDY_STORE"] = STORE.name
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that no worker waits for another at the end."""
-    longest = ("test_pages.py", "test_train.py")
-    items.sort(key=lambda item: item.path.name not in longest)
-
-
 @pytest.fixture(autouse=True)
 def close_figures() -> Iterator[None]:
     """Leave no figure to the next test."""
