@@ -414,14 +414,23 @@ def test_an_interrupted_training_ends_with_the_same_numbers(after, rich, tmp_pat
     assert len(drawn) == 18 - after // 6 * 6, "finished epochs are not trained again"
 
 
-@pytest.fixture
-def checkpoint(tmp_path, monkeypatch):
-    """Leave a checkpoint after the second epoch of the rich recipe."""
-    with monkeypatch.context() as patch:
+@pytest.fixture(scope="module")
+def two_epochs(tmp_path_factory):
+    """Return the checkpoint that the rich recipe leaves after its second epoch."""
+    path = tmp_path_factory.mktemp("interrupted") / "checkpoint.pt"
+    with pytest.MonkeyPatch.context() as patch:
         interrupt(patch, 12)
         with pytest.raises(KeyboardInterrupt):
-            trained(RICH, checkpoint=tmp_path / "checkpoint.pt")
-    return tmp_path / "checkpoint.pt"
+            trained(RICH, checkpoint=path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def checkpoint(two_epochs, tmp_path):
+    """Leave a checkpoint after the second epoch of the rich recipe."""
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(two_epochs)
+    return path
 
 
 def halve(content):
