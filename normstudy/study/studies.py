@@ -42,7 +42,7 @@ class Study:
     """Recipes by the name of the arm: one, or all that are tried for it."""
     seeds: tuple[int, ...] = (0,)
     diverged: Arms = field(default_factory=dict)
-    """Recipes that were tried too, and left no run: their loss stopped being finite."""
+    """Recipes, each with its seed, that left no run, since their loss stopped being finite."""
     reference: Reference | None = None
     """What the study is compared with."""
     original: Original | None = None
@@ -56,7 +56,7 @@ class Study:
         data: Dataset | None = None,
         precision: Precision | None = None,
     ) -> dict[str, list[Recipe]]:
-        """List what is trained: for each arm its recipes, each with every seed.
+        """List what is trained: for each arm its recipes, each with every seed, less what diverged.
 
         Parameters
         ----------
@@ -88,10 +88,12 @@ class Study:
                 arm: tuple(replace(r, precision=wanted) for r in tried)
                 for arm, tried in arms.items()
             }
-        return {
+        lost = {recipe for tried in self.diverged.values() for recipe in tried}
+        seeded = {
             arm: [replace(recipe, seed=seed) for recipe in tried for seed in chosen]
             for arm, tried in arms.items()
         }
+        return {arm: [r for r in recipes if r not in lost] for arm, recipes in seeded.items()}
 
     def _check_apart(self, arms: Arms, data: str) -> None:
         """Refuse to move a study whose arms would no longer differ."""
@@ -282,6 +284,20 @@ _ALL = (
             "Instance norm": variants(_ASKED, norm="instance", lr=_RATES),
             "No norm": variants(_ASKED, norm="none", lr=_RATES),
         },
+    ),
+    Study(
+        name="groups",
+        title="Group norm with 2 to 24 groups, on validation images",
+        stands_in=False,
+        seeds=(100, 101),
+        arms={"Group norm": variants(_ASKED, norm="group", lr=0.2, num_groups=[2, 4, 8, 24])},
+    ),
+    Study(
+        name="lambdas",
+        title="Three strengths of the L1 penalty, on validation images",
+        stands_in=False,
+        seeds=(100, 101),
+        arms={"Batch norm + L1": variants(_ASKED, lr=0.2, l1=[1e-5, 3e-5, 1e-4])},
     ),
 )
 
