@@ -28,7 +28,7 @@ from normstudy.study.store import write_whole
 from normstudy.study.studies import STUDIES
 from normstudy.tables import NORM_NAMES, Table
 
-STUDY = STUDIES["cifar10"]
+STUDY = STUDIES["main"]
 DOCS = Path(__file__).parent
 README, PICTURES = DOCS.parent / "README.md", DOCS / "readme"
 SHOWN = ("Batch norm + L1", "Group norm", "Layer norm")  # the arms whose mistakes are shown

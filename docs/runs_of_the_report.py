@@ -95,7 +95,7 @@ class ShortAnswer(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return a list with one item a line."""
         answer = nodes.bullet_list(classes=["short-answer"])
-        for line in short_answer(run_study(STUDIES["cifar10"], progress=False)):
+        for line in short_answer(run_study(STUDIES["main"], progress=False)):
             arm, rest = line.split(":", 1)
             words = nodes.paragraph("", "", nodes.strong("", f"{arm}:"), nodes.Text(rest))
             answer += nodes.list_item("", words)

@@ -13,7 +13,7 @@ from normstudy.study.data import load
 from normstudy.study.studies import STUDIES
 from normstudy.study.train import build
 
-study = STUDIES["cifar10"]
+study = STUDIES["main"]
 images = load(study.data)
 recipes = {
     arm: tried[0]
@@ -86,14 +86,11 @@ with torch.no_grad():
 # one row for each size of maps in the network.
 
 print(summaries.shared_means(recipes, images))
-# as many groups as there are channels in the first row
-assert num_groups == channels
 
 # %%
-# Group norm has the most means and so the smallest sets. In the first row it has as many groups as
-# channels, so each set is a single map, and group norm is instance norm there. Layer norm has one
-# mean per image. Batch norm has one per channel, whose set grows with the batch: it is the only one
-# of the three to which the size of the batch matters.
+# Group norm has the most means and so the smallest sets, a few neighbouring channels of one image.
+# Layer norm has one mean per image. Batch norm has one per channel, whose set grows with the batch:
+# it is the only one of the three to which the size of the batch matters.
 #
 # Who looks at the other images?
 # ------------------------------

@@ -13,7 +13,7 @@ from normstudy.study.compare import differences
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 
-study = STUDIES["cifar10"]
+study = STUDIES["main"]
 arms = run_study(study)
 print("In short, after the last epoch:")
 print(summaries.extremes(arms, ["test_loss", "test_accuracy"]))
@@ -43,8 +43,7 @@ graph_1 = figures.history(arms, "test_loss", title="Graph 1: test loss")
 # reaches from the lowest to the highest seed, so a wide band is an epoch in which luck decided.
 # The middle of the training is restless because the learning rate is high there, and each step
 # overshoots. In the last epochs the learning rate goes to zero, the lines settle, and only then are
-# they comparable. On CIFAR-10 layer norm leads for a good part of the way and ends in fourth place,
-# so the order in the middle says little about the order at the end.
+# they comparable. The order in the middle says little about the order at the end.
 #
 # Which lines are apart, and which only look so? A line above another says little when their bands
 # overlap. The intervals in the table hold for all pairs at once (Games & Howell 1976): in 95 of 100
@@ -56,7 +55,7 @@ print(summaries.pairs(losses))
 
 # %%
 # A negative difference means that the first arm of the pair has the lower loss, and so the better
-# one. With few seeds, only a difference that is large beside the spread of both arms is decided.
+# one. Only a difference that is large beside the spread of both arms is decided.
 #
 # Graph 2: test accuracy
 # ----------------------
@@ -162,8 +161,7 @@ print(summaries.best_epochs(arms))
 #       assert all(tops[arm] >= lasts[arm] for arm in arms)
 #       print(sorted(tops, key=tops.get) == sorted(lasts, key=lasts.get))
 #
-#    It can only raise one. On CIFAR-10 it changes nothing at all: every run is best in its last
-#    epoch.
+#    It can only raise one, and hardly, since the learning rate has gone to zero by the last epoch.
 #
 # Where to go next
 # ----------------

@@ -14,7 +14,7 @@ from normstudy.study.compare import differences
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 
-arms = run_study(STUDIES["cifar10"])
+arms = run_study(STUDIES["main"])
 fits, gaps = (differences(arms, measure) for measure in ("train_accuracy", "gap"))
 print(
     "In short: training accuracy tells "

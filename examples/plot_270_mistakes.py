@@ -14,7 +14,7 @@ from normstudy.study.data import load
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 
-study = STUDIES["cifar10"]
+study = STUDIES["main"]
 arms, images = run_study(study), load(study.data)
 print("In short:", mistakes.agreement_in_short(arms, images))
 print(mistakes.calibration_in_short(arms, images))

@@ -13,7 +13,7 @@ from normstudy.study.compare import differences
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 
-study = STUDIES["cifar10"]
+study = STUDIES["main"]
 arms = run_study(study)
 print("In short:", *summaries.short_answer(arms), sep="\n")
 
@@ -46,9 +46,8 @@ intervals = figures.accuracy_intervals(arms)
 
 # %%
 # The large mark is the mean, the bar its 95% interval from Student's t distribution, and the small
-# dots are the seeds. With few seeds the interval is wide, wider than the dots suggest: a few dots
-# cannot say how far the next would fall. Do not judge two arms by whether their bars overlap: the
-# next figure compares them pair by pair.
+# dots are the seeds. Do not judge two arms by whether their bars overlap: the next figure compares
+# them pair by pair.
 
 shown = figures.difference_intervals(arms)
 
@@ -72,8 +71,8 @@ print(summaries.verdict(pairs))
 # seeds would it take to know such a difference to within a quarter of a point? With standard
 # deviations :math:`s_1` and :math:`s_2` of the two arms, an interval of half-width :math:`h` takes
 # roughly :math:`q^2 (s_1^2 + s_2^2) / (2 h^2)` seeds of each, where :math:`q` is a quantile of the
-# studentized range. A standard deviation from a few seeds can itself be wrong by a factor of two or
-# more, and so can these numbers by its square.
+# studentized range. A standard deviation from ten seeds can itself be wrong by a third, and so can
+# these numbers by its square.
 
 still_open = [pair for pair in pairs if pair.verdict == "open"]
 print(summaries.seeds_needed(still_open, half_width=0.25))
@@ -146,17 +145,13 @@ print(f"trained on: {', '.join(sorted(devices))}")
 #
 # One network, one data set, one batch size. Batch norm is known to suffer when there are few images
 # per batch, and group norm was proposed for that case (Wu & He 2018); here every batch is large.
-# The arm without a norm lacks more than its norm, since no shift is left in front of its
-# classifier. The learning rates come from a short search, with unequal budgets. All arms learn from
-# the same training images; others would be one more source of variance (Bouthillier et al. 2021).
+# The arm without a norm lacks its scales too, and no other arm's weights set the size of its
+# signals. The learning rates come from a search of ten epochs. Weight decay is one number for all
+# and not the same thing in each. All arms learn from the same training images; others would be one
+# more source of variance (Bouthillier et al. 2021). :ref:`plan` lists what else differs between the
+# arms, and was written before the first training.
 #
-# On CIFAR-10 the fourth seed was added after the first three had been compared, and group norm was
-# trained again at the same time, with a faster arithmetic. Three seeds had left nearly everything
-# open (exercise 1). Looking and then adding makes the p-values too small, and nobody can say by how
-# much: a pair whose p is just below 0.05 is better read as open. The sizes hardly changed. With few
-# seeds, small differences stay undecided, and a decided one says that there is a difference, not
-# that it matters to anybody. Group norm is one choice of groups, the best of the search: with so
-# few channels in a group it is close to instance norm.
+# A decided difference says that there is one, not that it matters to anybody.
 #
 # Exercises
 # ---------
@@ -194,7 +189,7 @@ print(f"trained on: {', '.join(sorted(devices))}")
 #       print("{} alone, and {} together".format(*counts))
 #       assert sum(pair.decided for pair in alone) >= sum(pair.decided for pair in pairs)
 #
-#    Perhaps more, never fewer: what would do for a single comparison is not enough for one of ten.
+#    Perhaps more, never fewer: what would do for one comparison is not enough for one of fifteen.
 #
 # .. dropdown:: Answer to 3
 #
@@ -212,7 +207,7 @@ print(f"trained on: {', '.join(sorted(devices))}")
 #       assert (first - second).abs().max() < 1e-4
 #
 #    With ``num_groups=1`` the untrained networks give the same scores but for rounding. To learn
-#    the same it also needs the learning rate and the weight decay of layer norm.
+#    the same it also needs the learning rate of layer norm.
 #
 # Where to go next
 # ----------------

@@ -423,9 +423,10 @@ def test_runs_of_the_report_are_made_before_its_pages(monkeypatch):
     monkeypatch.setenv("NORMSTUDY_REPORT", "")
     settings = config(report_data="digits", report_retrain=True)
     report.prepare(None, settings)
-    assert {recipe.norm for recipe in made[True]} == {"batch", "group", "layer", "none"}
+    norms = {"batch", "group", "layer", "instance", "none"}
+    assert {recipe.norm for recipe in made[True]} == norms
     assert {recipe.data for recipe in made[True]} == {"digits"}
-    search = [recipe for arm in STUDIES["search"].recipes().values() for recipe in arm]
+    search = [recipe for arm in STUDIES["learning-rates"].recipes().values() for recipe in arm]
     assert set(search) < set(made[False]), "published, so never trained again"
     assert settings.html_theme_options["announcement"] == report.NOTICE
     assert settings.nbsphinx_execute == "always", "the stored outputs are those of CIFAR-10"
@@ -442,7 +443,7 @@ def test_a_report_on_cifar10_shows_the_stored_notebook_and_no_notice(monkeypatch
 
 
 def test_the_report_shows_the_studies_that_its_pages_name():
-    assert set(report.studies_shown()) == {"cifar10", "search", "no-norm-first-settings"}
+    assert set(report.studies_shown()) == {"main", "learning-rates", "groups", "lambdas"}
 
 
 def test_the_short_answer_is_a_list_made_from_the_runs(monkeypatch):

@@ -63,7 +63,7 @@ def test_the_notebook_trains_and_compares_all_arms(notebook, monkeypatch):
     assert not [o.text for o in outputs(notebook) if "Warning" in o.get("text", "")]
     assert len(shown(notebook, "image/png")) == PICTURES
     results, pairs = shown(notebook, "text/html")
-    for arm in STUDIES["cifar10"].arms:
+    for arm in STUDIES["main"].arms:
         assert f"<td>{arm}</td>" in results
     assert pairs.count("<tr>") == 1 + 10
 

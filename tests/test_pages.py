@@ -66,7 +66,7 @@ def run(page: Path) -> Ran:
 @pytest.fixture(scope="module")
 def trained() -> None:
     """Train the study on digits once; the pages find its runs in the store of the tests."""
-    arms = STUDIES["cifar10"].recipes(data="digits")
+    arms = STUDIES["main"].recipes(data="digits")
     wanted = [recipe for recipes in arms.values() for recipe in recipes]
     run_all(wanted, n_jobs=1, progress=False)  # the other cores have tests to run
 

@@ -255,36 +255,6 @@ def shared_settings(arms: Arms) -> dict[str, object]:
     return {name: value for name, value in recipes[0].to_dict().items() if name not in differing}
 
 
-def tried(runs: Sequence[Run]) -> Table:
-    """Tabulate what a search tried for one arm: the settings that vary, best accuracy first."""
-    check_arms({str(i): [run] for i, run in enumerate(runs)})
-    names = [name for name in varied([run.recipe for run in runs]) if name != "seed"]
-    accuracy = measure_of("test_accuracy", runs)
-    header = (*(name.replace("_", " ") for name in names), f"{accuracy.title}, %")
-    rows = []
-    for run in sorted(runs, key=lambda run: -run.accuracy):
-        cells = (_setting(run.recipe, name) for name in names)
-        rows.append((*cells, accuracy.text(accuracy.of(run))))
-    return Table(header, tuple(rows))
-
-
-def budgets(arms: Arms, diverged: Mapping[str, Sequence[Recipe]] | None = None) -> Table:
-    """Tabulate how much a search tried for each arm."""
-    check_arms({f"{arm} {i}": [run] for arm, runs in arms.items() for i, run in enumerate(runs)})
-    rows = []
-    for arm, runs in arms.items():
-        failed = list((diverged or {}).get(arm, ()))
-        recipes = [run.recipe for run in runs] + failed
-        rates = sorted({recipe.lr for recipe in recipes})
-        others = (
-            ", ".join(n.replace("_", " ") for n in varied(recipes) if n not in {"lr", "seed"})
-            or "nothing"
-        )
-        counts = (str(len(recipes)), str(len(failed)))
-        rows.append((arm, *counts, ", ".join(f"{lr:g}" for lr in rates), others))
-    return Table(("arm", "trainings", "diverged", "learning rates", "also varied"), tuple(rows))
-
-
 def penalties(arms: Arms) -> Table:
     """Set an L1 arm beside the one without: share of the loss, and what became of the weights."""
     check_arms(arms)

@@ -112,7 +112,7 @@ def test_a_finger_on_the_plot_does_the_same(visit: Any) -> None:
 def test_the_search_reads_every_rate_that_was_tried(visit: Any) -> None:
     graph = visit(SEARCH).locator(".graph")
     slider = graph.get_by_role("slider", name="peak learning rate")
-    runs = readme.STUDIES["search"].recipes()
+    runs = readme.STUDIES["learning-rates"].recipes()
     found = {arm: [run for recipe in recipes if (run := readme.find(recipe, readme.PUBLISHED))]
              for arm, recipes in runs.items()}  # fmt: skip
     rates = sorted({run.recipe.lr for of_arm in found.values() for run in of_arm})

@@ -67,9 +67,12 @@ def test_a_network_holds_the_norm_it_claims_and_no_other(norm, num_groups, in_ch
 @pytest.mark.parametrize(("data", "in_channels"), [("cifar10", 3), ("mnist", 1), ("digits", 1)])
 def test_every_arm_of_the_study_is_normalized_as_its_name_says(data, in_channels, monkeypatch):
     monkeypatch.setenv("NORMSTUDY_REPORT", data)
-    kinds = {"Batch norm": nn.BatchNorm2d, "Group norm": nn.GroupNorm, "Layer norm": nn.GroupNorm}
-    for arm, (recipe, *_) in STUDIES["cifar10"].recipes().items():
-        held = norms_of(Net(recipe.norm, recipe.num_groups, in_channels=in_channels))
+    kinds = dict.fromkeys(("Group norm", "Layer norm", "Instance norm"), nn.GroupNorm)
+    kinds["Batch norm"] = nn.BatchNorm2d
+    for arm, (recipe, *_) in STUDIES["main"].recipes().items():
+        held = norms_of(
+            Net(recipe.norm, recipe.num_groups, net=recipe.net, in_channels=in_channels)
+        )
         kind = kinds.get(arm.removesuffix(" + L1"))
         assert bool(held) == (kind is not None)
         assert all(isinstance(module, kind) for module in held)

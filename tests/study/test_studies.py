@@ -6,13 +6,17 @@ import pytest
 from runs_of_the_report import studies_shown
 
 from normstudy.study import runs
+from normstudy.study.compare import choose
 from normstudy.study.recipes import DATASETS, NORMS, Recipe, variants, varied
 from normstudy.study.runs import find, load, run_study, save
 from normstudy.study.store import locate
 from normstudy.study.studies import STUDIES, Study, chosen, moved, report_data
 
-MAIN, SEARCH = STUDIES["cifar10"], STUDIES["search"]
-ARMS = ["Batch norm", "Batch norm + L1", "Group norm", "Layer norm", "No norm"]
+MAIN, SEARCH = STUDIES["main"], STUDIES["learning-rates"]
+ARMS = [
+    *("Batch norm", "Batch norm + L1", "Group norm"),
+    *("Layer norm", "Instance norm", "No norm"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -73,18 +77,19 @@ def test_the_main_study_has_every_arm_with_every_seed(data):
 
 def test_arms_differ_in_nothing_but_norm_penalty_and_what_the_search_chose():
     differing = set(varied(all_of(MAIN.recipes())))
-    assert differing <= {"norm", "num_groups", "l1", "lr", "weight_decay", "seed"}
+    assert differing <= {"norm", "num_groups", "l1", "lr", "seed"}
 
 
 def test_the_main_study_keeps_its_promises():
     arms = {arm: recipes[0] for arm, recipes in MAIN.recipes().items()}
-    assert MAIN.seeds == (0, 1, 2, 3)
+    assert MAIN.seeds == tuple(range(10))
     assert all(recipe.epochs == 20 for recipe in arms.values())
     assert not any(recipe.validation for recipe in arms.values())
     assert {arm for arm, recipe in arms.items() if recipe.l1} == {"Batch norm + L1"}
     assert arms["Batch norm + L1"].l1 >= 1e-5
     norms = {arm: recipe.norm for arm, recipe in arms.items()}
-    assert norms == dict(zip(ARMS, ("batch", "batch", "group", "layer", "none"), strict=True))
+    in_order = ("batch", "batch", "group", "layer", "instance", "none")
+    assert norms == dict(zip(ARMS, in_order, strict=True))
 
 
 # -- the search ------------------------------------------------------------------------------------
@@ -100,20 +105,30 @@ def test_the_search_tries_on_held_out_images_alone():
         assert {recipe.l1 > 0 for recipe in recipes} == {final.l1 > 0}
 
 
-def test_each_arm_has_the_best_settings_of_those_that_were_tried():
-    for arm, tried in SEARCH.recipes().items():
-        paths = [locate(runs.PUBLISHED, recipe.name) for recipe in tried]
-        best = max(map(load, paths), key=lambda run: run.accuracy).recipe
-        (final,) = MAIN.arms[arm]
-        assert final == replace(best, epochs=final.epochs, validation=False), arm
+def tried_for(arm):
+    """Return the published runs of the search in which the last setting of an arm was chosen."""
+    search = {"Group norm": "groups", "Batch norm + L1": "lambdas"}.get(arm, "learning-rates")
+    return [load(locate(runs.PUBLISHED, r.name)) for r in STUDIES[search].recipes()[arm]]
 
 
-def test_settings_that_diverged_left_no_run_and_are_not_chosen(tmp_path):
-    diverged = [recipe for tried in SEARCH.diverged.values() for recipe in tried]
+@pytest.mark.parametrize("arm", MAIN.arms)
+def test_each_arm_has_what_the_rule_of_the_plan_chose(arm):
+    found = [load(locate(runs.PUBLISHED, r.name)) for r in SEARCH.recipes()[arm]]
+    (final,) = MAIN.arms[arm]
+    rate = choose(found, SEARCH.diverged.get(arm, ())).lr
+    assert min(r.lr for r in SEARCH.arms[arm]) < rate < max(r.lr for r in SEARCH.arms[arm])
+    last = choose(tried_for(arm), SEARCH.diverged.get(arm, ()))
+    assert last.lr == rate == final.lr
+    assert replace(last, epochs=final.epochs, validation=False, seed=final.seed) == final
+
+
+def test_what_diverged_left_no_run_and_is_not_trained_again(tmp_path):
+    diverged = all_of(SEARCH.diverged)
     assert diverged
     assert [recipe for recipe in diverged if find(recipe, tmp_path)] == []
-    finals = [(r.norm, r.lr, r.weight_decay, r.l1) for (r,) in MAIN.arms.values()]
-    assert not {(r.norm, r.lr, r.weight_decay, r.l1) for r in diverged} & set(finals)
+    assert not set(diverged) & set(all_of(SEARCH.recipes()))
+    whole = sum(len(tried) for tried in SEARCH.arms.values()) * len(SEARCH.seeds)
+    assert len(all_of(SEARCH.recipes())) == whole - len(diverged)
 
 
 # -- arms ------------------------------------------------------------------------------------------
@@ -157,18 +172,19 @@ def test_a_second_group_norm_beside_the_main_studys_drops_nothing():
     wider = replace(MAIN, arms={**MAIN.arms, **more}).recipes()
     assert list(wider) == [*ARMS, *more]
     assert {arm: wider[arm] for arm in ARMS} == MAIN.recipes()
-    assert {r.num_groups for r in wider["Group norm"]} == {32}
+    assert {r.num_groups for r in wider["Group norm"]} == {group.num_groups}
     assert {r.num_groups for r in wider["Group norm, G = 2"]} == {2}
-    assert len(set(all_of(wider))) == 7 * 4
+    assert len(set(all_of(wider))) == 8 * 10
 
 
 def test_runs_of_a_search_stay_with_their_arm(tmp_path, monkeypatch):
-    published = {recipe.name: find(recipe) for recipe in all_of(SEARCH.recipes())}
+    search = STUDIES["search"]
+    published = {recipe.name: find(recipe) for recipe in all_of(search.recipes())}
     monkeypatch.setattr(runs, "PUBLISHED", tmp_path / "none")
     monkeypatch.setattr(runs, "train", None)
     for run in published.values():
         save(run, tmp_path / "store")
-    found = run_study(SEARCH, folder=tmp_path / "store", progress=False)
+    found = run_study(search, folder=tmp_path / "store", progress=False)
     assert [len(arm) for arm in found.values()] == [4, 3, 6, 4, 7]
     assert len(found["Group norm"]) == len({run.recipe for run in found["Group norm"]})
 
@@ -205,7 +221,7 @@ def test_a_report_on_another_set_moves_the_main_study_and_leaves_the_search(
     for arm, recipes in after.items():
         old = before[arm][0]
         seeds = [recipe.seed for recipe in recipes]
-        assert seeds == ([0, 1] if data == "digits" else [0, 1, 2, 3])
+        assert seeds == ([0, 1] if data == "digits" else list(range(10)))
         for recipe in recipes:
             assert (recipe.data, recipe.batch_size, recipe.crop) == (data, batch_size, crop)
             assert recipe.lr == pytest.approx(old.lr * (batch_size / 128) ** 0.5)
@@ -224,11 +240,7 @@ def test_a_recipe_that_is_there_already_is_not_moved():
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_what_the_study_chose_for_a_norm_is_looked_up(norm):
-    found = chosen(norm, "cifar10")
-    if norm == "instance":
-        assert found is None
-        return
-    arm, recipe = found
+    arm, recipe = chosen(norm, "cifar10")
     wanted = "layer" if norm == "layer_chw" else norm
     assert MAIN.arms[arm] == (replace(recipe, norm=wanted),)
     assert recipe.norm == norm
@@ -249,15 +261,15 @@ def test_arms_that_differ_stay_apart_on_digits():
     }
     study = Study(name="three", title="Three arms", arms=arms)
     on_digits = [recipes[0] for recipes in study.recipes(data="digits").values()]
-    assert [recipe.num_groups for recipe in on_digits] == [2, 8, 8]
+    assert [recipe.num_groups for recipe in on_digits] == [1, 4, 4]
     assert [recipe.batch_size for recipe in on_digits] == [32, 32, 8]
     assert len({recipe.lr for recipe in on_digits}) == 1
 
 
 def test_arms_that_would_fall_together_are_refused():
-    arms = {f"G = {g}": variants(Recipe(), norm="group", num_groups=g) for g in (8, 16)}
+    arms = {f"G = {g}": variants(Recipe(), norm="group", num_groups=g) for g in (1, 2)}
     study = Study(name="two", title="Two arms", arms=arms)
-    match = r"on digits the arms 'G = 8' and 'G = 16' of the study 'two' would be the same; keep"
+    match = r"on digits the arms 'G = 1' and 'G = 2' of the study 'two' would be the same; keep"
     with pytest.raises(ValueError, match=match):
         study.recipes(data="digits")
 

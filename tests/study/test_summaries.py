@@ -100,12 +100,6 @@ def test_settings_that_differ_and_settings_that_are_shared():
     assert not {"lr", "norm", "num_groups", "seed"} & set(shared)
 
 
-def test_what_was_tried_best_first():
-    table = summaries.tried([made(80, lr=0.1), made(85, lr=0.3), made(84, lr=0.2)])
-    assert table.header == ("lr", "test accuracy, %")
-    assert table.rows == (("0.3", "85.00"), ("0.2", "84.00"), ("0.1", "80.00"))
-
-
 def test_penalties():
     with_l1 = fake_run(
         Recipe(data="digits", l1=1e-5), [0.5, 0.87], train_loss=[0.9, 0.3], penalty=[0.1, 0.05]
@@ -138,12 +132,6 @@ def test_seeds_that_an_interval_takes():
     assert row[3] == str(math.ceil(1.96**2 * sum(variances) / 0.25**2))  # two arms: Student's z
     single = compare.differences({"A": arm(88), "B": arm(85)})
     assert summaries.seeds_needed(single, 0.25).rows[0][-1] == "unknown (n = 1)"
-
-
-def test_budgets_count_what_was_tried_and_what_diverged():
-    tried = {"A": [made(80, lr=0.1), made(85, lr=0.3), made(84, lr=0.1, weight_decay=0.0)]}
-    table = summaries.budgets(tried, {"A": [Recipe(data="digits", lr=0.6)]})
-    assert table.rows == (("A", "4", "1", "0.1, 0.3, 0.6", "weight decay"),)
 
 
 def test_the_penalty_in_short():
@@ -198,7 +186,6 @@ def test_splits_and_shared_means_of_the_digits():
     [
         lambda: summaries.results({}),
         lambda: summaries.accuracies({"A": []}),
-        lambda: summaries.tried([]),
         lambda: summaries.short_answer({}),
     ],
 )
