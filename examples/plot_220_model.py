@@ -49,8 +49,8 @@ drawing = network(layer_table(net, images.size))
 # A separable convolution computes ``pointwise(act(norm(depthwise(x))))``. Its *depthwise*
 # convolution looks at 3×3 pixels of one channel at a time, and the *pointwise* one mixes the
 # channels at one pixel. From :math:`C` to :math:`C'` channels they need :math:`9 C + C C'` weights,
-# where an ordinary 3×3 convolution needs :math:`9 C C'`. A residual block adds such a convolution to
-# its input. With ordinary convolutions the network would have several times as many parameters
+# where an ordinary 3×3 convolution needs :math:`9 C C'`. A residual block adds such a convolution
+# to its input. With ordinary convolutions the network would have several times as many parameters
 # (exercise 3).
 #
 # There is no norm behind the last block, and that is on purpose. A norm that feeds the mean over

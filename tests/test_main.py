@@ -17,6 +17,7 @@ from normstudy.study import cluster, runs
 from normstudy.study.recipes import NORMS, Recipe
 from normstudy.study.studies import OF_REPORTS, STUDIES, chosen, moved
 
+CHOSEN = {arm: recipe for arm, (recipe,) in STUDIES["main"].arms.items()}
 TINY = ("--data", "digits", "--epochs", "2", "--batch-size", "480")
 
 

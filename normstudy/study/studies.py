@@ -216,7 +216,7 @@ _CHOSEN = {  # by the rule of docs/plan.rst, from the studies learning-rates, gr
     "Batch norm + L1": replace(_MAIN, norm="batch", lr=0.2, l1=3e-5),
     "Group norm": replace(_MAIN, norm="group", lr=0.2, num_groups=8),
     "Layer norm": replace(_MAIN, norm="layer", lr=0.2),
-    "Instance norm": replace(_MAIN, norm="instance", lr=0.2),
+    "Instance norm": replace(_MAIN, norm="instance", lr=0.4),
     "No norm": replace(_MAIN, norm="none", lr=0.1),
 }
 _CONTROLLED = {arm: _CHOSEN[arm] for arm in ("Batch norm", "Group norm", "Layer norm")}
