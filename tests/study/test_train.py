@@ -562,7 +562,8 @@ def test_cuda_where_there_is_none(monkeypatch):
         train.train(TINY, device="cuda")
 
 
-def test_the_progress_bar_shows_loss_and_accuracy(capsys):
+def test_the_progress_bar_shows_loss_and_accuracy(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")  # workers have 80, in which older bars cut its end off
     trained(replace(TINY, batch_size=32, epochs=1), progress=True)
     shown = capsys.readouterr()
     assert shown.out == ""
