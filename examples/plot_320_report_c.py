@@ -89,16 +89,16 @@ photographs = pictures.samples(images)
 
 from normstudy.study import figures
 
-seeds_accuracy = figures.history({"Batch norm": built}, "test_accuracy")
+scatter = figures.accuracy_intervals({"Batch norm": built})
 lasts = [100 * run.accuracy for run in built]
 print(f"last epochs:  {', '.join(f'{a:.2f}' for a in sorted(lasts))} %")
 print(f"best epochs:  {', '.join(f'{a:.2f}' for a in sorted(bests))} %")
 
 # %%
-# The band reaches from the lowest to the highest seed. How wide must it be for three of its seeds to
-# look like three norms? The range of three numbers from one normal distribution, in units of a
-# standard deviation that was estimated from other seeds, is the studentized range. And one can do
-# without the normal distribution: choose any three of our seeds and see how far apart they are.
+# How far must the dots scatter for three of them to look like three norms? The range of three numbers
+# from one normal distribution, in units of a standard deviation that was estimated from other seeds,
+# is the studentized range. And one can do without the normal distribution: choose any three of our
+# seeds and see how far apart they are.
 
 wide, choices = as_far_apart(bests, printed)
 print(f"range of the printed numbers: {max(printed) - min(printed):.2f} points")

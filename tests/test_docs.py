@@ -56,6 +56,14 @@ def figure(**words: str):
 # -- figures -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [("plot_340_report_e", "report-e-samples"), ("plot_210_data", "samples")],
+)
+def test_a_page_of_one_report_adds_its_letter_to_the_names_of_figures(page, name):
+    assert gallery_hooks.own_name(page, "samples") == name
+
+
 def test_a_figure_is_saved_sharp_in_light_and_dark_and_written_with_its_words(tmp_path):
     figure()
     page = scrape(tmp_path)
