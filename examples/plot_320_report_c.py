@@ -56,7 +56,9 @@ from normstudy.study.model import layer_table
 from normstudy.study.train import build
 
 net = build(built[0].recipe, images)
-assert sum(p.numel() for p in net.parameters()) == study.original.parameters["Batch norm"]
+assert (
+    sum(p.numel() for p in net.parameters()) == study.original.parameters["Batch norm"]
+)
 drawing = network(layer_table(net, images.size))
 
 # %%

@@ -52,7 +52,10 @@ from normstudy.study.model import layer_table
 from normstudy.study.train import build
 
 net = build(arms["Group norm + L1"][0].recipe, images)
-assert sum(p.numel() for p in net.parameters()) == study.original.parameters["Group norm + L1"]
+assert (
+    sum(p.numel() for p in net.parameters())
+    == study.original.parameters["Group norm + L1"]
+)
 drawing = network(layer_table(net, images.size))
 
 # %%
@@ -83,13 +86,12 @@ digits = pictures.samples(images)
 from normstudy.study import figures
 
 test_loss = figures.history(arms, "test_loss")
-test_accuracy = figures.history(arms, "test_accuracy", reference=study.reference)
+test_accuracy = figures.history(arms, "test_accuracy")
 
 # %%
-# The lines are means over five seeds, the bands reach from the lowest to the highest. The dotted
-# lines are what the report printed for its best epoch. Look at the width of the bands before you
-# look at the order of the lines: the learning rate never falls, so the curves do not come to rest,
-# and the last epoch of one seed is a draw from the band.
+# The lines are means over five seeds, the bands reach from the lowest to the highest. Look at the
+# width of the bands before you look at the order of the lines: the learning rate never falls, so the
+# curves do not come to rest, and the last epoch of one seed is a draw from the band.
 
 train_loss = figures.history(arms, "train_loss")
 train_accuracy = figures.history(arms, "train_accuracy")
@@ -122,7 +124,10 @@ print(replications.findings(judged))
 # -----------------------
 
 batch = pictures.mistakes(
-    "Batch norm + L1 + L2", arms["Batch norm + L1 + L2"][0], images, grid=study.original.grid
+    "Batch norm + L1 + L2",
+    arms["Batch norm + L1 + L2"][0],
+    images,
+    grid=study.original.grid,
 )
 
 # %%
