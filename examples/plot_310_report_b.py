@@ -39,8 +39,8 @@ for arm in arms:
 print(replications.settings(study))
 
 # %%
-# The names of the arms are those of the report, and two of them say too little: the L1 penalty is on
-# in *all* arms, with a lambda of 0.01 on every parameter, the scales and shifts of the norms
+# The names of the arms are those of the report, and two of them say too little: the L1 penalty is
+# on in *all* arms, with a lambda of 0.01 on every parameter, the scales and shifts of the norms
 # included. That is a hundred times what report E uses. Groups hold two channels in every place.
 #
 # The network
@@ -74,15 +74,16 @@ from normstudy.study import pictures
 digits = pictures.samples(images)
 
 # %%
-# A guess is right in 10% of ten thousand test images. In training, this report turns, shears, shifts
-# and scales them, and changes brightness and contrast.
+# A guess is right in 10% of ten thousand test images. In training, this report turns, shears,
+# shifts and scales them, and changes brightness and contrast.
 #
 # The defect: a cycle that begins anew every epoch
 # ------------------------------------------------
 #
-# A one-cycle schedule raises the learning rate over the first part of a training and lowers it over
-# the rest. Here optimiser and schedule are built inside the function that trains one epoch. So every
-# epoch starts again at the lowest rate, with no momentum, and never learns of the others.
+# A one-cycle schedule raises the learning rate over the first part of a training and lowers it
+# over the rest. Here optimiser and schedule are built inside the function that trains one epoch.
+# So every epoch starts again at the lowest rate, with no momentum, and never learns of the
+# others.
 
 from dataclasses import replace
 
@@ -120,8 +121,8 @@ for arm in arms:
     print(differences(pair)[0])
 
 # %%
-# If the difference is small beside the distance to 99%, the schedule is not the main reason, and the
-# penalty is the next suspect.
+# If the difference is small beside the distance to 99%, the schedule is not the main reason, and
+# the penalty is the next suspect.
 #
 # Loss and accuracy
 # -----------------
@@ -174,9 +175,9 @@ print(
 )
 
 # %%
-# All that a group can still tell is which of its two numbers was the larger. In the network a ReLU
-# stands in front, so both can be zero, and then so are the results. This is what the layer behind it
-# is given for 24 test images:
+# All that a group can still tell is which of its two numbers was the larger. In the network a
+# ReLU stands in front, so both can be zero, and then so are the results. This is what the layer
+# behind it is given for 24 test images:
 
 plain = {"Batch norm": nets["Batch norm + L1"], "Group norm": nets["Group norm"]}
 inputs = {
@@ -186,15 +187,16 @@ inputs = {
 given = demonstrations.inputs(inputs)
 
 # %%
-# Batch norm compares a channel with the same channel of other images, and keeps shades. Group norm
-# with two values a group leaves three answers, but for pairs so close that ``eps`` outweighs them. With 16 channels there are 8 such answers, which is
-# still enough to tell ten digits apart, but it is a strange layer to have by accident.
+# Batch norm compares a channel with the same channel of other images, and keeps shades. Group
+# norm with two values a group leaves three answers, but for pairs so close that ``eps`` outweighs
+# them. With 16 channels there are 8 such answers, which is still enough to tell ten digits apart,
+# but it is a strange layer to have by accident.
 #
 # The division in its worksheet
 # -----------------------------
 #
-# The report has a worksheet in which a batch is normalized by hand. It subtracts the mean and divides
-# by the variance, where the root of the variance belongs.
+# The report has a worksheet in which a batch is normalized by hand. It subtracts the mean and
+# divides by the variance, where the root of the variance belongs.
 
 values = torch.tensor([1.0, 3.0, 5.0, 7.0])
 centred = values - values.mean()
@@ -240,9 +242,9 @@ layer = pictures.mistakes("Layer norm", arms["Layer norm"][0], images)
 # What this does not show
 # -----------------------
 #
-# What the penalty costs: it is on in every arm, here as there. The report rotates twice and we once,
-# by an angle of the same variance; its brightness is a factor and ours a shift. How far that matters
-# is not known. And its batches come in another order.
+# What the penalty costs: it is on in every arm, here as there. The report rotates twice and we
+# once, by an angle of the same variance; its brightness is a factor and ours a shift. How far
+# that matters is not known. And its batches come in another order.
 #
 # Exercises
 # ---------

@@ -29,8 +29,8 @@ print(
 )
 
 # %%
-# **You will see** what the report meant and what it built, how far seeds of its one network scatter,
-# and what the three norms that it names do under its settings.
+# **You will see** what the report meant and what it built, how far seeds of its one network
+# scatter, and what the three norms that it names do under its settings.
 #
 # What it set out to do
 # ---------------------
@@ -44,8 +44,8 @@ arms, images = run_study(study), load(study.data)
 print(replications.settings(study))
 
 # %%
-# No augmentation, no weight decay, a learning rate that stays where it is. As it was built, the last
-# column is all there is.
+# No augmentation, no weight decay, a learning rate that stays where it is. As it was built, the
+# last column is all there is.
 #
 # The network
 # -----------
@@ -62,9 +62,9 @@ assert (
 drawing = network(layer_table(net, images.size))
 
 # %%
-# All three versions have the number of parameters that the report printed for each of them, whether
-# built or meant: layer norm is taken as one group of all channels, with a scale and a shift for each
-# channel. So the count could not give the defect away.
+# All three versions have the number of parameters that the report printed for each of them,
+# whether built or meant: layer norm is taken as one group of all channels, with a scale and a
+# shift for each channel. So the count could not give the defect away.
 
 print(summaries.layers(net, images.size))
 assert layer_table(net, images.size)[-1].receptive_field == 44
@@ -86,8 +86,8 @@ photographs = pictures.samples(images)
 # As it was built: one network, many seeds
 # ----------------------------------------
 #
-# The three numbers that it printed differ by chance alone. The dots below are ours: one network, one
-# setting, and nothing but the seed between them.
+# By its code, nothing but chance separates the three numbers that it printed. The dots below are
+# ours: one network, one setting, and nothing but the seed between them.
 
 from normstudy.study import figures
 
@@ -97,10 +97,10 @@ print(f"last epochs:  {', '.join(f'{a:.2f}' for a in sorted(lasts))} %")
 print(f"best epochs:  {', '.join(f'{a:.2f}' for a in sorted(bests))} %")
 
 # %%
-# How far must the dots scatter for three of them to look like three norms? The range of three numbers
-# from one normal distribution, in units of a standard deviation that was estimated from other seeds,
-# is the studentized range. And one can do without the normal distribution: choose any three of our
-# seeds and see how far apart they are.
+# How far must the dots scatter for three of them to look like three norms? The range of three
+# numbers from one normal distribution, in units of a standard deviation that was estimated from
+# other seeds, is the studentized range. And one can do without the normal distribution: choose
+# any three of our seeds and see how far apart they are.
 
 wide, choices = as_far_apart(bests, printed)
 print(f"range of the printed numbers: {max(printed) - min(printed):.2f} points")
@@ -111,10 +111,10 @@ in_last = list(study.original.last.values())
 print(f"the same for last epochs: {chance_of_range(lasts, in_last):.3f}")
 
 # %%
-# A probability of more than 5% means that the numbers are what one expects of three seeds. A smaller
-# one means that something else separated them too: the three trainings of the report may have
-# differed in a setting that its files do not show. Either way the norm was the same, and "layer norm
-# performs the worst" is a sentence about batch norm.
+# A probability of more than 5% means that the numbers are what one expects of three seeds. A
+# smaller one means that something else separated them too: the three trainings of the report may
+# have differed in a setting that its files do not show. Either way the norm was the same, and
+# "layer norm performs the worst" is a sentence about batch norm.
 #
 # As it was meant: three norms
 # ----------------------------
@@ -131,8 +131,8 @@ train_loss = figures.history(arms, "train_loss")
 train_accuracy = figures.history(arms, "train_accuracy")
 
 # %%
-# Without augmentation the network can learn the training images by heart; with dropout, its training
-# curves are lower than what it knows.
+# Without augmentation the network can learn the training images by heart; with dropout, its
+# training curves are lower than what it knows.
 
 print(replications.results(beside))
 print(*beside, sep="\n")

@@ -90,7 +90,8 @@ test_loss = figures.history(arms, "test_loss")
 test_accuracy = figures.history(arms, "test_accuracy")
 
 # %%
-# The lines are means over five seeds, the bands reach from the lowest to the highest. A difference of
+# The lines are means over five seeds, the bands reach from the lowest to the highest. A
+# difference of
 # 0.1 points is ten test images.
 
 train_loss = figures.history(arms, "train_loss")
@@ -237,7 +238,7 @@ group = pictures.mistakes("Group norm", arms["Group norm"][0], images)
 #       print(f"{stronger / weaker:.0f} times")
 #       assert stronger > 50 * weaker
 #
-#    The norms' scales, which begin at 1, make up most of the mean; in the sum they are a small part.
+#    The scales of the norms, which begin at 1, make up most of the mean and little of the sum.
 #
 # Where to go next
 # ----------------

@@ -90,8 +90,8 @@ test_accuracy = figures.history(arms, "test_accuracy")
 
 # %%
 # The lines are means over five seeds, the bands reach from the lowest to the highest. Look at the
-# width of the bands before you look at the order of the lines: the learning rate never falls, so the
-# curves do not come to rest, and the last epoch of one seed is a draw from the band.
+# width of the bands before you look at the order of the lines: the learning rate never falls, so
+# the curves do not come to rest, and the last epoch of one seed is a draw from the band.
 
 train_loss = figures.history(arms, "train_loss")
 train_accuracy = figures.history(arms, "train_accuracy")
@@ -158,9 +158,10 @@ layer = pictures.mistakes(
 print(factors.variance(analysis))
 
 # %%
-# A small p says that a part is more than the seeds explain. If the third part is large, there is no
-# single answer to "what does L1 do?": it depends on the norm, and the next table has to be read norm
-# by norm. The shares are those of these strengths; a stronger penalty would claim a larger one.
+# A small p says that a part is more than the seeds explain. If the third part is large, there is
+# no single answer to "what does L1 do?": it depends on the norm, and the next table has to be
+# read norm by norm. The shares are those of these strengths; a stronger penalty would claim a
+# larger one.
 
 print(factors.effects(analysis))
 
@@ -169,8 +170,9 @@ print(factors.effects(analysis))
 # rows are means over the norms. Intervals that hold zero leave open whether the regulariser does
 # anything to the accuracy at this strength.
 #
-# The report printed three of these twelve arms, one for each norm, no two with the same regulariser.
-# From such a diagonal nothing can be attributed to either factor, however many seeds it has.
+# The report printed three of these twelve arms, one for each norm, no two with the same
+# regulariser. From such a diagonal nothing can be attributed to either factor, however many seeds
+# it has.
 #
 # What this does not show
 # -----------------------
@@ -205,7 +207,8 @@ print(factors.effects(analysis))
 #    .. code-block:: python
 #
 #       printed = study.original.last["Group norm + L1"]
-#       above = [arm for arm, runs in apart.items() if max(100 * r.accuracy for r in runs) > printed]
+#       best = {arm: max(100 * run.accuracy for run in runs) for arm, runs in apart.items()}
+#       above = [arm for arm, accuracy in best.items() if accuracy > printed]
 #       print(len(above), "of", len(apart), above)
 #       assert set(above) <= set(apart)
 #
