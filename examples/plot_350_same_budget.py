@@ -57,9 +57,9 @@ print(summaries.layers(nets["Batch norm"], images.size))
 # sheared, shifted and scaled a little in training; they are never mirrored, since a mirrored 3 is
 # no digit.
 
-for name, value in summaries.shared_settings(arms).items():
-    print(f"{name} = {value}")
-print(summaries.settings(arms))
+from normstudy.study import replications
+
+print(replications.settings(study))
 
 # %%
 # The rates come from a search that is the same for every arm: five rates, a factor of two apart, on
@@ -101,7 +101,6 @@ from normstudy.study.compare import differences
 
 pairs = differences(arms)
 print(summaries.pairs(pairs))
-print(summaries.verdict(pairs))
 
 # %%
 # The intervals hold for all pairs at once. A margin of half a point, which means something on
