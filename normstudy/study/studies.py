@@ -295,6 +295,22 @@ _ALL = (
             "Instance norm": variants(_ASKED, norm="instance", lr=_RATES),
             "No norm": variants(_ASKED, norm="none", lr=_RATES),
         },
+        diverged={
+            "Batch norm + L1": variants(_ASKED, l1=3e-5, lr=1.6, seed=101),
+            "Group norm": (
+                *variants(_ASKED, norm="group", num_groups=8, lr=0.8, seed=100),
+                *variants(_ASKED, norm="group", num_groups=8, lr=1.6, seed=[100, 101]),
+            ),
+            "Layer norm": (
+                *variants(_ASKED, norm="layer", lr=0.8, seed=101),
+                *variants(_ASKED, norm="layer", lr=1.6, seed=100),
+            ),
+            "Instance norm": variants(_ASKED, norm="instance", lr=1.6, seed=[100, 101]),
+            "No norm": (
+                *variants(_ASKED, norm="none", lr=0.4, seed=101),
+                *variants(_ASKED, norm="none", lr=[0.8, 1.6], seed=[100, 101]),
+            ),
+        },
     ),
     Study(
         name="groups",

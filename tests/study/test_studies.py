@@ -10,8 +10,7 @@ from normstudy.study.compare import choose
 from normstudy.study.model import Net
 from normstudy.study.recipes import DATASETS, NORMS, Recipe, variants, varied
 from normstudy.study.reports import LIMITS
-from normstudy.study.runs import find, load, run_study, save
-from normstudy.study.store import locate
+from normstudy.study.runs import find, run_study, save
 from normstudy.study.studies import STUDIES, Study, chosen, moved, report_data
 
 MAIN, SEARCH, BUDGET = STUDIES["main"], STUDIES["learning-rates"], STUDIES["mnist"]
@@ -107,32 +106,6 @@ def test_the_search_tries_on_held_out_images_alone():
         (final,) = MAIN.arms[arm]
         assert {recipe.norm for recipe in recipes} == {final.norm}
         assert {recipe.l1 > 0 for recipe in recipes} == {final.l1 > 0}
-
-
-def tried_for(arm):
-    """Return the published runs of the search in which the last setting of an arm was chosen."""
-    search = {"Group norm": "groups", "Batch norm + L1": "lambdas"}.get(arm, "learning-rates")
-    return [load(locate(runs.PUBLISHED, r.name)) for r in STUDIES[search].recipes()[arm]]
-
-
-@pytest.mark.parametrize("arm", MAIN.arms)
-def test_each_arm_has_what_the_rule_of_the_plan_chose(arm):
-    found = [load(locate(runs.PUBLISHED, r.name)) for r in SEARCH.recipes()[arm]]
-    (final,) = MAIN.arms[arm]
-    rate = choose(found, SEARCH.diverged.get(arm, ())).lr
-    assert min(r.lr for r in SEARCH.arms[arm]) < rate < max(r.lr for r in SEARCH.arms[arm])
-    last = choose(tried_for(arm), SEARCH.diverged.get(arm, ()))
-    assert last.lr == rate == final.lr
-    assert replace(last, epochs=final.epochs, validation=False, seed=final.seed) == final
-
-
-def test_what_diverged_left_no_run_and_is_not_trained_again(tmp_path):
-    diverged = all_of(SEARCH.diverged)
-    assert diverged
-    assert [recipe for recipe in diverged if find(recipe, tmp_path)] == []
-    assert not set(diverged) & set(all_of(SEARCH.recipes()))
-    whole = sum(len(tried) for tried in SEARCH.arms.values()) * len(SEARCH.seeds)
-    assert len(all_of(SEARCH.recipes())) == whole - len(diverged)
 
 
 # -- the budget of the reports on MNIST ------------------------------------------------------------
