@@ -293,15 +293,15 @@ def test_arms_that_differ_stay_apart_on_digits():
     }
     study = Study(name="three", title="Three arms", arms=arms)
     on_digits = [recipes[0] for recipes in study.recipes(data="digits").values()]
-    assert [recipe.num_groups for recipe in on_digits] == [2, 8, 8]
+    assert [recipe.num_groups for recipe in on_digits] == [1, 4, 4]
     assert [recipe.batch_size for recipe in on_digits] == [32, 32, 8]
     assert len({recipe.lr for recipe in on_digits}) == 1
 
 
 def test_arms_that_would_fall_together_are_refused():
-    arms = {f"G = {g}": variants(Recipe(), norm="group", num_groups=g) for g in (8, 16)}
+    arms = {f"G = {g}": variants(Recipe(), norm="group", num_groups=g) for g in (1, 2)}
     study = Study(name="two", title="Two arms", arms=arms)
-    match = r"on digits the arms 'G = 8' and 'G = 16' of the study 'two' would be the same; keep"
+    match = r"on digits the arms 'G = 1' and 'G = 2' of the study 'two' would be the same; keep"
     with pytest.raises(ValueError, match=match):
         study.recipes(data="digits")
 
