@@ -33,9 +33,10 @@ from torchvision.transforms import v2
 from tqdm import tqdm
 
 from normstudy.study import data, files
+from normstudy.study.batchnorm import fold
 from normstudy.study.environment import describe, pick_device
 from normstudy.study.groupnorm import ChannelsLastGroupNorm
-from normstudy.study.model import fold, make_norm
+from normstudy.study.model import make_norm
 from normstudy.study.optimize import l1_penalty
 from normstudy.study.recipes import Recipe
 from normstudy.study.timings import TIMINGS, Case, Timings, interleave, ratios

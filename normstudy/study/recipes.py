@@ -58,6 +58,10 @@ class Recipe:
     """Groups of channels that share statistics; read by ``norm="group"`` only."""
     channels_per_group: int = _number(0, 0, 2**31)
     """Channels of a group, the same in every place; with 0, ``num_groups`` decides."""
+    ghost_batch: int = _number(0, 0, 2**31)
+    """Images of a batch that share batch norm's statistics in training; with 0, all of them."""
+    bn_momentum: float = _number(0.1, 0, 1, above=True)
+    """Weight of the newest batch in batch norm's running statistics, in (0, 1)."""
     init: Literal["pytorch", "he", "kaiming-uniform"] = "pytorch"
     """First weights, as :func:`normstudy.study.initial.draw` has them."""
     epochs: int = _number(20, 1, 100_000)
@@ -82,8 +86,10 @@ class Recipe:
     """What weight decay covers: convolution and linear weights, or every parameter."""
     l1: float = _number(0.0, 0, _HUGE)
     """L1 strength, lambda: adds ``l1 * sum(|w|)`` to the loss of every batch."""
-    l1_on: Literal["weights", "all"] = "weights"
-    """What the L1 penalty covers: convolution and linear weights, or every parameter."""
+    l1_on: Literal["weights", "all", "scales"] = "weights"
+    """What L1 covers: convolution and linear weights, every parameter, or the scales of norms."""
+    l1_step: Literal["subgradient", "proximal"] = "subgradient"
+    """How L1 acts: as a part of the loss, or as a soft threshold behind every step."""
     l1_of: Literal["sum", "mean"] = "sum"
     """What lambda multiplies: the sum of ``|w|``, or of each tensor its mean, which is weaker."""
     dropout: float = _number(0.0, 0, 1)
@@ -102,6 +108,8 @@ class Recipe:
     """Largest relative change of size, in [0, 1)."""
     jitter: float = _number(0.0, 0, 1)
     """Largest relative change of brightness and of contrast, in [0, 1)."""
+    subset: int = _number(0, 0, 2**31)
+    """Training images, as many of each class, the same for all seeds; with 0, all of them."""
     validation: bool = False
     """Hold out 5,000 training images and score on them instead of on the test images."""
     precision: Precision = "bfloat16"
@@ -151,11 +159,14 @@ class Recipe:
         unread = {
             "num_groups": self.norm != "group" or self.channels_per_group > 0,
             "channels_per_group": self.norm != "group",
+            "ghost_batch": self.norm != "batch",
+            "bn_momentum": self.norm != "batch",
             "warmup": self.schedule == "constant",
             "nesterov": not self.momentum,
             "weight_decay_on": not self.weight_decay,
             "l1_on": not self.l1,
             "l1_of": not self.l1,
+            "l1_step": not self.l1,
             "dropout": not any(isinstance(row, Dropout) for row in rows),
             "flip": self.data not in MIRRORED,
         }

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from normstudy.study import checkpoints, data, environment
 from normstudy.study.data import ImageSet, Split
 from normstudy.study.model import Net
-from normstudy.study.optimize import l1_penalty, make_optimizer, make_schedule, weights
+from normstudy.study.optimize import l1_penalty, make_optimizer, make_schedule, shrink, weights
 from normstudy.study.recipes import Recipe
 
 CHANGES: tuple[tuple[Mapping[str, tuple[str, ...]], str], ...] = (
@@ -103,6 +103,8 @@ def build(recipe: Recipe, image_set: ImageSet) -> Net:
             size=image_set.size,
             init=recipe.init,
             channels_per_group=recipe.channels_per_group,
+            ghost_batch=recipe.ghost_batch,
+            bn_momentum=recipe.bn_momentum,
         )
 
 
@@ -264,6 +266,8 @@ def _fresh(recipe: Recipe, image_set: ImageSet, device: torch.device) -> _Traini
     train_split, score_split = image_set.train, image_set.test
     if recipe.validation:
         train_split, score_split = image_set.validation_split()
+    if recipe.subset:
+        train_split = image_set.balanced(train_split, recipe.subset)
     net = build(recipe, image_set)
     net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer, schedule = _descent(net, recipe, train_split)
@@ -296,6 +300,7 @@ def _one_epoch(state: _Training, epoch: int, bar: "tqdm[Any]") -> None:
     sums = torch.zeros(4, dtype=torch.float64, device=device)  # loss, hits, penalty, images
     finite = torch.ones(len(batches), dtype=torch.bool, device=device)
     lr = state.schedule.get_last_lr()[0]
+    proximal = recipe.l1 > 0 and recipe.l1_step == "proximal"
     state.net.train()
     for step, index in enumerate(batches):
         images = data.draw_batch(state.image_set, state.train_split, index, recipe, state.generator)
@@ -305,8 +310,10 @@ def _one_epoch(state: _Training, epoch: int, bar: "tqdm[Any]") -> None:
         loss = F.cross_entropy(scores.float(), labels)
         penalty = l1_penalty(state.net, recipe) if recipe.l1 else loss.new_zeros(())
         state.optimizer.zero_grad()
-        (loss + penalty).backward()
+        (loss if proximal else loss + penalty).backward()
         state.optimizer.step()
+        if proximal:
+            shrink(state.net, recipe, state.schedule.get_last_lr()[0])
         state.schedule.step()
         with torch.no_grad():
             finite[step] = torch.isfinite(loss + penalty)

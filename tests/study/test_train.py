@@ -570,3 +570,16 @@ def test_the_progress_bar_shows_loss_and_accuracy(capsys):
     assert "45/45" in shown.err
     assert "accuracy=" in shown.err
     assert "loss=" in shown.err
+
+
+@pytest.mark.parametrize("validation", [False, True])
+def test_a_training_takes_its_subset_from_the_images_it_may_train_on(validation):
+    recipe = Recipe(data="digits", subset=100, validation=validation)
+    state = train._start(recipe, data.load("digits"), torch.device("cpu"))
+    assert len(state.train_split) == 100
+    other = train._start(replace(recipe, seed=1), data.load("digits"), torch.device("cpu"))
+    assert torch.equal(state.train_split.images, other.train_split.images), "whatever the seed"
+    if validation:
+        held_out = data.load("digits").validation_split()[1].images
+        both = (held_out, state.train_split.images)
+        assert not set.intersection(*({i.numpy().tobytes() for i in images} for images in both))
