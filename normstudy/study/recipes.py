@@ -17,6 +17,9 @@ Dataset = Literal["cifar10", "mnist", "digits"]
 Norm = Literal["batch", "group", "layer", "layer_chw", "instance", "none"]
 Precision = Literal["bfloat16", "float32"]
 
+PROBES = ("statistics", "corruptions", "landscape", "weights")
+"""Names of :data:`normstudy.study.probes.PROBES`."""
+
 DATASETS: tuple[str, ...] = get_args(Dataset)
 NORMS: tuple[str, ...] = get_args(Norm)
 MIRRORED: tuple[str, ...] = ("cifar10",)
@@ -112,6 +115,8 @@ class Recipe:
     """Training images, as many of each class, the same for all seeds; with 0, all of them."""
     validation: bool = False
     """Hold out 5,000 training images and score on them instead of on the test images."""
+    probe: str = ""
+    """What else is measured while it trains: names of probes, with a plus between them."""
     precision: Precision = "bfloat16"
     """Precision of convolutions and norms; parameters and statistics stay in float32."""
     seed: int = _number(0, 0, 2**31)
@@ -127,6 +132,8 @@ class Recipe:
                     known = ", ".join(accepted)
                     msg = f"{f.name}={value!r} is unknown; accepted: {known}"
                     raise ValueError(msg)
+            elif f.name == "probe":
+                _check_probe(value)
             elif kinds[f.name] is bool:
                 if not isinstance(value, bool):
                     msg = f"{f.name}={value!r} is no flag; give True or False"
@@ -179,6 +186,11 @@ class Recipe:
         return f"{self.data}-{arm}-seed{self.seed}-{self.digest}"
 
     @property
+    def probes(self) -> tuple[str, ...]:
+        """Names of the probes, in their order."""
+        return tuple(filter(None, self.probe.split("+")))
+
+    @property
     def scored(self) -> str:
         """What the scores are measured on, as a word: ``"validation"`` or ``"test"`` images."""
         return "validation" if self.validation else "test"
@@ -204,6 +216,12 @@ class Recipe:
             )
             raise ValueError(msg)
         return cls(**values)
+
+
+def _check_probe(value: Any) -> None:
+    if value and (not isinstance(value, str) or not {*value.split("+")} <= {*PROBES}):
+        msg = f"probe={value!r} is unknown; accepted: {', '.join(PROBES)}, or several joined by +"
+        raise ValueError(msg)
 
 
 def _check_number(

@@ -89,6 +89,7 @@ def save(run: Run, folder: Path) -> Path:
         If a number is not finite.
     """
     values = {"recipe": run.recipe.to_dict()} | {name: getattr(run, name) for name in _VALUES}
+    values |= {"probed": run.probed} if run.probed else {}
     arrays: store.Arrays = {
         "predictions": run.predictions.astype(np.uint8),  # fewer than 256 classes
         "confidences": run.confidences,
@@ -130,6 +131,7 @@ def load(path: Path) -> Run:
             raise NewerRunError(msg)
         validity.check(recipe, record, arrays)
         values = {name: record[name] for name in _VALUES} | arrays
+        values |= {"probed": record.get("probed", {})}
         values["predictions"] = arrays["predictions"].astype(np.int64)
         return Run(recipe=recipe, **values)
     except KeyError as error:
