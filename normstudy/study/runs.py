@@ -131,9 +131,8 @@ def load(path: Path) -> Run:
             raise NewerRunError(msg)
         validity.check(recipe, record, arrays)
         values = {name: record[name] for name in _VALUES} | arrays
-        values |= {"probed": record.get("probed", {})}
         values["predictions"] = arrays["predictions"].astype(np.int64)
-        return Run(recipe=recipe, **values)
+        return Run(recipe=recipe, probed=record.get("probed", {}), **values)
     except KeyError as error:
         raise _nonsense(path, f"it has no {error}") from error
     except (ValueError, TypeError, AttributeError) as error:
