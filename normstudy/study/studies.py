@@ -16,6 +16,7 @@ from normstudy.study import originals
 from normstudy.study.originals import ORIGINALS, Original
 from normstudy.study.recipes import DATASETS, Dataset, Norm, Precision, Recipe, variants
 from normstudy.study.reports import best, reports_on
+from normstudy.study.sweeps import MAIN, SWEEPS
 
 Arms = Mapping[str, tuple[Recipe, ...]]
 
@@ -285,6 +286,25 @@ _ALL = (
     ),
 )
 
+_OF_MAIN = Study(
+    name="main",
+    title="Six arms on CIFAR-10",
+    seeds=tuple(range(10)),
+    arms={arm: (recipe,) for arm, recipe in MAIN.items()},
+)
+
+_SWEEPS = tuple(
+    Study(
+        name=name,
+        title=sweep.title,
+        arms=sweep.arms,
+        seeds=sweep.seeds,
+        diverged=sweep.diverged,
+        stands_in=False,  # made for the images of CIFAR-10, of which the digits are too few
+    )
+    for name, sweep in SWEEPS.items()
+)
+
 _REPORTS = (
     _report("B", "", "as it was built: a cycle that begins anew every epoch", originals.B, 5),
     _report("B", "-one-cycle", "as it was meant: one cycle", originals.B_MEANT, 5),
@@ -297,7 +317,9 @@ _REPORTS = (
     _report("E", "-apart", "norm and regulariser taken apart", originals.E_APART, 3),
 )
 
-STUDIES: Mapping[str, Study] = MappingProxyType({s.name: s for s in (*_ALL, *_REPORTS)})
+STUDIES: Mapping[str, Study] = MappingProxyType(
+    {s.name: s for s in (*_ALL, _OF_MAIN, *_SWEEPS, *_REPORTS)}
+)
 """Every study, by its name."""
 
 OF_REPORTS: tuple[str, ...] = tuple(study.name for study in _REPORTS)

@@ -1,0 +1,192 @@
+"""Sweeps and controls as recipes: one setting at a time, around what the main study chose.
+
+Each is small enough to be trained in an hour or two on two cores. What is spared for that, images,
+epochs or seeds, is said on its page, which sets runs of full length beside it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from normstudy.study.recipes import Recipe, variants
+
+Arms = Mapping[str, tuple[Recipe, ...]]
+
+# The settings that the main study chose; docs/plan.rst says how. PLACEHOLDERS until it has.
+_MAIN = Recipe(net="pyramid", init="he", precision="float32")
+MAIN: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "Batch norm": replace(_MAIN, norm="batch", lr=0.2),
+        "Batch norm + L1": replace(_MAIN, norm="batch", lr=0.1, l1=3e-5),
+        "Group norm": replace(_MAIN, norm="group", lr=0.1, num_groups=8),
+        "Layer norm": replace(_MAIN, norm="layer", lr=0.1),
+        "Instance norm": replace(_MAIN, norm="instance", lr=0.1),
+        "No norm": replace(_MAIN, norm="none", lr=0.1),
+    }
+)
+"""Recipes of the main study, by arm."""
+
+
+DIVERGED: frozenset[Recipe] = frozenset()
+"""Recipes of sweeps, of seed 0, whose loss stopped being finite with any seed: they have no run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sweep:
+    """What a sweep trains: recipes by arm, and seeds."""
+
+    title: str
+    tried: Arms
+    seeds: tuple[int, ...] = (0, 1)
+
+    @property
+    def arms(self) -> Arms:
+        """Recipes that leave runs."""
+        return {a: tuple(r for r in of if r not in DIVERGED) for a, of in self.tried.items()}
+
+    @property
+    def diverged(self) -> Arms:
+        """Recipes that left none, by arm."""
+        lost = {a: tuple(r for r in of if r in DIVERGED) for a, of in self.tried.items()}
+        return {arm: of for arm, of in lost.items() if of}
+
+
+FIFTH = 10_000
+"""Training images of the sweeps that need many steps or many cells: a fifth of CIFAR-10."""
+
+_FOUR = ("Batch norm", "Group norm", "Layer norm", "No norm")
+_SHORT = {arm: replace(recipe, epochs=10) for arm, recipe in MAIN.items()}
+_SMALL = {arm: replace(recipe, subset=FIFTH) for arm, recipe in _SHORT.items()}
+
+# -- batch sizes -----------------------------------------------------------------------------------
+
+BATCH_SIZES = (1, 2, 4, 8, 32, 128, 512)
+FACTORS = (1 / 3, 1.0, 3.0)
+"""Learning rates that are tried in each cell, as multiples of :func:`scaled`."""
+
+CHOSEN: Mapping[tuple[str, int], float] = MappingProxyType({})
+"""The factor that ``compare.choose`` has named for an arm and a batch size, where it is not 1."""
+
+
+def scaled(lr: float, batch_size: int) -> float:
+    """Scale the learning rate of batches of 128 to batches of another size: lr (B / 128)^(3/4).
+
+    That lies between the linear rule and the square-root rule. A third and three times of it reach
+    both rules down to one image.
+
+    References
+    ----------
+    Goyal et al., Accurate, Large Minibatch SGD, 2017, section 2.1, https://arxiv.org/abs/1706.02677
+    (linear); Krizhevsky, One weird trick for parallelizing convolutional neural networks, 2014,
+    section 5, https://arxiv.org/abs/1404.5997 (square root).
+    """
+    return lr * (batch_size / 128) ** 0.75
+
+
+def _cell(base: Recipe, batch_size: int, factor: float) -> Recipe:
+    lr = float(f"{factor * scaled(base.lr, batch_size):.3g}")
+    return replace(base, batch_size=batch_size, lr=lr)
+
+
+def _cells(bases: Mapping[str, Recipe], sizes: tuple[int, ...]) -> dict[str, tuple[Recipe, ...]]:
+    """One recipe for each arm and batch size, at the chosen rate."""
+    return {
+        arm: tuple(_cell(base, size, CHOSEN.get((arm, size), 1.0)) for size in sizes)
+        for arm, base in bases.items()
+    }
+
+
+_TRIED = {
+    arm: tuple(
+        _cell(replace(_SMALL[arm], epochs=5, validation=True), size, factor)
+        for size in BATCH_SIZES
+        for factor in FACTORS
+    )
+    for arm in _FOUR
+}
+
+# -- depths ----------------------------------------------------------------------------------------
+
+BLOCKS: Mapping[str, int] = MappingProxyType(
+    {"pyramid-half": 2, "pyramid": 4, "pyramid-double": 8, "pyramid-quadruple": 16}
+)
+"""Residual blocks of the networks of other depths."""
+
+
+def _rates(base: Recipe) -> list[float]:
+    return [base.lr, base.lr / 4]  # what trains at neither depth does not train for a factor of 4
+
+
+# -- penalties -------------------------------------------------------------------------------------
+
+_HALF = replace(_SHORT["Batch norm"], subset=25_000, probe="weights")
+_LAMBDAS = [1e-6, 1e-5, 1e-4, 1e-3]
+
+SWEEPS: Mapping[str, Sweep] = MappingProxyType(
+    {
+        "batch-sizes-search": Sweep(
+            title="Learning rates for seven batch sizes, on validation images",
+            tried=_TRIED,
+            seeds=(100,),  # another than those of the sweep
+        ),
+        "batch-sizes": Sweep(
+            title="Four arms at seven batch sizes, on a fifth of the images",
+            tried=_cells({arm: _SMALL[arm] for arm in _FOUR}, BATCH_SIZES),
+        ),
+        "batch-sizes-full": Sweep(
+            title="Batches of four, on all images",
+            tried=_cells({arm: _SHORT[arm] for arm in ("Batch norm", "Group norm")}, (4,)),
+            seeds=(0,),
+        ),
+        "ghost-batches": Sweep(
+            title="Statistics over a part of a batch of 128, on a fifth of the images",
+            tried={"Batch norm": variants(_SMALL["Batch norm"], ghost_batch=[2, 8, 32])},
+            seeds=(0, 1, 2),
+        ),
+        "group-counts": Sweep(
+            title="Numbers and sizes of groups, on half of the images",
+            tried={
+                "Groups": variants(
+                    _SHORT["Group norm"], subset=25_000, num_groups=[1, 2, 4, 8, 24]
+                ),
+                "Channels per group": variants(
+                    _SHORT["Group norm"], subset=25_000, channels_per_group=[1, 2, 4, 8, 24]
+                ),
+            },
+        ),
+        "depths": Sweep(
+            title="Four depths at two learning rates, on a fifth of the images",
+            tried={
+                arm: variants(_SMALL[arm], net=list(BLOCKS), lr=_rates(_SMALL[arm]))
+                for arm in _FOUR
+            },
+        ),
+        "controls": Sweep(
+            title="Four arms, measured while they train",
+            tried={
+                arm: variants(_SHORT[arm], probe="statistics+corruptions+landscape+weights")
+                for arm in _FOUR
+            },
+        ),
+        "bn-momentum": Sweep(
+            title="Batch norm's momentum, measured while it trains",
+            tried={
+                "Batch norm": variants(
+                    _SHORT["Batch norm"], bn_momentum=[0.01, 0.5], probe="statistics"
+                )
+            },
+        ),
+        "penalties": Sweep(
+            title="Four penalties at four strengths, on half of the images",
+            tried={
+                "L1, subgradient": variants(_HALF, l1=_LAMBDAS),
+                "L1, proximal": variants(_HALF, l1=_LAMBDAS, l1_step="proximal"),
+                "L1 on scales, proximal": variants(
+                    _HALF, l1=_LAMBDAS, l1_on="scales", l1_step="proximal"
+                ),
+                "L2": variants(_HALF, weight_decay=[5e-5, 5e-4, 5e-3, 5e-2]),
+            },
+        ),
+    }
+)
+"""Every sweep, by the name of its study."""
