@@ -125,7 +125,7 @@ def screenshot(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
-    """Build the report into docs/_build/html, after training the runs that are missing."""
+    """Build the report into docs/_build/html; pages whose runs are not all there are left out."""
     options = docs_options(session.posargs)
     install(session, "docs")
     if options.fresh or options.retrain:

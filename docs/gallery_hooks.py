@@ -57,6 +57,7 @@ def figure_scraper(_block: Any, block_vars: dict[str, Any], gallery_conf: dict[s
                 "Give every figure all three with normstudy.drawing.describe(figure, name=..., "
                 "caption=..., alt=...)."
             )
+        name = own_name(Path(block_vars["src_file"]).stem, words["name"])
         light = Path(next(block_vars["image_path_iterator"])).with_suffix(".webp")
         dark = light.with_stem(f"{light.stem}_dark")
         # fitted once for both; without loss, WebP takes less than half the bytes of PNG
@@ -70,23 +71,32 @@ def figure_scraper(_block: Any, block_vars: dict[str, Any], gallery_conf: dict[s
         with Image.open(light) as image:
             width = image.width // PIXEL_RATIO
         for image_path, ending in ((light, ""), (dark, "-dark")):  # other pages show it by its name
-            shutil.copy(image_path, light.with_name(f"fig-{words['name']}{ending}{light.suffix}"))
+            shutil.copy(image_path, light.with_name(f"fig-{name}{ending}{light.suffix}"))
         source = "/" + light.relative_to(gallery_conf["src_dir"]).as_posix()
         twin = f"{source.removesuffix(light.suffix)}_dark{light.suffix}"
         shown = f"twin-figure:: {source}\n   :dark: {twin}"
         if graph := getattr(figure, "graph", None):
-            live = light.with_name(f"fig-{words['name']}.html")
+            live = light.with_name(f"fig-{name}.html")
             live.write_text(live_graphs.widget(graph), encoding="utf-8")
             shown = f"live-figure:: {source}\n   :live: {source.rpartition('/')[0]}/{live.name}"
         pieces.append(
             f"\n.. {shown}\n"
-            f"   :name: fig-{words['name']}\n"
+            f"   :name: fig-{name}\n"
             f"   :alt: {' '.join(words['alt'].split())}\n"
             f"   :width: {width}px\n\n"
             f"   {' '.join(words['caption'].split())}\n"
         )
     plt.close("all")
     return "".join(pieces)
+
+
+def own_name(page: str, name: str) -> str:
+    """Name a figure so that no other page has the name: a page of one report adds its letter.
+
+    These pages are made from one skeleton, and show what the pages of the study show.
+    """
+    report = re.fullmatch(r"plot_\d+_report_([a-z])", page)
+    return f"report-{report[1]}-{name}" if report else name
 
 
 def to_dark(figure: Figure) -> None:

@@ -1,4 +1,4 @@
-"""What the report is about: chooses its data set, trains the runs that are missing, answers first.
+"""What the report is about: its data set, the pages that are published, their runs, its answer.
 
 A Sphinx extension, so that ``sphinx-build docs out`` does all that ``nox -s docs`` does. Its
 configuration values can be given with ``-D``: ``report_data=digits``, ``report_retrain=1``.
@@ -6,7 +6,7 @@ configuration values can be given with ``-D``: ``report_data=digits``, ``report_
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from docutils import nodes
@@ -19,12 +19,14 @@ from sphinx.util.docutils import SphinxDirective
 from normstudy.study.data import load
 from normstudy.study.files import DataError
 from normstudy.study.recipes import DATASETS, Recipe
-from normstudy.study.runs import run_all, run_study
+from normstudy.study.runs import find, run_all, run_study
 from normstudy.study.store import RecordError
 from normstudy.study.studies import STUDIES
 from normstudy.study.summaries import short_answer
 
 ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "examples").glob("plot_*.py"))
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 NOTICE = (
     "This report shows scikit-learn's small digits, not CIFAR-10: "
     "its numbers stand for no published result."
@@ -55,28 +57,55 @@ def choose_data(asked: str) -> str:
     return asked or "cifar10"
 
 
-def studies_shown() -> list[str]:
-    """Name the studies that the pages and the notebooks ask for, in the order of the studies."""
-    pages = [*(ROOT / "examples").glob("*.py"), *(ROOT / "docs" / "notebooks").glob("*.ipynb")]
+def studies_of(pages: Iterable[Path]) -> list[str]:
+    """Name the studies that pages and notebooks ask for, in the order of the studies."""
     text = "".join(page.read_text(encoding="utf-8") for page in pages)
     named = set(re.findall(r"STUDIES\[\\?[\"']([\w-]+)\\?[\"']\]", text))
     return [name for name in STUDIES if name in named]
 
 
-def recipes_shown() -> list[Recipe]:
-    """List what has to be trained for the report."""
-    arms = (arm for name in studies_shown() for arm in STUDIES[name].recipes().values())
-    return [recipe for arm in arms for recipe in arm]
+def recipes_of(study: str) -> list[Recipe]:
+    """List what has to be trained for a study in this report."""
+    return [recipe for arm in STUDIES[study].recipes().values() for recipe in arm]
+
+
+def left_out(made_here: Collection[str]) -> dict[Path, str]:
+    """Find the pages that are not published yet, and say which of their runs are missing.
+
+    A build trains on the data sets ``made_here`` and on no other: there the runs come first, and
+    the page stays away until all of them are there.
+    """
+    lacks = {}
+    for study in studies_of(PAGES):
+        recipes = recipes_of(study)
+        missing = [r for r in recipes if r.data not in made_here and find(r) is None]
+        if missing:
+            store = f"docs/runs/{missing[0].data}-{missing[0].net}"
+            lacks[study] = (
+                f"{len(missing)} of {len(recipes)} runs of {study} are missing; "
+                f"`normstudy study {study} --store {store}` trains them"
+            )
+    told = {page: [lacks[s] for s in studies_of([page]) if s in lacks] for page in PAGES}
+    return {page: ". And ".join(why) for page, why in told.items() if why}
 
 
 def prepare(_app: Sphinx, config: Config) -> None:
-    """Settle the data set, and train what the pages show and nobody has trained yet."""
+    """Settle the data set and the pages, and train what these show and the build may train."""
     asked = config.report_data or os.environ.get("NORMSTUDY_REPORT", "")
     try:
         data = os.environ["NORMSTUDY_REPORT"] = choose_data(asked)
-        make_runs(recipes_shown(), data, retrain=config.report_retrain)
+        waiting = left_out({"digits", data} if config.report_retrain else {"digits"})
+        shown = studies_of([*(page for page in PAGES if page not in waiting), *NOTEBOOKS])
+        recipes = [recipe for study in shown for recipe in recipes_of(study)]
+        make_runs(recipes, data, retrain=config.report_retrain)
     except (DataError, RecordError, ValueError) as error:
         raise ExtensionError(str(error)) from error
+    for page, why in waiting.items():
+        logger.info("%s is left out: %s", page.stem, why)
+    gallery = config.sphinx_gallery_conf
+    gallery["ignore_pattern"] = "|".join([gallery["ignore_pattern"], *(p.stem for p in waiting)])
+    # an earlier build may have left them there
+    config.exclude_patterns += [f"auto_examples/{page.stem}.rst" for page in waiting]
     if data != "cifar10":
         config.html_theme_options["announcement"] = NOTICE
         config.nbsphinx_execute = "always"  # its stored outputs are those of CIFAR-10
@@ -87,6 +116,17 @@ def make_runs(recipes: Iterable[Recipe], data: str, *, retrain: bool) -> None:
     wanted = list(recipes)
     run_all([recipe for recipe in wanted if recipe.data == data], retrain=retrain)
     run_all([recipe for recipe in wanted if recipe.data != data])
+
+
+def list_pages(app: Sphinx, _page: str, source: list[str]) -> None:
+    """Name the pages that a mini-gallery describes by a pattern: it would show those left out."""
+    ignored = re.compile(app.config.sphinx_gallery_conf["ignore_pattern"])
+
+    def names(pattern: re.Match[str]) -> str:
+        pages = sorted(Path(app.srcdir).glob(pattern[0]))
+        return " ".join(f"../examples/{p.name}" for p in pages if not ignored.search(p.name))
+
+    source[0] = re.sub(r"(?<=minigallery:: )\.\./examples/\S*\*\S*", names, source[0])
 
 
 class ShortAnswer(SphinxDirective):
@@ -108,4 +148,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("report_retrain", False, "", [bool])
     app.add_directive("short-answer", ShortAnswer)
     app.connect("config-inited", prepare, priority=100)
+    app.connect("source-read", list_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

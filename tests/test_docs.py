@@ -56,6 +56,14 @@ def figure(**words: str):
 # -- figures -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("page", "name"),
+    [("plot_340_report_e", "report-e-samples"), ("plot_210_data", "samples")],
+)
+def test_a_page_of_one_report_adds_its_letter_to_the_names_of_figures(page, name):
+    assert gallery_hooks.own_name(page, "samples") == name
+
+
 def test_a_figure_is_saved_sharp_in_light_and_dark_and_written_with_its_words(tmp_path):
     figure()
     page = scrape(tmp_path)
@@ -392,7 +400,26 @@ def unreachable(name):
 
 def config(**values):
     given = {"report_data": "", "report_retrain": False, "nbsphinx_execute": "auto"} | values
-    return SimpleNamespace(html_theme_options={}, **given)
+    gallery = {"ignore_pattern": r"__init__\.py"}
+    return SimpleNamespace(
+        html_theme_options={}, sphinx_gallery_conf=gallery, exclude_patterns=[], **given
+    )
+
+
+@pytest.fixture
+def two_pages(tmp_path, monkeypatch):
+    """Two pages, the second of which asks for a study that nobody has trained."""
+    pages = [tmp_path / "examples" / f"plot_{name}.py" for name in ("1_old", "2_new")]
+    pages[0].parent.mkdir()
+    for page, study in zip(pages, ("cifar10", "study-e"), strict=True):
+        page.write_text(f'arms = run_study(STUDIES["{study}"])\n')
+    monkeypatch.setattr(report, "PAGES", pages)
+    monkeypatch.setattr(report, "NOTEBOOKS", [])
+    monkeypatch.setattr(report, "load", lambda name: None)
+    monkeypatch.setattr(report, "find", lambda r: None if r.data == "mnist" and r.seed else r)
+    monkeypatch.setattr(report, "run_all", lambda *_, **__: [])
+    monkeypatch.setenv("NORMSTUDY_REPORT", "cifar10")
+    return pages
 
 
 def test_digits_stand_in_for_cifar10_where_it_cannot_be_had(monkeypatch):
@@ -441,8 +468,72 @@ def test_a_report_on_cifar10_shows_the_stored_notebook_and_no_notice(monkeypatch
     assert settings.nbsphinx_execute == "auto"
 
 
+@pytest.mark.parametrize("data", ["cifar10", "digits"])
+def test_a_page_waits_for_its_runs_and_no_build_trains_them(data, two_pages, monkeypatch):
+    made = []
+    monkeypatch.setattr(report, "run_all", lambda wanted, **_: made.extend(wanted))
+    assert report.left_out({"digits"}) == {
+        two_pages[1]: "12 of 15 runs of study-e are missing; "
+        "`normstudy study study-e --store docs/runs/mnist-study-e` trains them"
+    }
+    settings = config(report_data=data)
+    report.prepare(None, settings)
+    assert {recipe.data for recipe in made} == {data}
+    assert settings.sphinx_gallery_conf["ignore_pattern"] == r"__init__\.py|plot_2_new"
+    assert settings.exclude_patterns == ["auto_examples/plot_2_new.rst"]
+
+
+def test_a_page_does_not_wait_for_runs_that_this_build_trains(two_pages, monkeypatch):
+    monkeypatch.setattr(report, "find", lambda _: None)
+    assert report.left_out({"digits", "cifar10"}).keys() == {two_pages[1]}
+    monkeypatch.setenv("NORMSTUDY_REPORT", "digits")
+    assert report.left_out({"digits"}).keys() == {two_pages[1]}
+
+
+def test_a_build_without_a_page_that_waits_has_no_warning(two_pages, tmp_path):
+    source = tmp_path / "docs"
+    (source / "auto_examples").mkdir(parents=True)
+    (source / "auto_examples" / "plot_2_new.rst").write_text("Of an earlier build\n===\n")
+    (two_pages[0].parent / "README.txt").write_text("Pages\n=====\n")
+    for page in two_pages:
+        page.write_text(f'"""\n{page.stem}\n{"=" * 10}\n\nPage.\n"""\n# {page.read_text()}')
+    (source / "index.rst").write_text(
+        "Title\n=====\n\n.. toctree::\n   :glob:\n\n   auto_examples/plot_*\n\n"
+        ".. minigallery:: ../examples/plot_*.py\n   :add-heading: Both\n"
+    )
+    (source / "conf.py").write_text(
+        "extensions = ['sphinx_gallery.gen_gallery', 'runs_of_the_report']\n"
+        "exclude_patterns = ['sg_execution_times.rst', 'auto_examples/index.rst']\n"
+        "sphinx_gallery_conf = {'examples_dirs': '../examples', 'gallery_dirs': 'auto_examples',\n"
+        "    'write_computation_times': False, 'plot_gallery': 'False',\n"
+        "    'backreferences_dir': 'backreferences'}\n"
+    )
+    out = tmp_path / "out"
+    app = Sphinx(
+        *(source, source, out, out / "trees", "html", {"report_data": "cifar10"}),
+        status=None,
+        warningiserror=True,
+    )
+    app.build()
+    assert app.statuscode == 0
+    assert app.env.found_docs == {"index", "auto_examples/plot_1_old"}
+    shown = (out / "index.html").read_text(encoding="utf-8")
+    assert "plot_1_old" in shown
+    assert "plot_2_new" not in shown
+
+
+def test_no_page_leads_to_one_that_is_not_published():
+    waiting = {page.stem for page in report.left_out({"digits"})}
+    published = [page for page in PAGES if page.stem not in waiting]
+    written = [*published, *(ROOT / "docs").glob("*.rst"), ROOT / "README.md"]
+    assert published
+    led = [(page.name, name) for page in written for name in waiting if name in page.read_text()]
+    assert led == []
+
+
 def test_the_report_shows_the_studies_that_its_pages_name():
-    assert set(report.studies_shown()) == {"cifar10", "search", "no-norm-first-settings"}
+    shown = report.studies_of([*report.PAGES, *report.NOTEBOOKS])
+    assert {"cifar10", "search", "no-norm-first-settings", "study-e"} < set(shown)
 
 
 def test_the_short_answer_is_a_list_made_from_the_runs(monkeypatch):

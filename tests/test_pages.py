@@ -1,6 +1,7 @@
 """Every page of the report runs alone, from any folder, and so do the answers to its exercises.
 
-Here the pages show the embedded digits. Each of them is executed once.
+Here the pages show the embedded digits, and those of class reports and sweeps, which no digits
+stand in for, made-up images and runs. Each of them is executed once.
 """
 
 import ast
@@ -14,16 +15,27 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
+import torch
+from conftest import make_up
 from torch import Tensor
 
 from normstudy.byhand.examples import NORMS, by_hand, penalties_by_hand, running_by_hand
 from normstudy.byhand.typeset import Working
+from normstudy.study import data, runs
+from normstudy.study.data import FACTS, ImageSet, Split
 from normstudy.study.runs import run_all
 from normstudy.study.studies import STUDIES
 
 PAGES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))
 BY_HAND = [page for page in PAGES if page.stem.startswith("plot_1")]
 WORKED = [page for page in BY_HAND if "120" <= page.stem[5:8] <= "160"]
+NAMED = {page: re.findall(r'STUDIES\["([\w-]+)"\]', page.read_text()) for page in PAGES}
+MADE_UP = [  # reports and sweeps: what no digits stand in for
+    page
+    for page in PAGES
+    if page.stem.startswith(("plot_3", "plot_4"))
+    and not all(STUDIES[name].stands_in for name in NAMED[page])
+]
 MARKS = {page: [pytest.mark.processes] for page in PAGES if "together(" in page.read_text()}
 each_page = pytest.mark.parametrize(
     "page", [pytest.param(page, marks=MARKS.get(page, []), id=page.stem) for page in PAGES]
@@ -71,6 +83,36 @@ def trained() -> None:
     run_all(wanted, n_jobs=1, progress=False)  # the other cores have tests to run
 
 
+@cache
+def made_up_images(name: str) -> ImageSet:
+    """Make up as many test images as a data set has, and few training images."""
+    facts, draw = FACTS[name], torch.Generator().manual_seed(0)
+    size, channels = (32, 3) if name == "cifar10" else (28, 1)
+
+    def split(num: int) -> Split:
+        shape = (num, size, size, channels)
+        images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=draw)
+        return Split(images, torch.arange(num) % len(facts.classes))
+
+    mean, std = torch.full((2, channels), 127.5)
+    return ImageSet(name, split(1_000), split(facts.num_test), facts.classes, mean, std)
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make up all runs that the pages of the class reports show, in a store of their own."""
+    folder = tmp_path_factory.mktemp("made-up")
+    named = dict.fromkeys(name for page in MADE_UP for name in NAMED[page])
+    arms = (arm for name in named for arm in STUDIES[name].recipes().values())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "train", make_up)
+        patch.setattr(runs, "PUBLISHED", folder)
+        patch.setattr(data, "load", made_up_images)
+        wanted = [recipe for arm in arms for recipe in arm]
+        run_all(wanted, n_jobs=1, folder=folder, progress=False)
+    return folder
+
+
 @pytest.fixture
 def ran(
     page: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -78,7 +120,10 @@ def ran(
     """Return what became of the page, or an error that is told in its own test."""
     monkeypatch.setenv("NORMSTUDY_REPORT", "digits")
     monkeypatch.chdir(tmp_path)
-    if page not in BY_HAND:
+    if page in MADE_UP:
+        monkeypatch.setenv("NORMSTUDY_STORE", str(request.getfixturevalue("made_up")))
+        monkeypatch.setattr(data, "load", made_up_images)
+    elif page not in BY_HAND:
         request.getfixturevalue("trained")
     return run(page)
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from normstudy.study import initial
 from normstudy.study.batchnorm import batch_norm
+from normstudy.study.dropout import Dropout as DropoutLayer
 from normstudy.study.groupnorm import ChannelsLastGroupNorm
 from normstudy.study.networks import (
     NETWORKS,
@@ -299,7 +300,7 @@ class _Builder:
             case Act(name):
                 return _ACTIVATIONS[name]()
             case Dropout(maps):
-                return nn.Dropout2d(self.dropout) if maps else nn.Dropout(self.dropout)
+                return nn.Dropout2d(self.dropout) if maps else DropoutLayer(self.dropout)
             case MaxPool(side):
                 self.size //= side
                 return nn.MaxPool2d(side)

@@ -3,7 +3,7 @@
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
-from runs_of_the_report import studies_shown
+from runs_of_the_report import NOTEBOOKS, PAGES, studies_of
 
 from normstudy.study import runs
 from normstudy.study.recipes import DATASETS, NORMS, Recipe, variants, varied
@@ -12,6 +12,9 @@ from normstudy.study.store import locate
 from normstudy.study.studies import STUDIES, Study, chosen, moved, report_data
 
 MAIN, SEARCH = STUDIES["cifar10"], STUDIES["search"]
+# pages of reports and sweeps may wait for their runs; nothing else may be left out of the report
+WAIT = ("plot_3", "plot_4")
+SHOWN = studies_of([*(p for p in PAGES if not p.stem.startswith(WAIT)), *NOTEBOOKS])
 ARMS = ["Batch norm", "Batch norm + L1", "Group norm", "Layer norm", "No norm"]
 
 
@@ -45,13 +48,13 @@ def test_every_study_says_what_it_is(name):
         assert study.reference.source.endswith(".")
 
 
-@pytest.mark.parametrize("name", studies_shown())
-def test_every_run_of_every_study_on_a_page_is_published_with_the_present_numbers(name, tmp_path):
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_run_of_these_studies_is_published_with_the_present_numbers(name, tmp_path):
     recipes = all_of(STUDIES[name].recipes())
     assert [recipe.name for recipe in recipes if find(recipe, tmp_path) is None] == []
 
 
-@pytest.mark.parametrize("name", studies_shown())
+@pytest.mark.parametrize("name", SHOWN)
 def test_a_study_is_returned_by_arm_without_a_training(name, tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "train", None)
     found = run_study(STUDIES[name], folder=tmp_path / "store", progress=False)
