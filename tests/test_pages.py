@@ -77,9 +77,9 @@ def run(page: Path) -> Ran:
 
 @pytest.fixture(scope="module")
 def trained() -> None:
-    """Train the study on digits once; the pages find its runs in the store of the tests."""
-    arms = STUDIES["cifar10"].recipes(data="digits")
-    wanted = [recipe for recipes in arms.values() for recipe in recipes]
+    """Train both studies on digits once; the pages find their runs in the store of the tests."""
+    both = (STUDIES[name].recipes(data="digits") for name in ("cifar10", "main"))
+    wanted = [recipe for arms in both for recipes in arms.values() for recipe in recipes]
     run_all(wanted, n_jobs=1, progress=False)  # the other cores have tests to run
 
 

@@ -26,7 +26,9 @@ class Published:
     def table(self) -> Table:
         """Show the numbers as they were published."""
         header = (f"{self.axis}: {self.unit}", *self.places)
-        rows = [(arm, *(f"{value:g}" for value in of)) for arm, of in self.rows.items()]
+        every = [f"{value:g}" for of in self.rows.values() for value in of]
+        digits = max(len(value.partition(".")[2]) for value in every)
+        rows = [(arm, *(number(value, digits) for value in of)) for arm, of in self.rows.items()]
         return Table(header, tuple(rows))
 
     def lost(self, arm: str, here: str, there: str) -> float:

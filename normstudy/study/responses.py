@@ -179,6 +179,17 @@ def between(
     return found
 
 
+def against(points: Points, one: str, other: str, axis: str) -> Table:
+    """Tabulate how far one arm is ahead of another at each value that both have."""
+    rows = []
+    for x in sorted(points[one].keys() & points[other].keys()):
+        found = between(points, (one, x), (other, x))
+        row = (f"{x:g}", found.measure.text(found.mean, sign=True), found.interval, found.verdict)
+        rows.append(row)
+    header = (f"{axis}: {one} \N{MINUS SIGN} {in_sentence(other)}", "points", "95 % interval")
+    return Table((*header, "verdict"), tuple(rows))
+
+
 def size(found: Difference) -> str:
     """Write a difference and its interval: how many points the first is ahead, or behind."""
     interval = "" if np.isnan(found.low) else f" (95 % interval {found.interval})"

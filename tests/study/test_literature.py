@@ -17,6 +17,7 @@ def test_every_row_has_a_number_for_each_value_and_a_source(published):
         assert all(20 < value < 90 for value in values)
     found = published.table()
     assert len(found.rows) == len(published.rows)
+    assert len({len(cell.partition(".")[2]) for row in found.rows for cell in row[1:]}) == 1
     assert found.header[0] == f"{published.axis}: {published.unit}"
 
 

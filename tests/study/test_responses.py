@@ -99,6 +99,16 @@ def test_two_points_are_compared_by_welchs_interval():
         between(POINTS, ("Batch norm", 2), ("Batch norm", 2))
 
 
+def test_two_arms_are_compared_where_both_have_runs():
+    found = responses.against(POINTS, "Batch norm", "Group norm", "images")
+    assert found.header[0] == "images: Batch norm \N{MINUS SIGN} group norm"
+    assert [row[:2] for row in found.rows] == [
+        ("2", "\N{MINUS SIGN}23.00"),
+        ("8", "\N{MINUS SIGN}6.00"),
+    ]
+    assert found.rows[0][3] == "open"
+
+
 def test_one_seed_has_no_interval():
     points = by({"Batch norm": [*runs_at(2, 50), *runs_at(4, 60)]}, batch_size)
     assert (
