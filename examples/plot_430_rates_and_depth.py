@@ -49,7 +49,7 @@ print("Chance level: 10 %. Two seeds; validation images.")
 smallest = min(rates["Batch norm"])
 for arm in ("Group norm", "Layer norm", "Instance norm", "No norm"):
     found = responses.between(rates, ("Batch norm", smallest), (arm, smallest))
-    print(f"batch norm minus {arm} at {smallest:g}: {responses.size(found)}")
+    print(f"{found.title}, at {smallest:g}: {responses.size(found)}")
 
 # %%
 # If the distance were all a matter of steps, it would vanish here.

@@ -78,8 +78,9 @@ assert torch.allclose(net.weight[0], softshrink(target, 0.3), atol=1e-4)
 # --------
 #
 # Batch norm with the settings of the main study, ten epochs on a fixed half of the images, two
-# seeds. Weight decay stays at what the main study has, so that lambda is all that changes. Each way
-# takes the same four values, over three factors of ten.
+# seeds. Weight decay stays at what the main study has, so that lambda is all that changes. Both
+# ways on weights take the same four values. Scales begin at 1, and have a longer way to zero than
+# weights: theirs are ten times as large.
 #
 # Accuracy and zeros
 # ------------------

@@ -121,6 +121,7 @@ def _rates(base: Recipe) -> list[float]:
 
 _HALF = replace(_SHORT["Batch norm"], subset=25_000, probe="weights")
 _LAMBDAS = [1e-6, 1e-5, 1e-4, 1e-3]
+_OF_SCALES = [10 * strength for strength in _LAMBDAS]  # they begin at 1, and have further to go
 
 SWEEPS: Mapping[str, Sweep] = MappingProxyType(
     {
@@ -182,7 +183,7 @@ SWEEPS: Mapping[str, Sweep] = MappingProxyType(
                 "L1, subgradient": variants(_HALF, l1=_LAMBDAS),
                 "L1, proximal": variants(_HALF, l1=_LAMBDAS, l1_step="proximal"),
                 "L1 on scales, proximal": variants(
-                    _HALF, l1=_LAMBDAS, l1_on="scales", l1_step="proximal"
+                    _HALF, l1=_OF_SCALES, l1_on="scales", l1_step="proximal"
                 ),
                 "L2": variants(_HALF, weight_decay=[5e-5, 5e-4, 5e-3, 5e-2]),
             },
