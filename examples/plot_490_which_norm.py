@@ -17,16 +17,16 @@ from normstudy.study.studies import STUDIES
 from normstudy.tables import in_sentence
 
 main = run_study(STUDIES["main"])
+in_main = f"the main study, {len(main['Batch norm'])} seeds"
 pairs = {d.pair: d for d in differences(main)}
 batches = responses.by(run_study(STUDIES["batch-sizes"]), lambda r: r.batch_size)
 small = {
     n: responses.between(batches, ("Batch norm", n), ("Group norm", n)) for n in (4, 32)
 }
-groups = responses.by(
-    run_study(STUDIES["group-counts"]), lambda r: r.channels_per_group
-)
-widths = {"Group norm": groups["Channels per group"]}
-alone = responses.between(widths, ("Group norm", 4), ("Group norm", 1))
+of_groups = run_study(STUDIES["group-counts"])["Channels per group"]
+widths = responses.by({"Group norm": of_groups}, lambda r: r.channels_per_group)
+four, one = (widths["Group norm"][n] for n in (4, 1))
+(alone,) = differences({"4 channels a group": four, "1 channel a group": one})
 losses = measured.shift_losses(run_study(STUDIES["controls"]))
 least = min(losses, key=losses.get)
 shifted = "; ".join(f"{arm} {lost:.1f}" for arm, lost in losses.items())
@@ -35,25 +35,20 @@ advice = [
     between(
         "batches are large",
         pairs["Batch norm", "Group norm"],
-        "the main study, ten seeds",
+        in_main,
     ),
     between("32 images come together", small[32], "How small may a batch be?"),
     between("4 images come together", small[4], "How small may a batch be?"),
     between(
         "the norm may not look at other images",
         pairs["Group norm", "Layer norm"],
-        "the main study, ten seeds",
+        in_main,
     ),
-    Advice(
-        when="it is group norm",
-        take="groups of several channels, not of one",
-        evidence=f"4 channels a group − 1: {responses.size(alone)}",
-        shown="How many groups?",
-    ),
+    between("it is group norm", alone, "How many groups?"),
     between(
         "you would rather do without",
         pairs["Batch norm", "No norm"],
-        "the main study; Rates, depth and the way downhill",
+        f"{in_main}; Rates, depth and the way downhill",
     ),
     Advice(
         when="test images look different",

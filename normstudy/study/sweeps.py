@@ -80,7 +80,7 @@ def scaled(lr: float, batch_size: int) -> float:
     (linear); Krizhevsky, One weird trick for parallelizing convolutional neural networks, 2014,
     section 5, https://arxiv.org/abs/1404.5997 (square root).
     """
-    return lr * (batch_size / 128) ** 0.75
+    return float(lr * (batch_size / 128) ** 0.75)
 
 
 def _cell(base: Recipe, batch_size: int, factor: float) -> Recipe:
@@ -121,7 +121,7 @@ def _rates(base: Recipe) -> list[float]:
 
 _HALF = replace(_SHORT["Batch norm"], subset=25_000, probe="weights")
 _LAMBDAS = [1e-6, 1e-5, 1e-4, 1e-3]
-_OF_SCALES = [10 * strength for strength in _LAMBDAS]  # they begin at 1, and have further to go
+_OF_SCALES = [1e-5, 1e-4, 1e-3, 1e-2]  # they begin at 1, and have further to go
 
 SWEEPS: Mapping[str, Sweep] = MappingProxyType(
     {

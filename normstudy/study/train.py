@@ -322,7 +322,7 @@ def _one_epoch(state: _Training, epoch: int, bar: "tqdm[Any]") -> None:
         (loss if proximal else loss + penalty).backward()
         state.optimizer.step()
         if proximal:
-            shrink(state.net, recipe, state.schedule.get_last_lr()[0])
+            shrink(state.net, recipe, float(state.schedule.get_last_lr()[0]))
         state.schedule.step()
         with torch.no_grad():
             finite[step] = torch.isfinite(loss + penalty)
