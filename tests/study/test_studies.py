@@ -5,11 +5,12 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 from runs_of_the_report import NOTEBOOKS, PAGES, studies_of
 
-from normstudy.study import runs
+from normstudy.study import data, runs
 from normstudy.study.recipes import DATASETS, NORMS, Recipe, variants, varied
 from normstudy.study.runs import find, load, run_study, save
 from normstudy.study.store import locate
 from normstudy.study.studies import STUDIES, Study, chosen, moved, report_data
+from normstudy.study.train import build
 
 MAIN, SEARCH = STUDIES["cifar10"], STUDIES["search"]
 # pages of reports and sweeps may wait for their runs; nothing else may be left out of the report
@@ -223,6 +224,12 @@ def test_a_report_on_another_set_moves_the_main_study_and_leaves_the_search(
 def test_a_recipe_that_is_there_already_is_not_moved():
     assert moved(TINY, "digits") == TINY
     assert moved(replace(Recipe(), num_groups=1), "mnist").num_groups == 1
+
+
+@pytest.mark.parametrize("num_groups", [1, 2, 4, 8, 24])
+def test_groups_of_the_main_study_fit_its_network_for_grey_images(num_groups):
+    recipe = Recipe(net="pyramid", norm="group", num_groups=num_groups)
+    build(moved(recipe, "digits"), data.load("digits"))
 
 
 @pytest.mark.parametrize("norm", NORMS)
