@@ -102,7 +102,7 @@ exact = responses.figure(
 # %%
 # The subgradient's line shows what its name promises: weights pass by zero and do not stay. The
 # other two count different things. On all weights, the zeros are the weights that were chosen to
-# go. On scales alone, no weight is pulled, and the zeros stand in the next table.
+# go. On scales alone, it pulls no weight, and the zeros stand in the next table.
 
 print(responses.table(points, "lambda", zeros))
 scales = responses.probe_of(

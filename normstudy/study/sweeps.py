@@ -96,6 +96,7 @@ def _cells(bases: Mapping[str, Recipe], sizes: tuple[int, ...]) -> dict[str, tup
     }
 
 
+(_WHOLE,) = _cells({"Batch norm": _SMALL["Batch norm"]}, (128,))["Batch norm"]
 _TRIED = {
     arm: tuple(
         _cell(replace(_SMALL[arm], epochs=5, validation=True), size, factor)
@@ -141,7 +142,7 @@ SWEEPS: Mapping[str, Sweep] = MappingProxyType(
         ),
         "ghost-batches": Sweep(
             title="Statistics over a part of a batch of 128, on a fifth of the images",
-            tried={"Batch norm": variants(_SMALL["Batch norm"], ghost_batch=[2, 8, 32])},
+            tried={"Batch norm": variants(_WHOLE, ghost_batch=[2, 8, 32])},
             seeds=(0, 1, 2),
         ),
         "group-counts": Sweep(

@@ -11,7 +11,7 @@ from normstudy.study import data
 from normstudy.study.batchnorm import GhostBatchNorm2d, fold
 from normstudy.study.model import Net, make_norm
 from normstudy.study.recipes import Recipe
-from normstudy.study.train import build
+from normstudy.study.train import build, train
 
 # -- ghost batches ---------------------------------------------------------------------------------
 
@@ -90,6 +90,15 @@ def test_a_recipe_builds_what_it_says():
     assert {(type(m), m.momentum) for m in layers} == {(nn.BatchNorm2d, 0.3)}
     assert copy.deepcopy(plain).state_dict().keys() == build(recipe, digits).state_dict().keys()
     assert not isinstance(make_norm("group", 8, 2, ghost_batch=4), nn.BatchNorm2d)
+
+
+def test_the_momentum_decides_the_scores_and_nothing_of_the_training():
+    recipe = Recipe(data="digits", epochs=2, batch_size=256, crop=1, precision="float32")
+    slow, fast = (
+        train(replace(recipe, bn_momentum=m), device="cpu", progress=False) for m in (0.05, 0.5)
+    )
+    assert slow.history["train_loss"] == fast.history["train_loss"]
+    assert slow.history["test_loss"] != fast.history["test_loss"]
 
 
 # -- folding ---------------------------------------------------------------------------------------

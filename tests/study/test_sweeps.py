@@ -26,7 +26,7 @@ SETTINGS = {
     "batch-sizes-search": {"batch_size", "lr"},
     "batch-sizes": {"batch_size", "lr"},
     "batch-sizes-full": {"batch_size", "lr"},
-    "ghost-batches": {"ghost_batch"},
+    "ghost-batches": {"ghost_batch", "lr"},  # the rate that was chosen for 128 images
     "group-counts": {"num_groups", "channels_per_group"},
     "depths": {"net", "lr"},
     "controls": set(),
@@ -93,6 +93,12 @@ def test_a_chosen_factor_is_one_that_was_tried(monkeypatch):
     (eight, large) = sweeps._cells({"Batch norm": base}, (8, 128))["Batch norm"]
     assert eight.lr == pytest.approx(3 * scaled(base.lr, 8), rel=1e-2)
     assert large.lr == base.lr
+
+
+def test_ghost_batches_differ_from_a_batch_of_128_in_nothing_else():
+    (whole,) = (r for r in STUDIES["batch-sizes"].arms["Batch norm"] if r.batch_size == 128)
+    for recipe in STUDIES["ghost-batches"].arms["Batch norm"]:
+        assert replace(recipe, ghost_batch=0) == whole
 
 
 def test_a_recipe_that_diverged_is_told_and_has_no_run(monkeypatch):
