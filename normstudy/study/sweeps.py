@@ -27,10 +27,6 @@ MAIN: Mapping[str, Recipe] = MappingProxyType(
 """Recipes of the main study, by arm."""
 
 
-DIVERGED: frozenset[Recipe] = frozenset()
-"""Recipes of sweeps, of seed 0, whose loss stopped being finite with any seed: they have no run."""
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sweep:
     """What a sweep trains: recipes by arm, and seeds."""
@@ -192,3 +188,9 @@ SWEEPS: Mapping[str, Sweep] = MappingProxyType(
     }
 )
 """Every sweep, by the name of its study."""
+
+DIVERGED: frozenset[Recipe] = frozenset()
+"""Recipes of :data:`SWEEPS`, as they stand there, whose loss stopped being finite with any seed.
+
+They have no run. An entry is such a recipe, as ``replace(_SMALL["No norm"], lr=1.6)``.
+"""
