@@ -124,7 +124,7 @@ print(mistakes.confusions({arm: runs[0] for arm, runs in arms.items()}, images))
 #
 # How often is an answer right that was given with so much confidence?
 
-trust = pictures.reliability_diagram(arms, images)
+trust = pictures.reliability_diagram(arms, images, name="reliability-main")
 print(mistakes.calibration(arms, images))
 
 # %%
