@@ -13,6 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.transforms import SphinxTransform
+from sphinx.util.index_entries import split_index_msg
 
 FILE = Path(__file__).with_suffix(".toml")
 
@@ -52,8 +53,27 @@ def check(app: Sphinx, env: BuildEnvironment) -> None:
         raise ExtensionError(msg)
 
 
+def keep_entries(app: Sphinx) -> list[tuple[str, dict[str, object], str]]:
+    """Give the search the entries of pages that are not written anew, which Sphinx forgets.
+
+    A build that writes some pages takes the words of the others from the last ``searchindex.js``,
+    and their entries from nowhere: https://github.com/sphinx-doc/sphinx/issues/12599.
+    """
+    indexer = getattr(app.builder, "indexer", None)
+    if indexer is not None:
+        for page, entries in app.env.domains.index_domain.entries.items():
+            found = {
+                (word, target, main)
+                for kind, value, target, main, _ in entries
+                for word in split_index_msg(kind, value)
+            }
+            indexer._index_entries.setdefault(page, sorted(found))
+    return []  # no pages of its own
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the transform and the check with Sphinx."""
     app.add_transform(IndexTerms)
     app.connect("env-updated", check)
+    app.connect("html-collect-pages", keep_entries)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -124,8 +124,9 @@ test_loss = figures.history(arms, "test_loss")
 test_accuracy = figures.history(arms, "test_accuracy", reference=study.reference)
 
 # %%
-# Means of three seeds, and the dotted lines are what the report printed under these names. All of
-# them should be compared with our batch norm.
+# Graph 1 and Graph 2 of the assignment: means of three seeds, bands from the lowest to the highest.
+# The dotted lines are what the report printed under these names; all three should be compared with
+# our batch norm.
 
 train_loss = figures.history(arms, "train_loss")
 train_accuracy = figures.history(arms, "train_accuracy")

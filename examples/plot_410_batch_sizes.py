@@ -13,7 +13,9 @@ from normstudy.study import responses
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 
-points = responses.by(run_study(STUDIES["batch-sizes"]), lambda r: r.batch_size)
+study = STUDIES["batch-sizes"]
+arms = run_study(STUDIES["batch-sizes"])
+points = responses.by(arms, lambda r: r.batch_size, study.diverged)
 lost = responses.between(points, ("Batch norm", 128), ("Batch norm", 2))
 apart = responses.between(points, ("Batch norm", 2), ("Group norm", 2))
 print(f"In short: batch norm at 128 minus batch norm at 2: {responses.size(lost)}.")

@@ -13,7 +13,9 @@ from normstudy.study import measured, responses
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 
-rates = responses.by(run_study(STUDIES["learning-rates"]), lambda r: r.lr)
+searched = STUDIES["learning-rates"]
+tried = run_study(STUDIES["learning-rates"])
+rates = responses.by(tried, lambda r: r.lr, searched.diverged)
 within = responses.tolerance(rates, 2.0)
 print("In short, learning rates within 2 points of an arm's own best:")
 for arm, (low, high) in within.items():
@@ -27,7 +29,8 @@ for arm, (low, high) in within.items():
 # ---------------------------
 #
 # These are the runs of the main study's search: ten epochs, all images but 5,000 that are held out
-# for validation, two seeds. Each arm tried the same rates.
+# for validation, two seeds. Each arm tried the same rates. A rate whose loss stopped being finite
+# with either seed is left out, and no longer counts as one that an arm can be trained at.
 
 forgiving = responses.figure(
     rates, "learning rate", name="tolerance", title="How forgiving is each norm?"
@@ -39,12 +42,17 @@ forgiving = responses.figure(
 # in which an arm loses at most so many points.
 
 print(responses.tolerances(rates, (1, 2, 5)))
+for arm, of in searched.diverged.items():
+    print(
+        f"{arm}, not finite at {', '.join(f'{lr:g}' for lr in sorted({r.lr for r in of}))}"
+    )
 print("Chance level: 10 %. Two seeds; validation images.")
 
 # %%
-# A range that ends with the grid may go on beyond it. Bjorck et al. (2018) hold that batch norm
-# helps because it allows larger steps, and that at equal small rates it has no advantage. So look
-# at the left end as well: at the smallest rate, how far is each arm from batch norm?
+# A range that ends with the grid may go on beyond it, unless the next rate was lost. Bjorck et al.
+# (2018) hold that batch norm helps because it allows larger steps, and that at equal small rates it
+# has no advantage. So look at the left end as well: at the smallest rate, how far is each arm from
+# batch norm?
 
 smallest = min(rates["Batch norm"])
 for arm in ("Group norm", "Layer norm", "Instance norm", "No norm"):
@@ -92,7 +100,8 @@ slower = {
     arm: [r for r in runs if r.recipe.lr < MAIN[arm].lr] for arm, runs in deep.items()
 }
 full, quarter = (
-    responses.by(arms, lambda r: BLOCKS[r.net]) for arms in (at_rate, slower)
+    responses.by(arms, lambda r: BLOCKS[r.net], study.diverged)
+    for arms in (at_rate, slower)
 )
 depth = responses.figure(
     full, "residual blocks", name="depth", title="Test accuracy over the depth"

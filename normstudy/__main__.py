@@ -26,11 +26,12 @@ import tyro
 from normstudy.byhand.worksheet import write as write_worksheet
 from normstudy.study import data, environment, workers
 from normstudy.study.files import DataError
+from normstudy.study.originals import Original
 from normstudy.study.recipes import DATASETS, NORMS, Dataset, Precision, Recipe
 from normstudy.study.runs import PUBLISHED, Run, RunError, find, run, run_all, stored
 from normstudy.study.store import RecordError, store_folder
 from normstudy.study.studies import OF_REPORTS, STUDIES, chosen
-from normstudy.study.train import DivergedError
+from normstudy.study.train import DivergedError, build
 from normstudy.study.workers import ClusterError
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -141,18 +142,28 @@ def _base(arguments: list[str]) -> tuple[Recipe, str, bool]:
 
 
 def _write_figures(
-    arms: Mapping[str, Sequence[Run]], name: str, folder: Path, *, grid: tuple[int, int] = _GRID
+    arms: Mapping[str, Sequence[Run]], name: str, folder: Path, *, report: Original | None = None
 ) -> None:
-    """Write curves of all arms and the mistakes of each arm's first seed, and print captions."""
+    """Write curves of all arms and the mistakes of each arm's first seed, and print captions.
+
+    Of a class report, all that it shows is written: training curves, samples and network as well.
+    """
     # Drawing is loaded when it is asked for, and draws to files alone: in a notebook's command
     # lines, MPLBACKEND names a backend that need not be there.
     import matplotlib as mpl  # noqa: PLC0415
 
     mpl.use("Agg")
-    from normstudy.study import figures, pictures  # noqa: PLC0415
+    from normstudy.study import blueprint, figures, model, pictures  # noqa: PLC0415
 
     recipe = next(iter(arms.values()))[0].recipe
     drawn = {part: figures.history(arms, f"test_{part}") for part in ("loss", "accuracy")}
+    if report:
+        for part in ("loss", "accuracy"):
+            drawn[f"train-{part}"] = figures.history(arms, f"train_{part}")
+        images = data.load(recipe.data)
+        drawn["samples"] = pictures.samples(images)
+        drawn["network"] = blueprint.network(model.layer_table(build(recipe, images), images.size))
+    grid = report.grid if report else _GRID
     for arm, made in arms.items() if not recipe.validation else ():
         figure = pictures.mistakes(arm, made[0], data.load(recipe.data), grid=grid)
         drawn[figure.normstudy["name"] if len(arms) > 1 else "mistakes"] = figure  # type: ignore[attr-defined]
@@ -219,7 +230,7 @@ def study(
         scheduler: Address of the cluster's scheduler, as in tcp://10.0.0.1:8786.
         folder: Folder that keeps the runs; by default NORMSTUDY_STORE or a cache folder.
         figures_to: Also write the curves of all arms and the mistakes of each arm's first seed
-            there, as PNG, and print their captions.
+            there, as PNG, and print their captions; of a report also its samples and network.
         retrain: Train even what the store or the published runs hold.
     """
     if list_all:
@@ -249,9 +260,7 @@ def study(
             for each in runs_of_arm:
                 print(f"{arm:16} {_line(each)}")
         if pictures_to is not None:
-            original = STUDIES[one].original
-            grid = original.grid if original else _GRID
-            _write_figures(trained, one, pictures_to, grid=grid)
+            _write_figures(trained, one, pictures_to, report=STUDIES[one].original)
 
 
 def _on_dask(scheduler: str) -> AbstractContextManager[None]:

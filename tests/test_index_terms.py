@@ -1,5 +1,6 @@
 """Each page of the report says what it is about."""
 
+import json
 from types import SimpleNamespace
 
 import index_terms
@@ -31,6 +32,26 @@ def test_words_of_a_page_that_is_gone_stop_the_build():
         index_terms.check(app, env)
     app.config.exclude_patterns.append("knobs.rst")  # as a page that waits for its runs
     index_terms.check(app, env)
+
+
+def test_the_search_keeps_the_words_of_pages_that_are_not_written_again(tmp_path):
+    out = tmp_path / "out"
+    (tmp_path / "conf.py").write_text(
+        "from index_terms import keep_entries\n"
+        "def setup(app):\n    app.connect('html-collect-pages', keep_entries)\n"
+    )
+    (tmp_path / "index.rst").write_text("Start\n=====\n\n.. toctree::\n\n   other\n")
+    (tmp_path / "other.rst").write_text("Other\n=====\n\n.. index:: pair: hen; egg\n\nText.\n")
+
+    def search_index(text):
+        (tmp_path / "index.rst").write_text(text + (tmp_path / "index.rst").read_text())
+        with docutils_namespace():
+            Sphinx(tmp_path, tmp_path, out, out / "trees", "html", status=None).build()
+        return json.loads((out / "searchindex.js").read_text().split("(", 1)[1][:-1])
+
+    first, second = (search_index(text) for text in ("", ".. A comment.\n\n"))
+    assert set(first["indexentries"]) == {"hen", "egg"}
+    assert second["indexentries"] == first["indexentries"]
 
 
 def test_the_words_lead_to_the_page_in_the_index(tmp_path):

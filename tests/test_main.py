@@ -139,7 +139,8 @@ def test_a_study_of_a_report_writes_its_own_pictures(
     call(monkeypatch, "study", "--all-reports", "--jobs", "1", *where)
     printed = capsys.readouterr().out
     written = sorted(path.name for path in (tmp_path / "plots").iterdir())
-    kinds = ("accuracy", "loss", "mistakes-batch-norm-l1", "mistakes-batch-norm")
+    kinds = ("accuracy", "loss", "mistakes-batch-norm-l1", "mistakes-batch-norm", "network")
+    kinds += ("samples", "train-accuracy", "train-loss")
     assert written == [f"{name}-{kind}.png" for name in studies for kind in kinds]
     assert all(f"{name}: " in printed for name in written)
     assert "20 of its" in printed, "as report E shows them"

@@ -26,7 +26,8 @@ from normstudy.study.networks import (
 
 NORM_COLOR = "#D55E00"
 CONV, POINTWISE, BLOCK, POOL, LINEAR = "#A9D3EE", "#F5CE85", "#9EDBC2", "#D9D9D9", "#E8C3DA"
-MIDDLE, FULL = 1.2, 1.7  # inches: middle of the bars, width of the widest
+MIDDLE, FULL = 1.0, 1.7  # inches: middle of the bars, width of the widest
+LAYER, OUTPUT, PARAMETERS = 2.2, 4.7, 6.75  # inches: columns of words, the last one flush right
 _ACTS = {"relu": "ReLU", "silu": "SiLU", "hardswish": "hardswish"}
 
 
@@ -80,10 +81,10 @@ def network(rows: Sequence[LayerRow]) -> Figure:
     height = 1.1 + 0.42 * len(drawn)
     fig, ax = panel(title, about, height=height, left=0.1, right=0.1, bottom=0.1, top=0.75)
     ax.set(xlim=(0, WIDTH - 0.2), ylim=(len(drawn) - 0.4, -0.75), xticks=[], yticks=[])
-    head: dict[str, Any] = {"fontsize": 9.5, "color": QUIET, "va": "center"}
-    columns = {2.55: "layer", 4.65: "output, C × H × W", 6.75: "parameters"}
+    head: dict[str, Any] = {"fontsize": 9, "color": QUIET, "va": "center"}
+    columns = {LAYER: "layer", OUTPUT: "output, C × H × W", PARAMETERS: "parameters"}
     for x, word in columns.items():
-        ax.text(x, -0.6, word, ha="right" if x > 6 else "left", **head)
+        ax.text(x, -0.6, word, ha="right" if x == PARAMETERS else "left", **head)
     place = -1
     for row in rows:
         if known := describe_row(row.row):
@@ -158,9 +159,9 @@ def _layer(ax: Axes, row: LayerRow, text: str, color: str, place: int, widest: i
         bend: dict[str, Any] = {"connectionstyle": "arc3,rad=0.9", "shrinkA": 0, "shrinkB": 0}
         look |= {"posA": (left, place - 0.27), "posB": (left, place + 0.27)}
         ax.add_patch(FancyArrowPatch(**look, **bend))
-    ax.text(2.55, place, text, va="center", fontsize=10.5)
-    ax.text(4.65, place, _size(row), va="center", fontsize=10.5)
-    ax.text(6.75, place, f"{row.parameters:,}", va="center", ha="right", fontsize=10.5)
+    ax.text(LAYER, place, text, va="center", fontsize=10.5)
+    ax.text(OUTPUT, place, _size(row), va="center", fontsize=10.5)
+    ax.text(PARAMETERS, place, f"{row.parameters:,}", va="center", ha="right", fontsize=10.5)
 
 
 def _norm(ax: Axes, place: float, share: float) -> None:

@@ -170,6 +170,8 @@ NETWORKS: Mapping[str, Mapping[int, Rows]] = MappingProxyType(
             3: _pyramid(24, (48, 0, False), (72, 2, True), (96, 2, True), act_first=True),
             1: _pyramid(12, (24, 0, False), (36, 2, True), act_first=True),
         },
+        # what the main study's rows make of MNIST's 10,000 parameters
+        "pyramid-mnist": {1: _pyramid(16, (32, 1, False), (44, 2, True))},
         "pyramid-half": _of_depth(1),
         "pyramid-double": _of_depth(4),
         "pyramid-quadruple": _of_depth(8),

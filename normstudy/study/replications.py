@@ -198,7 +198,14 @@ def judge(original: Original, arms: Arms) -> list[Judged]:
 
 def findings(judged: Sequence[Judged]) -> Table:
     """Tabulate the findings of a report, what was printed, what we measure, and their fate."""
-    header = ("finding", "in the report", "there, points", "here, points", "95 % interval", "")
+    header = (
+        "finding",
+        "in the report",
+        "there, points",
+        "here, points",
+        "95 % interval",
+        "verdict",
+    )
     rows = []
     for one in judged:
         said = f"in words: {one.finding.written}" if one.finding.written else "in its numbers"

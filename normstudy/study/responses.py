@@ -6,6 +6,7 @@ each, the page says.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from normstudy.study.runs import Run
 from normstudy.tables import Table, in_sentence
 
 Points = Mapping[str, Mapping[float, Sequence[Run]]]
+Tried = Mapping[str, Sequence[Recipe]]
 
 _CHANCE = 10.0  # percent; each data set has ten classes
 
@@ -34,7 +36,7 @@ def cells(arms: Arms, setting: Callable[[Recipe], float]) -> Points:
     return points
 
 
-def by(arms: Arms, setting: Callable[[Recipe], float]) -> Points:
+def by(arms: Arms, setting: Callable[[Recipe], float], diverged: Tried | None = None) -> Points:
     """Sort the runs of each arm by the value of a setting, lowest first.
 
     Parameters
@@ -43,13 +45,20 @@ def by(arms: Arms, setting: Callable[[Recipe], float]) -> Points:
         Runs by arm.
     setting
         Reads the value from a recipe.
+    diverged
+        Recipes that left no run with some seed, by arm: their points are left out with every seed,
+        since the seeds that are left would flatter them.
 
     Raises
     ------
     ValueError
         If the runs of one value differ in more than the seed.
     """
-    points = cells(arms, setting)
+    lost = {replace(recipe, seed=0) for of in (diverged or {}).values() for recipe in of}
+    kept = {
+        arm: [r for r in of if replace(r.recipe, seed=0) not in lost] for arm, of in arms.items()
+    }
+    points = cells(kept, setting)
     check_arms({f"{arm}, {x:g}": runs for arm, of in points.items() for x, runs in of.items()})
     return points
 
@@ -140,8 +149,8 @@ def figure(
     read = measure_of(measure, some) if isinstance(measure, str) else measure
     curves = []
     for arm, of in points.items():
-        seeds = min(map(len, of.values()))
-        drawn = np.array([values(runs, read)[:seeds] for runs in of.values()]).T
+        seeds = max(map(len, of.values()))
+        drawn = np.array([_filled(values(runs, read), seeds) for runs in of.values()]).T
         x: npt.NDArray[np.float64] = np.array(list(of), dtype=np.float64)
         means = drawn.mean(0)
         top = int(means.argmax() if read.better == "higher" else means.argmin())
@@ -179,13 +188,19 @@ def between(
     return found
 
 
+def _filled(found: list[float], length: int) -> list[float]:
+    """Lengthen values by their mean, which changes neither it nor the lowest and highest one."""
+    return found + [float(np.mean(found))] * (length - len(found))
+
+
 def against(points: Points, one: str, other: str, axis: str) -> Table:
     """Tabulate how far one arm is ahead of another at each value that both have."""
     rows = []
     for x in sorted(points[one].keys() & points[other].keys()):
         found = between(points, (one, x), (other, x))
-        row = (f"{x:g}", found.measure.text(found.mean, sign=True), found.interval, found.verdict)
-        rows.append(row)
+        ahead = f"ahead: {in_sentence(found.ordered().pair[0])}"
+        verdict = ahead if found.decided else found.verdict
+        rows.append((f"{x:g}", found.measure.text(found.mean, sign=True), found.interval, verdict))
     header = (f"{axis}: {one} \N{MINUS SIGN} {in_sentence(other)}", "points", "95 % interval")
     return Table((*header, "verdict"), tuple(rows))
 
@@ -209,9 +224,7 @@ def ends(points: Points, measure: Measure | str = "test_accuracy") -> str:
     return "; ".join(parts)
 
 
-def choices(
-    points: Points, field: str = "lr", diverged: Mapping[str, Sequence[Recipe]] | None = None
-) -> Table:
+def choices(points: Points, field: str = "lr", diverged: Tried | None = None) -> Table:
     """Tabulate what ``compare.choose`` names at each value, for each arm.
 
     Parameters

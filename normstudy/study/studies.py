@@ -16,7 +16,7 @@ from normstudy.study import originals
 from normstudy.study.originals import ORIGINALS, Original
 from normstudy.study.recipes import DATASETS, Dataset, Norm, Precision, Recipe, variants
 from normstudy.study.reports import best, reports_on
-from normstudy.study.sweeps import MAIN, SWEEPS
+from normstudy.study.sweeps import BASE, MAIN, SWEEPS
 
 Arms = Mapping[str, tuple[Recipe, ...]]
 
@@ -43,7 +43,7 @@ class Study:
     """Recipes by the name of the arm: one, or all that are tried for it."""
     seeds: tuple[int, ...] = (0,)
     diverged: Arms = field(default_factory=dict)
-    """Recipes that were tried too, and left no run: their loss stopped being finite."""
+    """Recipes, each with its seed, that left no run, since their loss stopped being finite."""
     reference: Reference | None = None
     """What the study is compared with."""
     original: Original | None = None
@@ -57,7 +57,7 @@ class Study:
         data: Dataset | None = None,
         precision: Precision | None = None,
     ) -> dict[str, list[Recipe]]:
-        """List what is trained: for each arm its recipes, each with every seed.
+        """List what is trained: for each arm its recipes, each with every seed, less what diverged.
 
         Parameters
         ----------
@@ -89,10 +89,12 @@ class Study:
                 arm: tuple(replace(r, precision=wanted) for r in tried)
                 for arm, tried in arms.items()
             }
-        return {
+        lost = {recipe for tried in self.diverged.values() for recipe in tried}
+        seeded = {
             arm: [replace(recipe, seed=seed) for recipe in tried for seed in chosen]
             for arm, tried in arms.items()
         }
+        return {arm: [r for r in recipes if r not in lost] for arm, recipes in seeded.items()}
 
     def _check_apart(self, arms: Arms, data: str) -> None:
         """Refuse to move a study whose arms would no longer differ."""
@@ -131,7 +133,7 @@ def moved(recipe: Recipe, data: Dataset) -> Recipe:
 
     Smaller images get a smaller crop. The digits are few and a demonstration: batches are a quarter
     as large, with the rate of the square-root rule of Krizhevsky 2014, arXiv:1404.5997, and five
-    epochs are enough. Networks for grey images are half as wide, so many groups are halved.
+    epochs are enough. Networks for grey images are half as wide, so they get half as many groups.
 
     Raises
     ------
@@ -144,7 +146,6 @@ def moved(recipe: Recipe, data: Dataset) -> Recipe:
         msg = f"a recipe for {recipe.data} cannot be moved to {data}; accepted: one for cifar10"
         raise ValueError(msg)
     few = data == "digits"
-    many = 8 if recipe.net.startswith("pyramid") else 16  # of 12 channels 8 are no divisor
     return replace(
         recipe,
         data=data,
@@ -152,7 +153,7 @@ def moved(recipe: Recipe, data: Dataset) -> Recipe:
         batch_size=max(1, recipe.batch_size // 4) if few else recipe.batch_size,
         epochs=min(recipe.epochs, 5) if few else recipe.epochs,
         lr=recipe.lr / 2 if few else recipe.lr,
-        num_groups=recipe.num_groups if recipe.num_groups < many else recipe.num_groups // 2,
+        num_groups=max(1, recipe.num_groups // 2),
         precision="float32",  # which every processor computes at its full speed
     )
 
@@ -208,9 +209,21 @@ _TRIED = replace(_FIRST, epochs=5, validation=True)
 _GROUP = replace(_TRIED, norm="group", lr=0.2, num_groups=32)
 _NONE = replace(_TRIED, norm="none")
 
-_MAIN = Recipe(net="pyramid", init="he", precision="float32")  # docs/plan.rst says why
-_ASKED = replace(_MAIN, epochs=10, validation=True)
+_ASKED = replace(BASE, epochs=10, validation=True)
 _RATES = [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
+_CONTROLLED = {arm: MAIN[arm] for arm in ("Batch norm", "Group norm", "Layer norm")}
+
+_BEST_REPORTS = Reference(
+    values=best("cifar10"),
+    label="best class report",
+    source=(
+        f"The highest test accuracies among {len(reports_on('cifar10'))} class reports of this "
+        "study on CIFAR-10, student work found by searching public repositories for the text of "
+        "the assignment: fewer than 50,000 parameters where they are printed, at most 20 epochs, "
+        "one seed, and the best epoch as picked on the test images. We found none with batch norm "
+        "and L1."
+    ),
+)
 
 _ALL = (
     Study(
@@ -224,17 +237,7 @@ _ALL = (
             "Layer norm": variants(_FIRST, norm="layer", lr=0.1, weight_decay=2e-4),
             "No norm": variants(_FIRST, norm="none", lr=0.2, weight_decay=2e-4),
         },
-        reference=Reference(
-            values=best("cifar10"),
-            label="best class report",
-            source=(
-                f"The highest test accuracies among {len(reports_on('cifar10'))} class reports of "
-                "this study on CIFAR-10, student work found by searching public repositories for "
-                "the text of the assignment: fewer than 50,000 parameters where they are printed, "
-                "at most 20 epochs, one seed, and the best epoch as picked on the test images. We "
-                "found none with batch norm and L1."
-            ),
-        ),
+        reference=_BEST_REPORTS,
     ),
     Study(
         name="search",
@@ -284,14 +287,124 @@ _ALL = (
             "Instance norm": variants(_ASKED, norm="instance", lr=_RATES),
             "No norm": variants(_ASKED, norm="none", lr=_RATES),
         },
+        diverged={
+            "Batch norm + L1": variants(_ASKED, l1=3e-5, lr=1.6, seed=101),
+            "Group norm": (
+                *variants(_ASKED, norm="group", num_groups=8, lr=0.8, seed=100),
+                *variants(_ASKED, norm="group", num_groups=8, lr=1.6, seed=[100, 101]),
+            ),
+            "Layer norm": (
+                *variants(_ASKED, norm="layer", lr=0.8, seed=101),
+                *variants(_ASKED, norm="layer", lr=1.6, seed=100),
+            ),
+            "Instance norm": variants(_ASKED, norm="instance", lr=1.6, seed=[100, 101]),
+            "No norm": (
+                *variants(_ASKED, norm="none", lr=0.4, seed=101),
+                *variants(_ASKED, norm="none", lr=[0.8, 1.6], seed=[100, 101]),
+            ),
+        },
+    ),
+    Study(
+        name="groups",
+        title="Group norm with 2 to 24 groups, on validation images",
+        stands_in=False,
+        seeds=(100, 101),
+        arms={"Group norm": variants(_ASKED, norm="group", lr=0.2, num_groups=[2, 4, 8, 24])},
+    ),
+    Study(
+        name="lambdas",
+        title="Three strengths of the L1 penalty, on validation images",
+        stands_in=False,
+        seeds=(100, 101),
+        arms={"Batch norm + L1": variants(_ASKED, lr=0.2, l1=[1e-5, 3e-5, 1e-4])},
+    ),
+    Study(
+        name="main",
+        title="The main study: six arms on CIFAR-10",
+        seeds=tuple(range(10)),
+        arms={arm: (recipe,) for arm, recipe in MAIN.items()},
+        reference=_BEST_REPORTS,
+    ),
+    Study(
+        name="one-rate",
+        title="Control: three norms at the learning rate of batch norm",
+        seeds=(0, 1, 2),
+        arms={
+            arm: variants(recipe, lr=MAIN["Batch norm"].lr) for arm, recipe in _CONTROLLED.items()
+        },
+    ),
+    Study(
+        name="forty-epochs",
+        title="Control: batch and group norm for twice as many epochs",
+        seeds=(0, 1, 2),
+        arms={arm: variants(MAIN[arm], epochs=40) for arm in ("Batch norm", "Group norm")},
+    ),
+    Study(
+        name="weight-decay",
+        title="Control: a smaller weight decay, at the chosen rates and at twice these",
+        seeds=(0, 1, 2),
+        arms={
+            f"{arm}{words}": variants(recipe, weight_decay=1e-4, lr=factor * recipe.lr)
+            for arm, recipe in _CONTROLLED.items()
+            for words, factor in (("", 1), (", twice the rate", 2))
+        },
+    ),
+    Study(
+        name="norm-after-activation",
+        title="Control: the norms behind the activations",
+        seeds=(0, 1, 2),
+        arms={
+            arm: variants(recipe, net="pyramid-act-first") for arm, recipe in _CONTROLLED.items()
+        },
     ),
 )
 
-_OF_MAIN = Study(
-    name="main",
-    title="Six arms on CIFAR-10",
-    seeds=tuple(range(10)),
-    arms={arm: (recipe,) for arm, recipe in MAIN.items()},
+_SMALL = Recipe(
+    data="mnist",
+    net="pyramid-mnist",
+    init="he",
+    precision="float32",
+    crop=0,
+    rotation=10.0,
+    shear=5.0,
+    translation=0.07,
+    scaling=0.1,
+)
+_BUDGET = {  # what reports on MNIST may spend; 0.2 stands for the rates that the search will name
+    "Batch norm": replace(_SMALL, lr=0.2),
+    "Batch norm + L1": replace(_SMALL, lr=0.2, l1=1e-5),
+    "Group norm": replace(_SMALL, norm="group", num_groups=4, lr=0.2),
+    "Layer norm": replace(_SMALL, norm="layer", lr=0.2),
+    "Instance norm": replace(_SMALL, norm="instance", lr=0.2),
+    "No norm": replace(_SMALL, norm="none", lr=0.2),
+}
+_ON_MNIST = (
+    Study(
+        name="mnist-learning-rates",
+        title="Six arms on MNIST at five learning rates, on validation images",
+        stands_in=False,
+        seeds=(100, 101),
+        arms={
+            arm: variants(replace(recipe, epochs=6, validation=True), lr=[0.05, 0.1, 0.2, 0.4, 0.8])
+            for arm, recipe in _BUDGET.items()
+        },
+    ),
+    Study(
+        name="mnist",
+        title="Six arms on MNIST, fewer than 10,000 parameters",
+        stands_in=False,
+        seeds=(0, 1, 2, 3, 4),
+        arms={arm: (recipe,) for arm, recipe in _BUDGET.items()},
+        reference=Reference(
+            values=best("mnist"),
+            label="best class report",
+            source=(
+                f"The highest test accuracies among {len(reports_on('mnist'))} class reports on "
+                "MNIST: fewer than 10,000 parameters where they are printed, at most 20 epochs, "
+                "one seed, and the best epoch as picked on the test images."
+            ),
+        ),
+    ),
 )
 
 _SWEEPS = tuple(
@@ -319,7 +432,7 @@ _REPORTS = (
 )
 
 STUDIES: Mapping[str, Study] = MappingProxyType(
-    {s.name: s for s in (*_ALL, _OF_MAIN, *_SWEEPS, *_REPORTS)}
+    {study.name: study for study in (*_ALL, *_ON_MNIST, *_SWEEPS, *_REPORTS)}
 )
 """Every study, by its name."""
 

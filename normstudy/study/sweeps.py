@@ -5,23 +5,24 @@ epochs or seeds, is said on its page, which sets runs of full length beside it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from normstudy.study.recipes import Recipe, variants
 
 Arms = Mapping[str, tuple[Recipe, ...]]
 
-# The settings that the main study chose; docs/plan.rst says how. PLACEHOLDERS until it has.
-_MAIN = Recipe(net="pyramid", init="he", precision="float32")
+BASE = Recipe(net="pyramid", init="he", precision="float32")
+"""What the arms of the main study share; docs/plan.rst says why."""
+
 MAIN: Mapping[str, Recipe] = MappingProxyType(
-    {
-        "Batch norm": replace(_MAIN, norm="batch", lr=0.2),
-        "Batch norm + L1": replace(_MAIN, norm="batch", lr=0.1, l1=3e-5),
-        "Group norm": replace(_MAIN, norm="group", lr=0.1, num_groups=8),
-        "Layer norm": replace(_MAIN, norm="layer", lr=0.1),
-        "Instance norm": replace(_MAIN, norm="instance", lr=0.1),
-        "No norm": replace(_MAIN, norm="none", lr=0.1),
+    {  # by the rule of docs/plan.rst, from the studies learning-rates, groups and lambdas
+        "Batch norm": replace(BASE, norm="batch", lr=0.4),
+        "Batch norm + L1": replace(BASE, norm="batch", lr=0.2, l1=3e-5),
+        "Group norm": replace(BASE, norm="group", lr=0.2, num_groups=8),
+        "Layer norm": replace(BASE, norm="layer", lr=0.2),
+        "Instance norm": replace(BASE, norm="instance", lr=0.4),
+        "No norm": replace(BASE, norm="none", lr=0.2),
     }
 )
 """Recipes of the main study, by arm."""
@@ -29,22 +30,12 @@ MAIN: Mapping[str, Recipe] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sweep:
-    """What a sweep trains: recipes by arm, and seeds."""
+    """What a sweep trains: recipes by arm, and seeds; ``diverged`` as in a study."""
 
     title: str
-    tried: Arms
+    arms: Arms
     seeds: tuple[int, ...] = (0, 1)
-
-    @property
-    def arms(self) -> Arms:
-        """Recipes that leave runs."""
-        return {a: tuple(r for r in of if r not in DIVERGED) for a, of in self.tried.items()}
-
-    @property
-    def diverged(self) -> Arms:
-        """Recipes that left none, by arm."""
-        lost = {a: tuple(r for r in of if r in DIVERGED) for a, of in self.tried.items()}
-        return {arm: of for arm, of in lost.items() if of}
+    diverged: Arms = field(default_factory=dict)
 
 
 FIFTH = 10_000
@@ -124,26 +115,26 @@ SWEEPS: Mapping[str, Sweep] = MappingProxyType(
     {
         "batch-sizes-search": Sweep(
             title="Learning rates for seven batch sizes, on validation images",
-            tried=_TRIED,
+            arms=_TRIED,
             seeds=(100,),  # another than those of the sweep
         ),
         "batch-sizes": Sweep(
             title="Four arms at seven batch sizes, on a fifth of the images",
-            tried=_cells({arm: _SMALL[arm] for arm in _FOUR}, BATCH_SIZES),
+            arms=_cells({arm: _SMALL[arm] for arm in _FOUR}, BATCH_SIZES),
         ),
         "batch-sizes-full": Sweep(
             title="Batches of four, on all images",
-            tried=_cells({arm: _SHORT[arm] for arm in ("Batch norm", "Group norm")}, (4,)),
+            arms=_cells({arm: _SHORT[arm] for arm in ("Batch norm", "Group norm")}, (4,)),
             seeds=(0,),
         ),
         "ghost-batches": Sweep(
             title="Statistics over a part of a batch of 128, on a fifth of the images",
-            tried={"Batch norm": variants(_WHOLE, ghost_batch=[2, 8, 32])},
+            arms={"Batch norm": variants(_WHOLE, ghost_batch=[2, 8, 32])},
             seeds=(0, 1, 2),
         ),
         "group-counts": Sweep(
             title="Numbers and sizes of groups, on half of the images",
-            tried={
+            arms={
                 "Groups": variants(
                     _SHORT["Group norm"], subset=25_000, num_groups=[1, 2, 4, 8, 24]
                 ),
@@ -154,21 +145,21 @@ SWEEPS: Mapping[str, Sweep] = MappingProxyType(
         ),
         "depths": Sweep(
             title="Four depths at two learning rates, on a fifth of the images",
-            tried={
+            arms={
                 arm: variants(_SMALL[arm], net=list(BLOCKS), lr=_rates(_SMALL[arm]))
                 for arm in _FOUR
             },
         ),
         "controls": Sweep(
             title="Four arms, measured while they train",
-            tried={
+            arms={
                 arm: variants(_SHORT[arm], probe="statistics+corruptions+landscape+weights")
                 for arm in _FOUR
             },
         ),
         "bn-momentum": Sweep(
             title="Batch norm's momentum, measured while it trains",
-            tried={
+            arms={
                 "Batch norm": variants(
                     _SHORT["Batch norm"], bn_momentum=[0.01, 0.5], probe="statistics"
                 )
@@ -176,7 +167,7 @@ SWEEPS: Mapping[str, Sweep] = MappingProxyType(
         ),
         "penalties": Sweep(
             title="Four penalties at four strengths, on half of the images",
-            tried={
+            arms={
                 "L1, subgradient": variants(_HALF, l1=_LAMBDAS),
                 "L1, proximal": variants(_HALF, l1=_LAMBDAS, l1_step="proximal"),
                 "L1 on scales, proximal": variants(
@@ -188,9 +179,3 @@ SWEEPS: Mapping[str, Sweep] = MappingProxyType(
     }
 )
 """Every sweep, by the name of its study."""
-
-DIVERGED: frozenset[Recipe] = frozenset()
-"""Recipes of :data:`SWEEPS`, as they stand there, whose loss stopped being finite with any seed.
-
-They have no run. An entry is such a recipe, as ``replace(_SMALL["No norm"], lr=1.6)``.
-"""

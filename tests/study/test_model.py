@@ -89,9 +89,12 @@ def test_normalized_arms_have_equally_many_parameters_within_the_limit(in_channe
     assert counts["batch"] < limit
 
 
-@pytest.mark.parametrize(("in_channels", "limit"), [(1, 10_000), (3, 50_000)])
-def test_arms_of_the_main_study_differ_in_parameters_by_the_scales_alone(in_channels, limit):
-    nets = {norm: Net(norm, 2, net="pyramid", in_channels=in_channels) for norm in NORMS}
+@pytest.mark.parametrize(
+    ("name", "in_channels", "limit"),
+    [("pyramid", 1, 10_000), ("pyramid", 3, 50_000), ("pyramid-mnist", 1, 10_000)],
+)
+def test_arms_of_the_main_study_differ_in_parameters_by_the_scales_alone(name, in_channels, limit):
+    nets = {norm: Net(norm, 2, net=name, in_channels=in_channels) for norm in NORMS}
     counts = {norm: count(net) for norm, net in nets.items()}
     assert len({counts[norm] for norm in PER_CHANNEL}) == 1
     assert counts["batch"] < limit
@@ -121,6 +124,15 @@ def test_what_the_classifier_can_see_under_instance_norm():
     assert spread > 0.1
 
 
+@pytest.mark.parametrize("norm", ["batch", "group", "layer", "instance", "none"])
+def test_what_the_classifier_of_the_small_network_can_see(norm):
+    torch.manual_seed(0)
+    net = Net(norm, 4, net="pyramid-mnist", in_channels=1, size=28, init="he")
+    rank, spread = _seen(net, channels=1, size=28)
+    assert rank == 44
+    assert spread > 0.1
+
+
 def test_an_activation_behind_the_last_norm_would_not_be_enough(monkeypatch):
     pyramid = NETWORKS["pyramid"][3]
     pool = pyramid.index(AveragePool())
@@ -131,13 +143,13 @@ def test_an_activation_behind_the_last_norm_would_not_be_enough(monkeypatch):
     assert spread < 0.02
 
 
-def _seen(net):
+def _seen(net, *, channels=3, size=32):
     """What reaches the classifier from 160 images: its rank, and its spread relative to its size.
 
     The images are smooth noise, the network is untrained and computes in double precision.
     """
-    noise = torch.randn(160, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    images = F.interpolate(noise, size=32, mode="bilinear").double()
+    noise = torch.randn(160, channels, 8, 8, generator=torch.Generator().manual_seed(0))
+    images = F.interpolate(noise, size=size, mode="bilinear").double()
     before = nn.Sequential(*list(net.double())[:-1])
     with torch.no_grad():
         features = before(images)

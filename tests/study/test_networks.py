@@ -52,7 +52,7 @@ def test_networks_of_the_reports_are_written_as_the_reports_have_them(name):
 
 
 def test_every_network_but_ours_is_that_of_a_report():
-    ours = {"pyramid", "pyramid-act-first", "separable"}
+    ours = {"pyramid", "pyramid-act-first", "pyramid-mnist", "separable"}
     ours |= {"pyramid-half", "pyramid-double", "pyramid-quadruple"}
     assert {name for name, _ in REPORTS} == set(NETWORKS) - ours
 
@@ -66,9 +66,11 @@ def test_our_network_is_a_stem_two_stages_and_a_classifier(in_channels, widths, 
     assert rows.count(Block()) == blocks
 
 
-@pytest.mark.parametrize("in_channels", [1, 3])
-def test_no_norm_stands_before_the_average_pool_of_the_main_study(in_channels):
-    rows = NETWORKS["pyramid"][in_channels]
+@pytest.mark.parametrize(
+    ("name", "in_channels"), [("pyramid", 1), ("pyramid", 3), ("pyramid-mnist", 1)]
+)
+def test_no_norm_stands_before_the_average_pool_of_the_main_study(name, in_channels):
+    rows = NETWORKS[name][in_channels]
     pool = rows.index(AveragePool())
     assert rows[pool - 1] == Act("hardswish")
     assert isinstance(rows[pool - 2], Block)

@@ -2,16 +2,19 @@
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from normstudy.study.compare import choose
 from normstudy.study.model import Net
-from normstudy.study.runs import PUBLISHED, stored
+from normstudy.study.runs import PUBLISHED, find, stored
 from normstudy.study.studies import STUDIES
 
 ROOT = Path(__file__).parents[2]
 PLAN = "docs/plan.rst"
+MAIN, SEARCH = STUDIES["main"], STUDIES["learning-rates"]
 NET = "pyramid"  # the plan governs whatever is trained with it
 
 
@@ -73,3 +76,35 @@ def test_the_search_tries_what_the_plan_says():
     assert (groups, penalties) == ({8}, {3e-5})
     counts = [sum(p.numel() for p in Net(norm, net=NET).parameters()) for norm in ("batch", "none")]
     assert "``pyramid``, {:,} parameters under each norm and {:,} without".format(*counts) in text
+
+
+# -- what the rule chose ---------------------------------------------------------------------------
+
+
+def tried(study, arm):
+    return [found for recipe in study.recipes()[arm] if (found := find(recipe, PUBLISHED))]
+
+
+def test_what_diverged_left_no_run_and_is_not_trained_again():
+    lost = [recipe for recipes in SEARCH.diverged.values() for recipe in recipes]
+    left = [recipe for recipes in SEARCH.recipes().values() for recipe in recipes]
+    whole = sum(len(recipes) for recipes in SEARCH.arms.values()) * len(SEARCH.seeds)
+    assert [recipe for recipe in lost if find(recipe, PUBLISHED)] == []
+    assert lost
+    assert not set(lost) & set(left)
+    assert len(left) == whole - len(lost)
+
+
+@pytest.mark.parametrize("arm", MAIN.arms)
+def test_the_main_study_has_what_the_rule_chose(arm):
+    ((final,), lost) = MAIN.arms[arm], SEARCH.diverged.get(arm, ())
+    rates = sorted(recipe.lr for recipe in SEARCH.arms[arm])
+    chosen = choose(tried(SEARCH, arm), lost)
+    assert rates[0] < chosen.lr < rates[-1], "an end of the grid: it has to be extended"
+    last = {"Group norm": "groups", "Batch norm + L1": "lambdas"}.get(arm)
+    if last is not None:
+        asked = STUDIES[last].arms[arm]
+        assert {recipe.lr for recipe in asked} == {chosen.lr}
+        assert chosen in {replace(recipe, seed=chosen.seed) for recipe in asked}
+        chosen = choose(tried(STUDIES[last], arm))
+    assert replace(chosen, epochs=20, validation=False, seed=final.seed) == final

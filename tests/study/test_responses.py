@@ -74,6 +74,20 @@ def test_a_figure_shows_the_means_and_bands_at_the_values():
     assert "best 81.00 at 128" in fig.normstudy["alt"]
 
 
+def test_points_of_unequal_seeds_keep_their_means_and_bands():
+    points = by({"Batch norm": [*runs_at(2, 50, 54, 58), *runs_at(8, 70, 72)]}, batch_size)
+    fig = figure(points, "batch size", name="sizes", title="Sizes")
+    (line,) = (line for line in fig.axes[0].lines if line.get_label() == "Batch norm")
+    assert list(line.get_ydata()) == pytest.approx([54, 71])
+
+
+def test_a_setting_that_diverged_with_one_seed_is_left_out_with_all():
+    lost = {"Batch norm": [replace(ARMS["Batch norm"][2].recipe, seed=7)]}
+    points = by(ARMS, batch_size, lost)
+    assert list(points["Batch norm"]) == [8, 128]
+    assert list(points["Group norm"]) == [2, 8]
+
+
 def test_a_column_of_a_probe_is_a_measure_as_well():
     runs = [replace(run, probed={"zero_weights": [0.1, 0.25]}) for run in runs_at(2, 50, 51)]
     zeros = probe_of("zero_weights", "weights of zero", unit="%", digits=1, scale=100)
@@ -106,7 +120,7 @@ def test_two_arms_are_compared_where_both_have_runs():
         ("2", "\N{MINUS SIGN}23.00"),
         ("8", "\N{MINUS SIGN}6.00"),
     ]
-    assert found.rows[0][3] == "open"
+    assert [row[3] for row in found.rows] == ["ahead: group norm", "open"]
 
 
 def test_one_seed_has_no_interval():

@@ -17,7 +17,6 @@ from normstudy.study.sweeps import (
     FACTORS,
     MAIN,
     SWEEPS,
-    Sweep,
     scaled,
 )
 
@@ -99,15 +98,6 @@ def test_ghost_batches_differ_from_a_batch_of_128_in_nothing_else():
     (whole,) = (r for r in STUDIES["batch-sizes"].arms["Batch norm"] if r.batch_size == 128)
     for recipe in STUDIES["ghost-batches"].arms["Batch norm"]:
         assert replace(recipe, ghost_batch=0) == whole
-
-
-def test_a_recipe_that_diverged_is_told_and_has_no_run(monkeypatch):
-    one, other = MAIN["No norm"], replace(MAIN["No norm"], lr=9.0)
-    sweep = Sweep(title="Rates", tried={"No norm": (one, other), "Batch norm": (one,)})
-    assert sweep.diverged == {}
-    monkeypatch.setattr(sweeps, "DIVERGED", frozenset({other}))
-    assert sweep.arms == {"No norm": (one,), "Batch norm": (one,)}
-    assert sweep.diverged == {"No norm": (other,)}
 
 
 def test_blocks_are_counted():

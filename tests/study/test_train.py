@@ -12,7 +12,8 @@ from golden import record
 from torch import nn
 from torch.nn import functional as F
 
-from normstudy.study import checkpoints, data, optimize, train
+from normstudy.study import checkpoints, data, model, optimize, recipes, train
+from normstudy.study.networks import Act, AveragePool, Conv, Dropout, Flatten, Linear, Norm
 from normstudy.study.optimize import weights
 from normstudy.study.recipes import NORMS, Recipe
 from normstudy.study.scoring import loss_and_accuracy
@@ -271,6 +272,18 @@ def test_an_interrupted_training_that_is_rebuilt_ends_with_the_same_numbers(tmp_
     assert_equal_to_the_bit(trained(recipe, checkpoint=checkpoint), trained(recipe))
 
 
+def test_an_interrupted_training_goes_on_to_drop_the_same_values_of_maps(tmp_path, monkeypatch):
+    rows = (*(Conv(8), Act(), Norm(), Dropout()), *(AveragePool(), Flatten(), Linear()))
+    for module in (model, recipes):
+        monkeypatch.setattr(module, "NETWORKS", {"maps": {1: rows}})
+    recipe, checkpoint = replace(RICH, net="maps"), tmp_path / "checkpoint.pt"
+    with monkeypatch.context() as patch:
+        interrupt(patch, 8)
+        with pytest.raises(KeyboardInterrupt):
+            trained(recipe, checkpoint=checkpoint)
+    assert_equal_to_the_bit(trained(recipe, checkpoint=checkpoint), trained(recipe))
+
+
 @pytest.fixture(scope="module")
 def plain():
     """Return the outcome of one epoch with the settings of our study."""
@@ -522,7 +535,8 @@ def test_cuda_where_there_is_none(monkeypatch):
         train.train(TINY, device="cuda")
 
 
-def test_the_progress_bar_shows_loss_and_accuracy(capsys):
+def test_the_progress_bar_shows_loss_and_accuracy(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")  # workers have 80, in which older bars cut its end off
     trained(replace(TINY, batch_size=32, epochs=1), progress=True)
     shown = capsys.readouterr()
     assert shown.out == ""
