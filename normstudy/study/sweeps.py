@@ -102,7 +102,7 @@ BLOCKS: Mapping[str, int] = MappingProxyType(
 
 
 def _rates(base: Recipe) -> list[float]:
-    return [base.lr, base.lr / 4]  # what trains at neither depth does not train for a factor of 4
+    return [base.lr, base.lr / 4]  # an arm that fails at both does not fail for a long step
 
 
 # -- penalties -------------------------------------------------------------------------------------
