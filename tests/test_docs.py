@@ -450,7 +450,7 @@ def test_runs_of_the_report_are_made_before_its_pages(monkeypatch):
     monkeypatch.setenv("NORMSTUDY_REPORT", "")
     settings = config(report_data="digits", report_retrain=True)
     report.prepare(None, settings)
-    assert {recipe.norm for recipe in made[True]} == {"batch", "group", "layer", "none"}
+    assert {recipe.norm for recipe in made[True]} == {"batch", "group", "layer", "instance", "none"}
     assert {recipe.data for recipe in made[True]} == {"digits"}
     search = [recipe for arm in STUDIES["search"].recipes().values() for recipe in arm]
     assert set(search) < set(made[False]), "published, so never trained again"

@@ -16,6 +16,7 @@ from normstudy.study import originals
 from normstudy.study.originals import ORIGINALS, Original
 from normstudy.study.recipes import DATASETS, Dataset, Norm, Precision, Recipe, variants
 from normstudy.study.reports import best, reports_on
+from normstudy.study.sweeps import BASE, MAIN, SWEEPS
 
 Arms = Mapping[str, tuple[Recipe, ...]]
 
@@ -208,18 +209,9 @@ _TRIED = replace(_FIRST, epochs=5, validation=True)
 _GROUP = replace(_TRIED, norm="group", lr=0.2, num_groups=32)
 _NONE = replace(_TRIED, norm="none")
 
-_MAIN = Recipe(net="pyramid", init="he", precision="float32")  # docs/plan.rst says why
-_ASKED = replace(_MAIN, epochs=10, validation=True)
+_ASKED = replace(BASE, epochs=10, validation=True)
 _RATES = [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
-_CHOSEN = {  # by the rule of docs/plan.rst, from the studies learning-rates, groups and lambdas
-    "Batch norm": replace(_MAIN, norm="batch", lr=0.4),
-    "Batch norm + L1": replace(_MAIN, norm="batch", lr=0.2, l1=3e-5),
-    "Group norm": replace(_MAIN, norm="group", lr=0.2, num_groups=8),
-    "Layer norm": replace(_MAIN, norm="layer", lr=0.2),
-    "Instance norm": replace(_MAIN, norm="instance", lr=0.4),
-    "No norm": replace(_MAIN, norm="none", lr=0.2),
-}
-_CONTROLLED = {arm: _CHOSEN[arm] for arm in ("Batch norm", "Group norm", "Layer norm")}
+_CONTROLLED = {arm: MAIN[arm] for arm in ("Batch norm", "Group norm", "Layer norm")}
 
 _BEST_REPORTS = Reference(
     values=best("cifar10"),
@@ -330,7 +322,7 @@ _ALL = (
         name="main",
         title="The main study: six arms on CIFAR-10",
         seeds=tuple(range(10)),
-        arms={arm: (recipe,) for arm, recipe in _CHOSEN.items()},
+        arms={arm: (recipe,) for arm, recipe in MAIN.items()},
         reference=_BEST_REPORTS,
     ),
     Study(
@@ -338,15 +330,14 @@ _ALL = (
         title="Control: three norms at the learning rate of batch norm",
         seeds=(0, 1, 2),
         arms={
-            arm: variants(recipe, lr=_CHOSEN["Batch norm"].lr)
-            for arm, recipe in _CONTROLLED.items()
+            arm: variants(recipe, lr=MAIN["Batch norm"].lr) for arm, recipe in _CONTROLLED.items()
         },
     ),
     Study(
         name="forty-epochs",
         title="Control: batch and group norm for twice as many epochs",
         seeds=(0, 1, 2),
-        arms={arm: variants(_CHOSEN[arm], epochs=40) for arm in ("Batch norm", "Group norm")},
+        arms={arm: variants(MAIN[arm], epochs=40) for arm in ("Batch norm", "Group norm")},
     ),
     Study(
         name="weight-decay",
@@ -416,6 +407,18 @@ _ON_MNIST = (
     ),
 )
 
+_SWEEPS = tuple(
+    Study(
+        name=name,
+        title=sweep.title,
+        arms=sweep.arms,
+        seeds=sweep.seeds,
+        diverged=sweep.diverged,
+        stands_in=False,  # made for the images of CIFAR-10, of which the digits are too few
+    )
+    for name, sweep in SWEEPS.items()
+)
+
 _REPORTS = (
     _report("B", "", "as it was built: a cycle that begins anew every epoch", originals.B, 5),
     _report("B", "-one-cycle", "as it was meant: one cycle", originals.B_MEANT, 5),
@@ -428,7 +431,9 @@ _REPORTS = (
     _report("E", "-apart", "norm and regulariser taken apart", originals.E_APART, 3),
 )
 
-STUDIES: Mapping[str, Study] = MappingProxyType({s.name: s for s in (*_ALL, *_ON_MNIST, *_REPORTS)})
+STUDIES: Mapping[str, Study] = MappingProxyType(
+    {study.name: study for study in (*_ALL, *_ON_MNIST, *_SWEEPS, *_REPORTS)}
+)
 """Every study, by its name."""
 
 OF_REPORTS: tuple[str, ...] = tuple(study.name for study in _REPORTS)
