@@ -13,8 +13,9 @@ from types import MappingProxyType
 from typing import cast
 
 from normstudy.study import originals
+from normstudy.study.moving import moved, report_data
 from normstudy.study.originals import ORIGINALS, Original
-from normstudy.study.recipes import DATASETS, Dataset, Norm, Precision, Recipe, variants
+from normstudy.study.recipes import Dataset, Norm, Precision, Recipe, variants
 from normstudy.study.reports import best, reports_on
 from normstudy.study.sweeps import BASE, MAIN, SWEEPS
 
@@ -111,51 +112,6 @@ class Study:
     def data(self) -> Dataset:
         """Data set that the study is trained on, here and now."""
         return next(iter(self.recipes().values()))[0].data
-
-
-def report_data() -> Dataset:
-    """Data set that the report shows: ``NORMSTUDY_REPORT``, or else CIFAR-10.
-
-    Raises
-    ------
-    ValueError
-        If the variable names an unknown data set.
-    """
-    given = os.environ.get("NORMSTUDY_REPORT", "cifar10")
-    if given not in DATASETS:
-        msg = f"NORMSTUDY_REPORT={given!r} is unknown; accepted: {', '.join(DATASETS)}"
-        raise ValueError(msg)
-    return cast("Dataset", given)
-
-
-def moved(recipe: Recipe, data: Dataset) -> Recipe:
-    """Move a recipe for CIFAR-10 to another data set.
-
-    Smaller images get a smaller crop. The digits are few and a demonstration: batches are a quarter
-    as large, with the rate of the square-root rule of Krizhevsky 2014, arXiv:1404.5997, and five
-    epochs are enough. Networks for grey images are half as wide, so they get half as many groups.
-
-    Raises
-    ------
-    ValueError
-        If the recipe is for another data set than CIFAR-10.
-    """
-    if recipe.data == data:
-        return recipe
-    if recipe.data != "cifar10":
-        msg = f"a recipe for {recipe.data} cannot be moved to {data}; accepted: one for cifar10"
-        raise ValueError(msg)
-    few = data == "digits"
-    return replace(
-        recipe,
-        data=data,
-        crop=1 if few else 2,
-        batch_size=max(1, recipe.batch_size // 4) if few else recipe.batch_size,
-        epochs=min(recipe.epochs, 5) if few else recipe.epochs,
-        lr=recipe.lr / 2 if few else recipe.lr,
-        num_groups=max(1, recipe.num_groups // 2),
-        precision="float32",  # which every processor computes at its full speed
-    )
 
 
 def chosen(norm: Norm, data: Dataset, *, l1: bool = False) -> tuple[str, Recipe] | None:
@@ -316,7 +272,12 @@ _ALL = (
         title="Three strengths of the L1 penalty, on validation images",
         stands_in=False,
         seeds=(100, 101),
-        arms={"Batch norm + L1": variants(_ASKED, lr=0.2, l1=[1e-5, 3e-5, 1e-4])},
+        arms={
+            "Batch norm + L1": (
+                *variants(_ASKED, lr=0.2, l1=[1e-5, 3e-5, 1e-4]),
+                *variants(_ASKED, lr=[0.1, 0.4], l1=1e-5),  # beside what was chosen
+            )
+        },
     ),
     Study(
         name="main",

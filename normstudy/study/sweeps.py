@@ -18,7 +18,7 @@ BASE = Recipe(net="pyramid", init="he", precision="float32")
 MAIN: Mapping[str, Recipe] = MappingProxyType(
     {  # by the rule of docs/plan.rst, from the studies learning-rates, groups and lambdas
         "Batch norm": replace(BASE, norm="batch", lr=0.4),
-        "Batch norm + L1": replace(BASE, norm="batch", lr=0.2, l1=3e-5),
+        "Batch norm + L1": replace(BASE, norm="batch", lr=0.2, l1=1e-5),
         "Group norm": replace(BASE, norm="group", lr=0.2, num_groups=8),
         "Layer norm": replace(BASE, norm="layer", lr=0.2),
         "Instance norm": replace(BASE, norm="instance", lr=0.4),

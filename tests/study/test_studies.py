@@ -8,11 +8,12 @@ from runs_of_the_report import NOTEBOOKS, PAGES, studies_of
 from normstudy.study import data, runs
 from normstudy.study.compare import choose
 from normstudy.study.model import Net
+from normstudy.study.moving import moved, report_data
 from normstudy.study.recipes import DATASETS, NORMS, Recipe, variants, varied
 from normstudy.study.reports import LIMITS
 from normstudy.study.runs import find, load, run_study, save
 from normstudy.study.store import locate
-from normstudy.study.studies import STUDIES, Study, chosen, moved, report_data
+from normstudy.study.studies import STUDIES, Study, chosen
 from normstudy.study.train import build
 
 MAIN, SEARCH, BUDGET = STUDIES["cifar10"], STUDIES["search"], STUDIES["mnist"]
