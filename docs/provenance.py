@@ -67,7 +67,8 @@ class Provenance(SphinxDirective):
         torch, device = (_listed(e[name] for e in made) for name in ("torch", "device"))
         when = _when(e.get("date") for e in made)
         line += nodes.Text(
-            f"Made from {len(runs)} runs, trained with PyTorch {torch} on {device}{when} at revision "
+            f"Made from {len(runs)} runs, trained with PyTorch {torch} on {device}{when} "
+            "at revision "
         )
         for number, revision in enumerate(sorted({str(e["git_revision"]) for e in made})):
             line += nodes.Text(", " if number else "")
