@@ -16,7 +16,7 @@ from normstudy.study import originals
 from normstudy.study.moving import moved, report_data
 from normstudy.study.originals import ORIGINALS, Original
 from normstudy.study.recipes import Dataset, Norm, Precision, Recipe, variants
-from normstudy.study.reports import best, reports_on
+from normstudy.study.reports import LIMITS, best, reports_on
 from normstudy.study.sweeps import BASE, MAIN, SWEEPS
 
 Arms = Mapping[str, tuple[Recipe, ...]]
@@ -169,17 +169,19 @@ _ASKED = replace(BASE, epochs=10, validation=True)
 _RATES = [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
 _CONTROLLED = {arm: MAIN[arm] for arm in ("Batch norm", "Group norm", "Layer norm")}
 
-_BEST_REPORTS = Reference(
-    values=best("cifar10"),
-    label="best class report",
-    source=(
-        f"The highest test accuracies among {len(reports_on('cifar10'))} class reports of this "
-        "study on CIFAR-10, student work found by searching public repositories for the text of "
-        "the assignment: fewer than 50,000 parameters where they are printed, at most 20 epochs, "
-        "one seed, and the best epoch as picked on the test images. We found none with batch norm "
-        "and L1."
-    ),
-)
+
+def _best_reports(data: Dataset, title: str, more: str = "") -> Reference:
+    """Make a reference of the best class reports on a data set."""
+    source = (
+        f"The highest test accuracies among {len(reports_on(data))} class reports of this study on "
+        f"{title}, student work found by searching public repositories for the text of "
+        f"the assignment: fewer than {LIMITS[data]:,} parameters where they are printed, at most 20 "
+        f"epochs, one seed, and the best epoch as picked on the test images.{more}"
+    )
+    return Reference(values=best(data), label="best class report", source=source)
+
+
+_BEST_REPORTS = _best_reports("cifar10", "CIFAR-10", " We found none with batch norm and L1.")
 
 _ALL = (
     Study(
@@ -356,15 +358,7 @@ _ON_MNIST = (
         stands_in=False,
         seeds=(0, 1, 2, 3, 4),
         arms={arm: (recipe,) for arm, recipe in _BUDGET.items()},
-        reference=Reference(
-            values=best("mnist"),
-            label="best class report",
-            source=(
-                f"The highest test accuracies among {len(reports_on('mnist'))} class reports on "
-                "MNIST: fewer than 10,000 parameters where they are printed, at most 20 epochs, "
-                "one seed, and the best epoch as picked on the test images."
-            ),
-        ),
+        reference=_best_reports("mnist", "MNIST"),
     ),
 )
 
