@@ -174,8 +174,8 @@ def _best_reports(data: Dataset, title: str, more: str = "") -> Reference:
     """Make a reference of the best class reports on a data set."""
     source = (
         f"The highest test accuracies among {len(reports_on(data))} class reports of this study on "
-        f"{title}, student work found by searching public repositories for the text of "
-        f"the assignment: fewer than {LIMITS[data]:,} parameters where they are printed, at most 20 "
+        f"{title}, student work found by searching public repositories for the text of the "
+        f"assignment: fewer than {LIMITS[data]:,} parameters where they are printed, at most 20 "
         f"epochs, one seed, and the best epoch as picked on the test images.{more}"
     )
     return Reference(values=best(data), label="best class report", source=source)
