@@ -33,13 +33,15 @@ from torchvision.transforms import v2
 from tqdm import tqdm
 
 from normstudy.study import data, files
+from normstudy.study.batchnorm import fold
 from normstudy.study.environment import describe, pick_device
 from normstudy.study.groupnorm import ChannelsLastGroupNorm
-from normstudy.study.model import fold, make_norm
+from normstudy.study.model import make_norm
 from normstudy.study.optimize import l1_penalty
 from normstudy.study.recipes import Recipe
+from normstudy.study.scoring import evaluate
 from normstudy.study.timings import TIMINGS, Case, Timings, interleave, ratios
-from normstudy.study.train import _one_epoch, _start, build, evaluate
+from normstudy.study.train import _one_epoch, _start, build
 
 STEPS = 16  # of each case and round: two to six seconds
 SCORED = 5_000  # images

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from normstudy.study import data
 from normstudy.study.recipes import Recipe
-from normstudy.study.train import _one_epoch, _start, evaluate
+from normstudy.study.scoring import evaluate
+from normstudy.study.train import _one_epoch, _start
 
 BASE = Recipe(net="pyramid", init="he", precision="float32", lr=0.05)
 ARMS = {

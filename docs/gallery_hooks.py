@@ -12,6 +12,7 @@ import re
 import shutil
 from importlib import metadata
 from pathlib import Path
+from textwrap import indent
 from typing import Any, ClassVar
 
 import live_graphs
@@ -252,6 +253,15 @@ def mend_notebooks(_app: Sphinx) -> None:
             path.write_text(mended, encoding="utf-8")
 
 
+def fold_opening(_app: Sphinx, page: str, source: list[str]) -> None:
+    """Fold the imports and the making of a page's answer, where they stand above that answer."""
+    code = re.compile(r"^\.\. code-block:: Python\n(?:[ \t]+\S.*\n|\s*\n)+", re.MULTILINE)
+    found = code.search(source[0]) if page.startswith("auto_examples/plot_") else None
+    if found and "**You will see**" in source[0][found.end() :]:
+        folded = f".. dropdown:: The code that answers\n\n{indent(found[0], '   ')}\n"
+        source[0] = source[0][: found.start()] + folded + source[0][found.end() :]
+
+
 def copy_mathjax(app: Sphinx, _exception: Exception | None) -> None:
     """Put MathJax beside the pages, so that they need no network."""
     if app.builder.format != "html":
@@ -278,6 +288,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("builder-inited", forget_stale_pages, priority=100)  # before the gallery is made
     app.connect("builder-inited", mend_notebooks, priority=600)  # and once it is
     app.connect("env-get-outdated", outdated_pages)
+    app.connect("source-read", fold_opening)
     # Sphinx-Gallery reports failed examples at 500, and ends the build there
     app.connect("build-finished", copy_mathjax, priority=100)
     app.connect("build-finished", remember, priority=900)

@@ -64,9 +64,11 @@ class Provenance(SphinxDirective):
         runs = {run.recipe.name: run for s in studies for arm in runs_of(s).values() for run in arm}
         made = [run.environment for run in runs.values()]
         line = nodes.paragraph(classes=["provenance"])
+        torch, device = (_listed(e[name] for e in made) for name in ("torch", "device"))
+        when = _when(e.get("date") for e in made)
         line += nodes.Text(
-            f"Made from {len(runs)} runs, trained with PyTorch {_listed(e['torch'] for e in made)} "
-            f"on {_listed(e['device'] for e in made)} at revision "
+            f"Made from {len(runs)} runs, trained with PyTorch {torch} on {device}{when} "
+            "at revision "
         )
         for number, revision in enumerate(sorted({str(e["git_revision"]) for e in made})):
             line += nodes.Text(", " if number else "")
@@ -83,6 +85,12 @@ class Provenance(SphinxDirective):
             )
         line += nodes.Text(".")
         return [line]
+
+
+def _when(dates: Iterable[object]) -> str:
+    """Say on which days runs were made, of those that tell; the first ones do not."""
+    days = sorted({str(day) for day in dates if day})
+    return f", {' to '.join(dict.fromkeys((days[0], days[-1])))}," if days else ""
 
 
 def _listed(values: Iterable[object]) -> str:

@@ -35,7 +35,8 @@ batch = worked_cells(
 # %%
 # The upper row of maps is image 0, the lower row image 1. Colours run down the columns: the two
 # maps of a channel belong together, although they lie in different images. All letters are
-# explained in :doc:`/notation`; indices count from 0, as they do in code.
+# explained in :doc:`/notation`, whose equations :eq:`standardize` and :eq:`affine` follow here step
+# by step; indices count from 0, as they do in code.
 #
 # Step 1: the mean of each channel
 # --------------------------------

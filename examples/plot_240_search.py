@@ -78,12 +78,20 @@ print(searches.by_value(searched, "lr", lost))
 # ----------------------
 #
 # Group norm has one more setting, and so has the L1 penalty. Both were searched at the rate just
-# found, so these two arms had a slightly larger budget. Layer norm is group norm with one group,
-# and instance norm with a group for each channel.
+# found, so these two arms had a slightly larger budget. Where another value was chosen than in the
+# search of the rate, its neighbouring rates were tried too, as the last table shows. Layer norm is
+# group norm with one group, and instance norm with a group for each channel.
 
-groups, lambdas = (run_study(STUDIES[name]) for name in ("groups", "lambdas"))
+groups, lambdas = run_study(STUDIES["groups"]), run_study(STUDIES["lambdas"])
+(with_l1,) = study.arms["Batch norm + L1"]
+one_rate, one_lambda = (
+    {arm: [r for r in runs if getattr(r.recipe, name) == getattr(with_l1, name)]}
+    for name in ("lr", "l1")
+    for arm, runs in lambdas.items()
+)
 print(searches.by_value(groups, "num_groups"), end="\n\n")
-print(searches.by_value(lambdas, "l1"))
+print(searches.by_value(one_rate, "l1"), end="\n\n")
+print(searches.by_value(one_lambda, "lr"))
 
 # %%
 # Is the study trained with what was found?

@@ -32,9 +32,9 @@ print(summaries.extremes(arms, ["test_loss", "test_accuracy"]))
 # Graph 1: test loss
 # ------------------
 #
-# The loss is the mean cross-entropy over all test images, in nats. It falls when the network puts
-# more probability on the true class, even where its answer stays the same, and it punishes wrong
-# answers that are given with confidence.
+# The loss is the mean cross-entropy over all test images (the first term of equation :eq:`loss`),
+# in nats. It falls when the network puts more probability on the true class, even where its answer
+# stays the same, and it punishes wrong answers that are given with confidence.
 
 graph_1 = figures.history(arms, "test_loss", title="Graph 1: test loss")
 

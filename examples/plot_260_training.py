@@ -56,9 +56,9 @@ loss = figures.history(arms, "train_loss")
 
 # %%
 # The penalty of the arm with L1 is left out of this loss, so that all lines mean the same: the
-# mean cross-entropy in nats. Compare the order of the lines here with their order in Graph 1. An
-# arm that is behind in both has not fitted the training images as well, and it makes no sense to
-# say that it learned by heart.
+# first term of equation :eq:`loss`, in nats. Compare the order of the lines here with their order
+# in Graph 1 (:numref:`fig-test-loss`). An arm that is behind in both has not fitted the training
+# images as well, and it makes no sense to say that it learned by heart.
 
 accuracy = figures.history(arms, "train_accuracy")
 

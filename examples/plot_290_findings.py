@@ -35,9 +35,9 @@ num_images = arms["Batch norm"][0].num_scored
 print(f"Chance level: accuracy 10 %, loss 2.303 nats. Test images: {num_images:,}.")
 
 # %%
-# First read down the column of test accuracies, then compare the steps in it with the numbers
-# behind ±. The training accuracy and the gap say whether an arm that is behind fits worse or
-# generalizes worse.
+# First read down the column of test accuracies, where the lines of :numref:`fig-test-accuracy` end,
+# then compare the steps in it with the numbers behind ±. The training accuracy and the gap say
+# whether an arm that is behind fits worse or generalizes worse.
 #
 # In pictures
 # -----------

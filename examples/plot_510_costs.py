@@ -125,7 +125,8 @@ print(Table(("norm", "bytes kept / bytes of the input"), tuple(rows)))
 
 import copy
 
-from normstudy.study.model import Net, fold
+from normstudy.study.batchnorm import fold
+from normstudy.study.model import Net
 
 torch.manual_seed(0)
 images = torch.randn(64, 3, 32, 32, dtype=torch.float64)

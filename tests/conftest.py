@@ -16,7 +16,7 @@ import pytest
 from hypothesis import settings
 from sphinx.util.docutils import docutils_namespace
 
-from normstudy.study import runs
+from normstudy.study import probes, runs
 from normstudy.study.data import FACTS
 from normstudy.study.recipes import Recipe
 from normstudy.study.train import COLUMNS, Outcome
@@ -65,6 +65,10 @@ def make_up(recipe: Recipe, **_: Any) -> Outcome:
         confidences=rng.random(kept, dtype=np.float32),
         clean_train={"loss": rng.random(), "accuracy": rng.random()},
         weight_quantiles=np.sort(rng.random(1001, dtype=np.float32)),
+        probed={
+            name: rng.random(count).tolist()
+            for name, count in probes.lengths(recipe, recipe.epochs).items()
+        },
     )
 
 

@@ -646,3 +646,55 @@ def test_titles_of_pages_are_distinct():
 def test_no_page_names_a_generated_picture_by_its_number():
     pages = [*PAGES, *(ROOT / "docs").glob("*.rst"), ROOT / "README.md"]
     assert not [page for page in pages if re.search(r"_\d{3}(_dark)?\.png", page.read_text())]
+
+
+# -- what readers load and see first ---------------------------------------------------------------
+
+
+def test_own_scripts_stay_small():
+    docs = gallery_hooks.DOCS
+    sizes = {p.name: p.stat().st_size for p in [*docs.glob("_static/*.js"), *docs.glob("*.js")]}
+    assert len(sizes) >= 5
+    assert sum(sizes.values()) < 30_000, sizes
+
+
+PAGE = """Title
+=====
+
+**The question.** Which?
+
+.. code-block:: Python
+
+
+    from normstudy import study
+
+    print("In short: this one.")
+
+.. rst-class:: sphx-glr-script-out
+
+ .. code-block:: none
+
+    In short: this one.
+
+**You will see** it.
+"""
+
+
+def test_the_code_above_an_answer_is_folded():
+    source = [PAGE]
+    gallery_hooks.fold_opening(None, "auto_examples/plot_1", source)
+    head, folded = source[0].split(".. dropdown:: The code that answers\n")
+    assert head == PAGE.partition(".. code-block")[0]
+    code, output = folded.split(".. rst-class:: sphx-glr-script-out")
+    assert "\n       from normstudy import study\n" in code
+    assert "In short: this one." in output
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [("plan", PAGE), ("auto_examples/plot_1", PAGE.replace("**You will see**", "You have seen"))],
+)
+def test_other_code_stays_open(page, text):
+    source = [text]
+    gallery_hooks.fold_opening(None, page, source)
+    assert source == [text]

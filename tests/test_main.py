@@ -14,8 +14,9 @@ import pytest
 
 from normstudy import __main__ as command
 from normstudy.study import cluster, runs
+from normstudy.study.moving import moved
 from normstudy.study.recipes import NORMS, Recipe
-from normstudy.study.studies import OF_REPORTS, STUDIES, chosen, moved
+from normstudy.study.studies import OF_REPORTS, STUDIES, chosen
 
 CHOSEN = {arm: recipe for arm, (recipe,) in STUDIES["main"].arms.items()}
 TINY = ("--data", "digits", "--epochs", "2", "--batch-size", "480")

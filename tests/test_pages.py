@@ -1,7 +1,7 @@
 """Every page of the report runs alone, from any folder, and so do the answers to its exercises.
 
-Here the pages show the embedded digits, and those of the class reports, which no digits stand in
-for, made-up images and runs. Each of them is executed once.
+Here the pages show the embedded digits, and those of class reports and sweeps, which no digits
+stand in for, made-up images and runs. Each of them is executed once.
 """
 
 import ast
@@ -30,10 +30,11 @@ PAGES = sorted((Path(__file__).parents[1] / "examples").glob("plot_*.py"))
 BY_HAND = [page for page in PAGES if page.stem.startswith("plot_1")]
 WORKED = [page for page in BY_HAND if "120" <= page.stem[5:8] <= "160"]
 NAMED = {page: re.findall(r'STUDIES\["([\w-]+)"\]', page.read_text()) for page in PAGES}
-MADE_UP = [  # of the chapter on the reports, what no digits stand in for
+MADE_UP = [  # reports and sweeps: what no digits stand in for
     page
     for page in PAGES
-    if page.stem.startswith("plot_3") and not all(STUDIES[name].stands_in for name in NAMED[page])
+    if page.stem.startswith(("plot_3", "plot_4"))
+    and not all(STUDIES[name].stands_in for name in NAMED[page])
 ]
 MARKS = {page: [pytest.mark.processes] for page in PAGES if "together(" in page.read_text()}
 each_page = pytest.mark.parametrize(
@@ -76,9 +77,9 @@ def run(page: Path) -> Ran:
 
 @pytest.fixture(scope="module")
 def trained() -> None:
-    """Train the study on digits once; the pages find its runs in the store of the tests."""
-    arms = STUDIES["main"].recipes(data="digits")
-    wanted = [recipe for recipes in arms.values() for recipe in recipes]
+    """Train both studies on digits once; the pages find their runs in the store of the tests."""
+    both = (STUDIES[name].recipes(data="digits") for name in ("cifar10", "main"))
+    wanted = [recipe for arms in both for recipes in arms.values() for recipe in recipes]
     run_all(wanted, n_jobs=1, progress=False)  # the other cores have tests to run
 
 

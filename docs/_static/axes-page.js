@@ -225,7 +225,7 @@
       '<p class="axes-edit"><label><span></span> <input inputmode="decimal" size="8"></label> <span class="axes-hint">Arrow keys choose a cell; type a number to change it.</span></p>' +
       '<div class="axes-below"><div class="axes-worked" aria-live="polite"></div><div class="axes-scroll axes-statistics"></div></div>' +
       "<details><summary>γ, β, running statistics and their gradients</summary><div class=\"axes-scroll axes-per\"></div></details>" +
-      '<details><summary>The same in PyTorch</summary><pre tabindex="0"></pre></details>' +
+      '<details><summary>The same in PyTorch</summary><p><button type="button" data-do="copy">Copy</button></p><pre tabindex="0"></pre></details>' +
       '<p><a class="axes-link" href="#">Link to these numbers</a></p>';
     function part(name) { return root.querySelector(name); }
     part(".axes-views").innerHTML += Object.keys(VIEWS).map(function (view) {
@@ -277,6 +277,9 @@
     root.addEventListener("click", function (event) {
       var cell = event.target.closest("[data-cell]");
       if (cell) choose(Number(cell.dataset.cell));
+      if (event.target.dataset.do === "copy") {
+        navigator.clipboard.writeText(part("pre").textContent).then(function () { event.target.textContent = "Copied"; });
+      }
       if (event.target.dataset.do === "reset") {
         var norm = state.norm;
         state = fitted(Object.assign(copy(preset), { norm: norm }), preset);

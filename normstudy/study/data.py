@@ -125,6 +125,27 @@ class ImageSet:
         order = order.to(self.train.labels.device)
         return self.train[order[held_out:]], self.train[order[:held_out]]
 
+    def balanced(self, split: Split, num: int) -> Split:
+        """Select ``num`` images of a split, as many of each class as of any other, or one more.
+
+        Which ones is fixed: a larger selection holds every smaller one of the same split. A class
+        that has too few leaves its places to the others.
+
+        Raises
+        ------
+        ValueError
+            If the split has fewer images.
+        """
+        if num > len(split):
+            msg = f"subset={num} is more than the {len(split)} images; accepted: 0 to {len(split)}"
+            raise ValueError(msg)
+        order = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))
+        labels = split.labels.cpu()[order]
+        one_hot = F.one_hot(labels, len(self.classes))
+        turn = one_hot.cumsum(0)[torch.arange(len(split)), labels]  # the first of its class, ...
+        chosen = order[turn.argsort(stable=True)[:num]].sort().values
+        return split[chosen.to(split.labels.device)]
+
     def normalize(self, images: Tensor) -> Tensor:
         """Turn uint8 images (N, H, W, C) into float32 (N, C, H, W) of mean 0 and variance 1.
 

@@ -1,5 +1,6 @@
 """What this machine is: the device to train on, and what a record says of where it was made."""
 
+import datetime as dt
 import math
 import os
 import platform
@@ -101,8 +102,9 @@ def check_precision(precisions: Iterable[str], device: torch.device) -> None:
 
 
 def describe(device: torch.device) -> dict[str, Any]:
-    """Collect what may alter numbers: versions, revision of the code, processor and threads."""
+    """Collect the date, and what may alter numbers: versions, revision, processor and threads."""
     return {
+        "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
         "normstudy": version("normstudy"),
         "git_revision": _git_revision(),
         "python": platform.python_version(),

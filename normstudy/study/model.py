@@ -5,13 +5,13 @@ All arms of a study build the same rows; only what stands in the places of the n
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from normstudy.study import initial
+from normstudy.study.batchnorm import batch_norm
 from normstudy.study.dropout import Dropout as DropoutLayer
 from normstudy.study.groupnorm import ChannelsLastGroupNorm
 from normstudy.study.networks import (
@@ -46,7 +46,14 @@ class ChannelShift(nn.Module):
 
 
 def make_norm(
-    norm: str, channels: int, num_groups: int, *, size: int | None = None, shift: bool = False
+    norm: str,
+    channels: int,
+    num_groups: int,
+    *,
+    size: int | None = None,
+    shift: bool = False,
+    ghost_batch: int = 0,
+    bn_momentum: float = 0.1,
 ) -> nn.Module:
     """Build the norm for feature maps of shape (N, C, H, W).
 
@@ -66,6 +73,8 @@ def make_norm(
         H and W of the feature map, in pixels; read for ``"layer_chw"`` only.
     shift
         Whether the place without a norm holds a learned shift; read for ``"none"`` only.
+    ghost_batch, bn_momentum
+        As in :class:`normstudy.study.recipes.Recipe`; read for ``"batch"`` only.
 
     Raises
     ------
@@ -74,7 +83,7 @@ def make_norm(
         size.
     """
     if norm == "batch":
-        return nn.BatchNorm2d(channels)
+        return batch_norm(channels, ghost_batch, bn_momentum)
     if norm == "group":
         if num_groups < 1 or channels % num_groups:
             divisors = [g for g in range(1, channels + 1) if channels % g == 0]
@@ -108,32 +117,6 @@ class ResidualBlock(nn.Sequential):
         return x + change
 
 
-def fold(net: nn.Module) -> int:
-    """Fold batch norms into the convolutions that feed them, in place; count them.
-
-    In evaluation mode batch norm is one factor and one shift for each channel, which the weights of
-    the convolution in front of it can take over: the same scores, but for rounding, with one layer
-    less. Other norms take their statistics from the image and cannot be folded. A norm that gets
-    its maps from anything but a convolution stays.
-
-    References
-    ----------
-    B. Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-
-    Only Inference, 2018, section 3.2, equation 14.
-    """
-    net.eval()
-    folded = 0
-    for parent in list(net.modules()):
-        if not isinstance(parent, nn.Sequential):
-            continue
-        for (name, layer), (behind, norm) in pairwise(list(parent.named_children())):
-            if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                setattr(parent, name, fuse_conv_bn_eval(layer, norm))
-                setattr(parent, behind, nn.Identity())
-                folded += 1
-    return folded
-
-
 class Net(nn.Sequential):
     """A network of :data:`normstudy.study.networks.NETWORKS`, one layer a row.
 
@@ -159,6 +142,8 @@ class Net(nn.Sequential):
         How the first weights are drawn, as in :func:`normstudy.study.initial.draw`.
     channels_per_group
         Channels of a group in every place; with 0, ``num_groups`` says how many groups there are.
+    ghost_batch, bn_momentum
+        As in :func:`make_norm`.
 
     Raises
     ------
@@ -187,10 +172,14 @@ class Net(nn.Sequential):
         size: int = 32,
         init: str = "pytorch",
         channels_per_group: int = 0,
+        ghost_batch: int = 0,
+        bn_momentum: float = 0.1,
     ) -> None:
         rows = _rows_of(net, in_channels)
+        of_batch_norm = {"ghost_batch": ghost_batch, "bn_momentum": bn_momentum}
         builder = _Builder(
-            *(norm, num_groups, channels_per_group, num_classes, dropout, in_channels, size)
+            *(norm, num_groups, channels_per_group, num_classes, dropout, in_channels, size),
+            of_batch_norm,
         )
         layers, counts = [], Counter[str]()
         for row in rows:
@@ -261,6 +250,7 @@ class _Builder:
     dropout: float
     channels: int
     size: int
+    of_batch_norm: dict[str, Any]
 
     def place(self, *, shift: bool) -> nn.Module:
         """Build what stands in the place of a norm."""
@@ -270,7 +260,8 @@ class _Builder:
                 msg = f"channels_per_group={each} does not divide {self.channels} channels"
                 raise ValueError(f"{msg}; accepted: a divisor of the channels of every place")
             groups = self.channels // each
-        return make_norm(self.norm, self.channels, groups, size=self.size, shift=shift)
+        more = {"size": self.size, "shift": shift} | self.of_batch_norm
+        return make_norm(self.norm, self.channels, groups, **more)
 
     def separable(self, row: Block | Separable, width: int, *, pool: bool) -> dict[str, nn.Module]:
         """Build the layers of a separable convolution to ``width`` channels, by their names."""

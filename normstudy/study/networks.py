@@ -154,19 +154,27 @@ def _conv(width: int, kernel: int = 3, padding: int = 0, *, maps: bool = False) 
     return (Conv(width, kernel, padding), Act(), Norm(), Dropout(maps))
 
 
+def _of_depth(blocks: int) -> Mapping[int, Rows]:
+    """Forms of the main study's network with so many residual blocks a stage."""
+    return {
+        3: _pyramid(24, (48, 0, False), (72, blocks, True), (96, blocks, True)),
+        1: _pyramid(12, (24, 0, False), (36, blocks, True)),
+    }
+
+
 NETWORKS: Mapping[str, Mapping[int, Rows]] = MappingProxyType(
     {
         "separable": {3: _separable((64, 3), (96, 2)), 1: _separable((32, 2), (48, 1))},
-        "pyramid": {
-            3: _pyramid(24, (48, 0, False), (72, 2, True), (96, 2, True)),
-            1: _pyramid(12, (24, 0, False), (36, 2, True)),
-        },
+        "pyramid": _of_depth(2),
         "pyramid-act-first": {
             3: _pyramid(24, (48, 0, False), (72, 2, True), (96, 2, True), act_first=True),
             1: _pyramid(12, (24, 0, False), (36, 2, True), act_first=True),
         },
         # what the main study's rows make of MNIST's 10,000 parameters
         "pyramid-mnist": {1: _pyramid(16, (32, 1, False), (44, 2, True))},
+        "pyramid-half": _of_depth(1),
+        "pyramid-double": _of_depth(4),
+        "pyramid-quadruple": _of_depth(8),
         "study-b": {
             1: (
                 *(*_conv(8), *_conv(16), MaxPool(), Conv(8, kernel=1)),

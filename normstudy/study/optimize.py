@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim import SGD
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 
@@ -13,13 +14,27 @@ def weights(net: nn.Module) -> list[Tensor]:
     return [m.weight for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
 
 
+def scales(net: nn.Module) -> list[nn.Parameter]:
+    """List the scales of norms, gamma."""
+    kinds = nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm
+    return [m.weight for m in net.modules() if isinstance(m, kinds)]
+
+
 def penalized(net: nn.Module, recipe: Recipe) -> dict[str, tuple[Tensor, float]]:
     """Look up what the L1 penalty acts on, by name: each tensor, and how hard it pulls its values.
 
     That is what the penalty adds to the gradient of each value, in magnitude: lambda, or with
     ``l1_of="mean"`` lambda divided by the number of values.
+
+    Raises
+    ------
+    ValueError
+        If the scales of norms are to be penalized where there is no norm.
     """
-    covered = {id(weight) for weight in weights(net)}
+    covered = {id(p) for p in (scales(net) if recipe.l1_on == "scales" else weights(net))}
+    if not covered:
+        msg = f'norm={recipe.norm!r} has no scales to penalize; give l1_on="weights", or l1=0'
+        raise ValueError(msg)
     return {
         name: (p, recipe.l1 / (p.numel() if recipe.l1_of == "mean" else 1))
         for name, p in net.named_parameters()
@@ -37,6 +52,32 @@ def l1_penalty(net: nn.Module, recipe: Recipe) -> Tensor:
     mean = recipe.l1_of == "mean"
     parts = [p.abs().mean() if mean else p.abs().sum() for p in tensors]
     return recipe.l1 * torch.stack(parts).sum()
+
+
+@torch.no_grad()
+def shrink(net: nn.Module, recipe: Recipe, lr: float) -> None:
+    """Take the proximal step of the L1 penalty: move every value towards zero, and never across.
+
+    The soft threshold is sign(w) max(|w| - t, 0) with t = lr lambda / (1 - momentum). Momentum adds
+    up the gradients of many steps to 1 / (1 - momentum) times one of them, so that only with this
+    factor does lambda weigh as much beside the loss as it does as a part of it: both ways come to
+    rest at the same weights.
+
+    Parameters
+    ----------
+    net
+        Whose parameters, after a step of the optimiser.
+    recipe
+        Its fields ``l1``, ``l1_on``, ``l1_of`` and ``momentum``.
+    lr
+        Learning rate of this step.
+
+    References
+    ----------
+    N. Parikh and S. Boyd, Proximal Algorithms, 2014, sections 4.2 and 6.5.2.
+    """
+    for values, strength in penalized(net, recipe).values():
+        values.copy_(F.softshrink(values, lr * strength / (1 - recipe.momentum)))
 
 
 def make_optimizer(net: nn.Module, recipe: Recipe) -> SGD:

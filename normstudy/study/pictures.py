@@ -105,7 +105,9 @@ def mistakes(
     return describe(fig, name=name, caption=f"{title}. {score} {chosen}", alt=alt)
 
 
-def reliability_diagram(arms: Arms, images: ImageSet, *, fewest: int = 100) -> Figure:
+def reliability_diagram(
+    arms: Arms, images: ImageSet, *, fewest: int = 100, name: str = "reliability"
+) -> Figure:
     """Draw how often answers are right over how sure the networks were of them.
 
     Parameters
@@ -115,6 +117,8 @@ def reliability_diagram(arms: Arms, images: ImageSet, *, fewest: int = 100) -> F
         arm are counted together.
     fewest
         Bins of confidence with fewer answers than this are not drawn.
+    name
+        Of the figure, where a report has several.
     """
     curves = []
     for arm, runs in arms.items():
@@ -139,4 +143,4 @@ def reliability_diagram(arms: Arms, images: ImageSet, *, fewest: int = 100) -> F
         "line, networks are more sure than they are right."
     )
     alt = f"Line chart of accuracy over confidence. Expected calibration error in points: {ends}."
-    return describe(fig, name="reliability", caption=caption, alt=alt)
+    return describe(fig, name=name, caption=caption, alt=alt)

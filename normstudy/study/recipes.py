@@ -17,6 +17,9 @@ Dataset = Literal["cifar10", "mnist", "digits"]
 Norm = Literal["batch", "group", "layer", "layer_chw", "instance", "none"]
 Precision = Literal["bfloat16", "float32"]
 
+PROBES = ("statistics", "corruptions", "landscape", "weights")
+"""Names of :data:`normstudy.study.probes.PROBES`."""
+
 DATASETS: tuple[str, ...] = get_args(Dataset)
 NORMS: tuple[str, ...] = get_args(Norm)
 MIRRORED: tuple[str, ...] = ("cifar10",)
@@ -58,6 +61,10 @@ class Recipe:
     """Groups of channels that share statistics; read by ``norm="group"`` only."""
     channels_per_group: int = _number(0, 0, 2**31)
     """Channels of a group, the same in every place; with 0, ``num_groups`` decides."""
+    ghost_batch: int = _number(0, 0, 2**31)
+    """Images of a batch that share batch norm's statistics in training; with 0, all of them."""
+    bn_momentum: float = _number(0.1, 0, 1, above=True)
+    """Weight of the newest batch in batch norm's running statistics, in (0, 1)."""
     init: Literal["pytorch", "he", "kaiming-uniform"] = "pytorch"
     """First weights, as :func:`normstudy.study.initial.draw` has them."""
     epochs: int = _number(20, 1, 100_000)
@@ -82,8 +89,10 @@ class Recipe:
     """What weight decay covers: convolution and linear weights, or every parameter."""
     l1: float = _number(0.0, 0, _HUGE)
     """L1 strength, lambda: adds ``l1 * sum(|w|)`` to the loss of every batch."""
-    l1_on: Literal["weights", "all"] = "weights"
-    """What the L1 penalty covers: convolution and linear weights, or every parameter."""
+    l1_on: Literal["weights", "all", "scales"] = "weights"
+    """What L1 covers: convolution and linear weights, every parameter, or the scales of norms."""
+    l1_step: Literal["subgradient", "proximal"] = "subgradient"
+    """How L1 acts: as a part of the loss, or as a soft threshold behind every step."""
     l1_of: Literal["sum", "mean"] = "sum"
     """What lambda multiplies: the sum of ``|w|``, or of each tensor its mean, which is weaker."""
     dropout: float = _number(0.0, 0, 1)
@@ -102,8 +111,12 @@ class Recipe:
     """Largest relative change of size, in [0, 1)."""
     jitter: float = _number(0.0, 0, 1)
     """Largest relative change of brightness and of contrast, in [0, 1)."""
+    subset: int = _number(0, 0, 2**31)
+    """Training images, as many of each class, the same for all seeds; with 0, all of them."""
     validation: bool = False
     """Hold out 5,000 training images and score on them instead of on the test images."""
+    probe: str = ""
+    """What else is measured while it trains: names of probes, with a plus between them."""
     precision: Precision = "bfloat16"
     """Precision of convolutions and norms; parameters and statistics stay in float32."""
     seed: int = _number(0, 0, 2**31)
@@ -119,6 +132,8 @@ class Recipe:
                     known = ", ".join(accepted)
                     msg = f"{f.name}={value!r} is unknown; accepted: {known}"
                     raise ValueError(msg)
+            elif f.name == "probe":
+                _check_probe(value)
             elif kinds[f.name] is bool:
                 if not isinstance(value, bool):
                     msg = f"{f.name}={value!r} is no flag; give True or False"
@@ -151,11 +166,14 @@ class Recipe:
         unread = {
             "num_groups": self.norm != "group" or self.channels_per_group > 0,
             "channels_per_group": self.norm != "group",
+            "ghost_batch": self.norm != "batch",
+            "bn_momentum": self.norm != "batch",
             "warmup": self.schedule == "constant",
             "nesterov": not self.momentum,
             "weight_decay_on": not self.weight_decay,
             "l1_on": not self.l1,
             "l1_of": not self.l1,
+            "l1_step": not self.l1,
             "dropout": not any(isinstance(row, Dropout) for row in rows),
             "flip": self.data not in MIRRORED,
         }
@@ -166,6 +184,11 @@ class Recipe:
         """Name of the run, readable and unique: ``cifar10-group-seed0-<digest>``."""
         arm = self.norm + ("-l1" if self.l1 else "")
         return f"{self.data}-{arm}-seed{self.seed}-{self.digest}"
+
+    @property
+    def probes(self) -> tuple[str, ...]:
+        """Names of the probes, in their order."""
+        return tuple(filter(None, self.probe.split("+")))
 
     @property
     def scored(self) -> str:
@@ -193,6 +216,12 @@ class Recipe:
             )
             raise ValueError(msg)
         return cls(**values)
+
+
+def _check_probe(value: Any) -> None:
+    if value and (not isinstance(value, str) or not {*value.split("+")} <= {*PROBES}):
+        msg = f"probe={value!r} is unknown; accepted: {', '.join(PROBES)}, or several joined by +"
+        raise ValueError(msg)
 
 
 def _check_number(

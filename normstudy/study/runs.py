@@ -89,6 +89,7 @@ def save(run: Run, folder: Path) -> Path:
         If a number is not finite.
     """
     values = {"recipe": run.recipe.to_dict()} | {name: getattr(run, name) for name in _VALUES}
+    values |= {"probed": run.probed} if run.probed else {}
     arrays: store.Arrays = {
         "predictions": run.predictions.astype(np.uint8),  # fewer than 256 classes
         "confidences": run.confidences,
@@ -131,7 +132,7 @@ def load(path: Path) -> Run:
         validity.check(recipe, record, arrays)
         values = {name: record[name] for name in _VALUES} | arrays
         values["predictions"] = arrays["predictions"].astype(np.int64)
-        return Run(recipe=recipe, **values)
+        return Run(recipe=recipe, probed=record.get("probed", {}), **values)
     except KeyError as error:
         raise _nonsense(path, f"it has no {error}") from error
     except (ValueError, TypeError, AttributeError) as error:

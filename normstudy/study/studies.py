@@ -13,9 +13,11 @@ from types import MappingProxyType
 from typing import cast
 
 from normstudy.study import originals
+from normstudy.study.moving import moved, report_data
 from normstudy.study.originals import ORIGINALS, Original
-from normstudy.study.recipes import DATASETS, Dataset, Norm, Precision, Recipe, variants
-from normstudy.study.reports import best, reports_on
+from normstudy.study.recipes import Dataset, Norm, Precision, Recipe, variants
+from normstudy.study.reports import LIMITS, best, reports_on
+from normstudy.study.sweeps import BASE, MAIN, SWEEPS
 
 Arms = Mapping[str, tuple[Recipe, ...]]
 
@@ -112,51 +114,6 @@ class Study:
         return next(iter(self.recipes().values()))[0].data
 
 
-def report_data() -> Dataset:
-    """Data set that the report shows: ``NORMSTUDY_REPORT``, or else CIFAR-10.
-
-    Raises
-    ------
-    ValueError
-        If the variable names an unknown data set.
-    """
-    given = os.environ.get("NORMSTUDY_REPORT", "cifar10")
-    if given not in DATASETS:
-        msg = f"NORMSTUDY_REPORT={given!r} is unknown; accepted: {', '.join(DATASETS)}"
-        raise ValueError(msg)
-    return cast("Dataset", given)
-
-
-def moved(recipe: Recipe, data: Dataset) -> Recipe:
-    """Move a recipe for CIFAR-10 to another data set.
-
-    Smaller images get a smaller crop. The digits are few and a demonstration: batches are a quarter
-    as large, with the rate of the square-root rule of Krizhevsky 2014, arXiv:1404.5997, and five
-    epochs are enough. Networks for grey images are half as wide, so they get half as many groups.
-
-    Raises
-    ------
-    ValueError
-        If the recipe is for another data set than CIFAR-10.
-    """
-    if recipe.data == data:
-        return recipe
-    if recipe.data != "cifar10":
-        msg = f"a recipe for {recipe.data} cannot be moved to {data}; accepted: one for cifar10"
-        raise ValueError(msg)
-    few = data == "digits"
-    return replace(
-        recipe,
-        data=data,
-        crop=1 if few else 2,
-        batch_size=max(1, recipe.batch_size // 4) if few else recipe.batch_size,
-        epochs=min(recipe.epochs, 5) if few else recipe.epochs,
-        lr=recipe.lr / 2 if few else recipe.lr,
-        num_groups=max(1, recipe.num_groups // 2),
-        precision="float32",  # which every processor computes at its full speed
-    )
-
-
 def chosen(norm: Norm, data: Dataset, *, l1: bool = False) -> tuple[str, Recipe] | None:
     """Look up what the main study chose for a norm: the name of its arm, and its recipe.
 
@@ -208,30 +165,23 @@ _TRIED = replace(_FIRST, epochs=5, validation=True)
 _GROUP = replace(_TRIED, norm="group", lr=0.2, num_groups=32)
 _NONE = replace(_TRIED, norm="none")
 
-_MAIN = Recipe(net="pyramid", init="he", precision="float32")  # docs/plan.rst says why
-_ASKED = replace(_MAIN, epochs=10, validation=True)
+_ASKED = replace(BASE, epochs=10, validation=True)
 _RATES = [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
-_CHOSEN = {  # by the rule of docs/plan.rst, from the studies learning-rates, groups and lambdas
-    "Batch norm": replace(_MAIN, norm="batch", lr=0.4),
-    "Batch norm + L1": replace(_MAIN, norm="batch", lr=0.2, l1=3e-5),
-    "Group norm": replace(_MAIN, norm="group", lr=0.2, num_groups=8),
-    "Layer norm": replace(_MAIN, norm="layer", lr=0.2),
-    "Instance norm": replace(_MAIN, norm="instance", lr=0.4),
-    "No norm": replace(_MAIN, norm="none", lr=0.2),
-}
-_CONTROLLED = {arm: _CHOSEN[arm] for arm in ("Batch norm", "Group norm", "Layer norm")}
+_CONTROLLED = {arm: MAIN[arm] for arm in ("Batch norm", "Group norm", "Layer norm")}
 
-_BEST_REPORTS = Reference(
-    values=best("cifar10"),
-    label="best class report",
-    source=(
-        f"The highest test accuracies among {len(reports_on('cifar10'))} class reports of this "
-        "study on CIFAR-10, student work found by searching public repositories for the text of "
-        "the assignment: fewer than 50,000 parameters where they are printed, at most 20 epochs, "
-        "one seed, and the best epoch as picked on the test images. We found none with batch norm "
-        "and L1."
-    ),
-)
+
+def _best_reports(data: Dataset, title: str, more: str = "") -> Reference:
+    """Make a reference of the best class reports on a data set."""
+    source = (
+        f"The highest test accuracies among {len(reports_on(data))} class reports of this study on "
+        f"{title}, student work found by searching public repositories for the text of the "
+        f"assignment: fewer than {LIMITS[data]:,} parameters where they are printed, at most 20 "
+        f"epochs, one seed, and the best epoch as picked on the test images.{more}"
+    )
+    return Reference(values=best(data), label="best class report", source=source)
+
+
+_BEST_REPORTS = _best_reports("cifar10", "CIFAR-10", " We found none with batch norm and L1.")
 
 _ALL = (
     Study(
@@ -324,13 +274,18 @@ _ALL = (
         title="Three strengths of the L1 penalty, on validation images",
         stands_in=False,
         seeds=(100, 101),
-        arms={"Batch norm + L1": variants(_ASKED, lr=0.2, l1=[1e-5, 3e-5, 1e-4])},
+        arms={
+            "Batch norm + L1": (
+                *variants(_ASKED, lr=0.2, l1=[1e-5, 3e-5, 1e-4]),
+                *variants(_ASKED, lr=[0.1, 0.4], l1=1e-5),  # beside what was chosen
+            )
+        },
     ),
     Study(
         name="main",
         title="The main study: six arms on CIFAR-10",
         seeds=tuple(range(10)),
-        arms={arm: (recipe,) for arm, recipe in _CHOSEN.items()},
+        arms={arm: (recipe,) for arm, recipe in MAIN.items()},
         reference=_BEST_REPORTS,
     ),
     Study(
@@ -338,15 +293,14 @@ _ALL = (
         title="Control: three norms at the learning rate of batch norm",
         seeds=(0, 1, 2),
         arms={
-            arm: variants(recipe, lr=_CHOSEN["Batch norm"].lr)
-            for arm, recipe in _CONTROLLED.items()
+            arm: variants(recipe, lr=MAIN["Batch norm"].lr) for arm, recipe in _CONTROLLED.items()
         },
     ),
     Study(
         name="forty-epochs",
         title="Control: batch and group norm for twice as many epochs",
         seeds=(0, 1, 2),
-        arms={arm: variants(_CHOSEN[arm], epochs=40) for arm in ("Batch norm", "Group norm")},
+        arms={arm: variants(MAIN[arm], epochs=40) for arm in ("Batch norm", "Group norm")},
     ),
     Study(
         name="weight-decay",
@@ -404,16 +358,20 @@ _ON_MNIST = (
         stands_in=False,
         seeds=(0, 1, 2, 3, 4),
         arms={arm: (recipe,) for arm, recipe in _BUDGET.items()},
-        reference=Reference(
-            values=best("mnist"),
-            label="best class report",
-            source=(
-                f"The highest test accuracies among {len(reports_on('mnist'))} class reports on "
-                "MNIST: fewer than 10,000 parameters where they are printed, at most 20 epochs, "
-                "one seed, and the best epoch as picked on the test images."
-            ),
-        ),
+        reference=_best_reports("mnist", "MNIST"),
     ),
+)
+
+_SWEEPS = tuple(
+    Study(
+        name=name,
+        title=sweep.title,
+        arms=sweep.arms,
+        seeds=sweep.seeds,
+        diverged=sweep.diverged,
+        stands_in=False,  # made for the images of CIFAR-10, of which the digits are too few
+    )
+    for name, sweep in SWEEPS.items()
 )
 
 _REPORTS = (
@@ -428,7 +386,9 @@ _REPORTS = (
     _report("E", "-apart", "norm and regulariser taken apart", originals.E_APART, 3),
 )
 
-STUDIES: Mapping[str, Study] = MappingProxyType({s.name: s for s in (*_ALL, *_ON_MNIST, *_REPORTS)})
+STUDIES: Mapping[str, Study] = MappingProxyType(
+    {study.name: study for study in (*_ALL, *_ON_MNIST, *_SWEEPS, *_REPORTS)}
+)
 """Every study, by its name."""
 
 OF_REPORTS: tuple[str, ...] = tuple(study.name for study in _REPORTS)

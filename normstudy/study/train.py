@@ -15,11 +15,12 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from normstudy.study import checkpoints, data, environment
+from normstudy.study import checkpoints, data, environment, probes
 from normstudy.study.data import ImageSet, Split
 from normstudy.study.model import Net
-from normstudy.study.optimize import l1_penalty, make_optimizer, make_schedule, weights
+from normstudy.study.optimize import l1_penalty, make_optimizer, make_schedule, shrink, weights
 from normstudy.study.recipes import Recipe
+from normstudy.study.scoring import evaluate, in_precision, loss_and_accuracy
 
 CHANGES: tuple[tuple[Mapping[str, tuple[str, ...]], str], ...] = (
     ({}, "the first published numbers"),
@@ -46,7 +47,6 @@ COLUMNS = (
     "images_per_second",
 )
 QUANTILES = np.linspace(0, 1, 1001)
-_EVALUATION_BATCH = 250  # 1,000 at a time take twice as long: their maps leave the caches
 
 
 def numbers_version(recipe: Recipe) -> int:
@@ -80,6 +80,9 @@ class Outcome:
         treated: no augmentation, evaluation mode.
     weight_quantiles
         The ``QUANTILES`` of ``|w|`` over convolution and linear weights after the last epoch.
+    probed
+        What the recipe's probes found: one list per column of :mod:`normstudy.study.probes`, one
+        value an epoch, or one in all.
     """
 
     history: dict[str, list[float]]
@@ -88,6 +91,7 @@ class Outcome:
     confidences: npt.NDArray[np.float32]
     clean_train: dict[str, float]
     weight_quantiles: npt.NDArray[np.float32]
+    probed: dict[str, list[float]] = field(default_factory=dict)
 
 
 def build(recipe: Recipe, image_set: ImageSet) -> Net:
@@ -104,25 +108,9 @@ def build(recipe: Recipe, image_set: ImageSet) -> Net:
             size=image_set.size,
             init=recipe.init,
             channels_per_group=recipe.channels_per_group,
+            ghost_batch=recipe.ghost_batch,
+            bn_momentum=recipe.bn_momentum,
         )
-
-
-def evaluate(net: nn.Module, image_set: ImageSet, split: Split, precision: str) -> Tensor:
-    """Class scores of all images of a split in evaluation mode: float32, shape (N, classes)."""
-    net.eval()
-    with torch.inference_mode(), _precision(split.images.device, precision):
-        parts = split.images.split(_EVALUATION_BATCH)
-        return torch.cat([net(image_set.normalize(images)) for images in parts]).float()
-
-
-def loss_and_accuracy(scores: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Mean cross-entropy in nats and fraction of hits, each a sum over all images divided once."""
-    loss = F.cross_entropy(scores, labels, reduction="sum").item() / len(labels)
-    return loss, int((scores.argmax(1) == labels).sum()) / len(labels)
-
-
-def _precision(device: torch.device, precision: str) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 @dataclass(slots=True)
@@ -138,6 +126,7 @@ class _Training:
     schedule: LRScheduler
     generator: torch.Generator
     history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
+    probed: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:
@@ -169,6 +158,7 @@ class _Training:
             "random": torch.random.get_rng_state(),
             "gpu_random": torch.cuda.get_rng_state(self.device) if on_gpu else None,
             "history": self.history,
+            "probed": self.probed,
         }
 
     def take_up(self, state: Mapping[str, Any]) -> None:
@@ -181,6 +171,12 @@ class _Training:
         if not 0 < done < self.recipe.epochs:
             msg = f"it has {done} of {self.recipe.epochs} epochs"
             raise ValueError(msg)
+        probed: dict[str, list[float]] = state["probed"]
+        if {name: len(column) for name, column in probed.items()} != probes.lengths(
+            self.recipe, done
+        ):
+            msg = "its measurements are not whole"
+            raise ValueError(msg)
         self.net.load_state_dict(state["net"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
@@ -188,7 +184,20 @@ class _Training:
         torch.random.set_rng_state(state["random"].cpu())
         if self.device.type == "cuda":
             torch.cuda.set_rng_state(state["gpu_random"].cpu(), self.device)
-        self.history = history
+        self.history, self.probed = history, probed
+
+    def probe(self) -> None:
+        """Take the measurements that the recipe names; what was trained stays as it is."""
+        subject = probes.Subject(
+            net=self.net,
+            image_set=self.image_set,
+            train_split=self.train_split,
+            score_split=self.score_split,
+            recipe=self.recipe,
+        )
+        last = len(self.history["epoch"]) == self.recipe.epochs
+        for name, value in probes.measure(subject, last=last).items():
+            self.probed.setdefault(name, []).append(value)
 
 
 def train(
@@ -237,6 +246,7 @@ def train(
         ) as bar:
             for epoch in range(done + 1, recipe.epochs + 1):
                 _one_epoch(state, epoch, bar)
+                state.probe()
                 if checkpoint is not None and epoch < recipe.epochs:
                     checkpoints.write(checkpoint, state.about(), state.state())
     return _outcome(state)
@@ -265,6 +275,8 @@ def _fresh(recipe: Recipe, image_set: ImageSet, device: torch.device) -> _Traini
     train_split, score_split = image_set.train, image_set.test
     if recipe.validation:
         train_split, score_split = image_set.validation_split()
+    if recipe.subset:
+        train_split = image_set.balanced(train_split, recipe.subset)
     net = build(recipe, image_set)
     net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer, schedule = _descent(net, recipe, train_split)
@@ -297,17 +309,20 @@ def _one_epoch(state: _Training, epoch: int, bar: "tqdm[Any]") -> None:
     sums = torch.zeros(4, dtype=torch.float64, device=device)  # loss, hits, penalty, images
     finite = torch.ones(len(batches), dtype=torch.bool, device=device)
     lr = state.schedule.get_last_lr()[0]
+    proximal = recipe.l1 > 0 and recipe.l1_step == "proximal"
     state.net.train()
     for step, index in enumerate(batches):
         images = data.draw_batch(state.image_set, state.train_split, index, recipe, state.generator)
         labels = state.train_split.labels[index]
-        with _precision(device, recipe.precision):
+        with in_precision(device, recipe.precision):
             scores = state.net(images)
         loss = F.cross_entropy(scores.float(), labels)
         penalty = l1_penalty(state.net, recipe) if recipe.l1 else loss.new_zeros(())
         state.optimizer.zero_grad()
-        (loss + penalty).backward()
+        (loss if proximal else loss + penalty).backward()
         state.optimizer.step()
+        if proximal:
+            shrink(state.net, recipe, float(state.schedule.get_last_lr()[0]))
         state.schedule.step()
         with torch.no_grad():
             finite[step] = torch.isfinite(loss + penalty)
@@ -369,4 +384,5 @@ def _outcome(state: _Training) -> Outcome:
         confidences=confidences[:kept].cpu().numpy(),
         clean_train={"loss": loss, "accuracy": accuracy},
         weight_quantiles=np.quantile(magnitudes.cpu().numpy(), QUANTILES).astype(np.float32),
+        probed=state.probed,
     )

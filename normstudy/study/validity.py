@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from normstudy.study.data import FACTS
+from normstudy.study.probes import lengths
 from normstudy.study.recipes import Recipe
 from normstudy.study.store import Arrays
 from normstudy.study.train import COLUMNS, QUANTILES
@@ -22,7 +23,8 @@ def check(recipe: Recipe, record: Mapping[str, Any], arrays: Arrays) -> None:
     recipe
         What the record says was trained.
     record
-        Its values: ``environment``, ``history``, ``num_scored`` and ``clean_train``.
+        Its values: ``environment``, ``history``, ``num_scored`` and ``clean_train``, and with a
+        probe ``probed``.
     arrays
         Its arrays: ``predictions``, ``confidences`` and ``weight_quantiles``.
 
@@ -34,6 +36,7 @@ def check(recipe: Recipe, record: Mapping[str, Any], arrays: Arrays) -> None:
     facts = FACTS[recipe.data]
     _check_environment(record["environment"], facts.md5)
     _check_history(record["history"], recipe.epochs)
+    _check_probed(record.get("probed", {}), lengths(recipe, recipe.epochs))
     _check_numbers("clean_train", record["clean_train"], ("loss", "accuracy"))
     scored = facts.num_held_out if recipe.validation else facts.num_test
     _require(record["num_scored"] == scored, f"num_scored is {record['num_scored']}, not {scored}")
@@ -68,13 +71,26 @@ def _check_history(found: Any, epochs: int) -> None:
     _require(found["epoch"] == list(range(1, epochs + 1)), "the epochs are not counted from 1")
 
 
+def _check_probed(found: Any, expected: Mapping[str, int]) -> None:
+    right = isinstance(found, dict) and {*found} == {*expected}
+    _require(right, "what was probed is not what the recipe names")
+    for name, column in found.items():
+        right = isinstance(column, list) and len(column) == expected[name]
+        _require(right, f"the probe's {name} has not {expected[name]} values")
+        _require(all(map(_is_number, column)), f"the probe's {name} is not of finite numbers")
+
+
+def _is_number(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
+
+
 def _check_numbers(where: str, found: Any, names: tuple[str, ...]) -> None:
     """Require finite numbers of these names: fractions in [0, 1], and the others not negative."""
     _require(isinstance(found, dict) and {*found} == {*names}, f"{where} has other names")
     for name, value in found.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
         top = 1 if name in _FRACTIONS else math.inf
-        right = number and math.isfinite(value) and 0 <= value <= top
+        right = _is_number(value) and 0 <= value <= top
         _require(right, f"{where} has {name} = {value!r}")
 
 

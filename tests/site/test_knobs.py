@@ -148,6 +148,36 @@ def test_the_grid_is_one_stop_and_arrow_keys_move_in_it(visit: Any) -> None:
     assert n == 2
 
 
+# -- the call in PyTorch ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", [name for name in norms.INDEX_SETS if name != "weight"])
+def test_the_call_in_pytorch_runs_and_computes_what_is_shown(visit: Any, norm: str) -> None:
+    page = visit(PAGE)
+    page.locator('[data-knob="norm"]').select_option(norm)
+    page.get_by_text("The same in PyTorch").click()
+    modes = ["training", *(["evaluation"] if norm in ("batch", "instance") else [])]
+    for mode in modes:
+        if len(modes) > 1:
+            page.locator('[data-knob="mode"]').select_option(mode)
+        made: dict[str, Any] = {"print": lambda *_: None}
+        exec(page.locator(".axes pre").inner_text(), made)
+        for view, tensor in (("y", made["y"]), ("gradient of x", made["x"].grad)):
+            page.get_by_role("radio", name=view, exact=True).check()
+            shown = pytest.approx(tensor.flatten().tolist(), rel=6e-4, abs=1e-9)
+            assert cells(page) == shown, (norm, mode, view)
+
+
+def test_the_call_is_copied(visit: Any) -> None:
+    page = visit(PAGE)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_text("The same in PyTorch").click()
+    page.get_by_role("button", name="Copy", exact=True).click()
+    page.get_by_role("button", name="Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == page.locator(".axes pre").inner_text()
+
+
 # -- by mouse --------------------------------------------------------------------------------------
 
 

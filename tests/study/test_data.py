@@ -684,3 +684,38 @@ def test_images_are_displayed_in_their_colours(channels, num, size):
     assert np.array_equal(np.rint(shown * 255), np.broadcast_to(images.numpy(), shown.shape))
     assert shown.min() >= 0
     assert shown.max() <= 1
+
+
+# -- a fixed part of the training images -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("num", [1, 10, 95, 200, 1_000])
+def test_a_subset_has_as_many_images_of_each_class_and_stays_in_order(num):
+    digits = data.load("digits")
+    few = digits.balanced(digits.train, num)
+    counts = few.labels.bincount(minlength=10)
+    assert len(few) == len(few.images) == num
+    assert counts.max() - counts.min() <= 1
+    places = [
+        next(i for i in range(len(digits.train)) if torch.equal(digits.train.images[i], image))
+        for image in few.images[:20]
+    ]
+    assert places == sorted(places)
+    assert torch.equal(digits.train.labels[places], few.labels[:20])
+
+
+def test_a_larger_subset_holds_every_smaller_one_and_a_class_may_run_out():
+    digits = data.load("digits")
+    small, large = (
+        {image.numpy().tobytes() for image in digits.balanced(digits.train, num).images}
+        for num in (50, 300)
+    )
+    assert small < large
+    whole = digits.balanced(digits.train, len(digits.train))
+    assert torch.equal(whole.labels, digits.train.labels)
+
+
+def test_a_subset_of_more_images_than_there_are_is_refused():
+    digits = data.load("digits")
+    with pytest.raises(ValueError, match=r"subset=2000 is more than the 1437 images; accepted: 0"):
+        digits.balanced(digits.train, 2_000)

@@ -37,6 +37,7 @@ def test_a_record_says_what_may_alter_numbers():
     found = describe(torch.device("cpu"))
     assert json.loads(json.dumps(found)) == found
     assert found["torch"] == torch.__version__
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", found["date"])
     assert found["threads"] == torch.get_num_threads()
     assert found["device"].startswith(torch.backends.cpu.get_cpu_capability())
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", found["git_revision"])

@@ -15,7 +15,6 @@ from normstudy.study.model import (
     ChannelShift,
     LayerRow,
     Net,
-    fold,
     layer_table,
     make_norm,
 )
@@ -27,6 +26,7 @@ NORMALIZED = [norm for norm in NORMS if norm != "none"]
 PER_CHANNEL = [norm for norm in NORMALIZED if norm != "layer_chw"]
 ANY_NORM = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
 SIZES = {1: 28, 3: 32}
+DEEP = ("pyramid-double", "pyramid-quadruple")  # they see more than an image of the tests
 FORMS = [(name, in_channels) for name, forms in NETWORKS.items() for in_channels in forms]
 
 
@@ -202,29 +202,6 @@ def test_norms_average_over_the_cells_they_are_named_after(norm):
     expected = ((cells - mean) / (var + 1e-5).sqrt()).view_as(x)
     expected = (expected * weight + bias).float()
     torch.testing.assert_close(module(x.float()), expected, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", ["pyramid", "separable", "pyramid-act-first"])
-def test_batch_norms_behind_convolutions_can_be_folded_away(name):
-    net = Net("batch", net=name).double()
-    for _ in range(3):
-        net(3 * torch.randn(8, 3, 32, 32).double() + 1)  # moves the running statistics
-    x = torch.randn(4, 3, 32, 32).double()
-    before = net.eval()(x)
-    convolved = {"pyramid": 7, "separable": 7, "pyramid-act-first": 0}[name]
-    assert fold(net) == convolved
-    torch.testing.assert_close(net(x), before, rtol=1e-9, atol=1e-9)
-    stay = sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
-    assert stay == len(norms_of(Net("batch", net=name))) - convolved
-
-
-@pytest.mark.parametrize("norm", ["group", "layer", "instance", "none"])
-def test_other_norms_cannot_be_folded(norm):
-    net = Net(norm, 2, net="pyramid")
-    x = torch.randn(2, 3, 32, 32)
-    before = net.eval()(x)
-    assert fold(net) == 0
-    assert torch.equal(net(x), before)
 
 
 def test_layer_chw_has_the_statistics_of_layer_norm_and_a_weight_for_every_value():
@@ -449,7 +426,7 @@ def seen(layers, size, in_channels):
     return int(rows.max() - rows.min()) + 1
 
 
-@pytest.mark.parametrize(("name", "in_channels"), FORMS)
+@pytest.mark.parametrize(("name", "in_channels"), [form for form in FORMS if form[0] not in DEEP])
 def test_receptive_fields_are_those_that_gradients_show(name, in_channels):
     size = 96  # larger than the field; layers without a norm take any size
     net = built(name, in_channels, "none")

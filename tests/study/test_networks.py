@@ -53,6 +53,7 @@ def test_networks_of_the_reports_are_written_as_the_reports_have_them(name):
 
 def test_every_network_but_ours_is_that_of_a_report():
     ours = {"pyramid", "pyramid-act-first", "pyramid-mnist", "separable"}
+    ours |= {"pyramid-half", "pyramid-double", "pyramid-quadruple"}
     assert {name for name, _ in REPORTS} == set(NETWORKS) - ours
 
 
@@ -89,6 +90,16 @@ def test_the_norms_behind_the_activations_are_all_that_the_control_changes(in_ch
     assert inner
     turned = [replace(r, act_first=True) if r in inner else r for r in main[4:]]
     assert list(control[4:]) == turned
+
+
+@pytest.mark.parametrize("in_channels", [1, 3])
+@pytest.mark.parametrize(("name", "times"), [("half", 0.5), ("double", 2), ("quadruple", 4)])
+def test_another_depth_is_another_number_of_blocks_and_nothing_else(name, times, in_channels):
+    main, other = (NETWORKS[net][in_channels] for net in ("pyramid", f"pyramid-{name}"))
+    kept, others = ([r for r in rows if not isinstance(r, Block)] for rows in (main, other))
+    assert kept == others
+    block = next(row for row in main if isinstance(row, Block))
+    assert other.count(block) == times * main.count(block)
 
 
 def test_rows_cannot_change_and_compare_by_value():

@@ -13,9 +13,11 @@ from normstudy.study.optimize import (
     learning_rates,
     make_optimizer,
     penalized,
+    scales,
+    shrink,
     weights,
 )
-from normstudy.study.recipes import NORMS, Recipe
+from normstudy.study.recipes import NORMS, Recipe, variants
 from normstudy.study.train import build, train
 
 TINY = Recipe(data="digits", epochs=3, batch_size=256, lr=0.1, crop=1, precision="float32")
@@ -82,6 +84,86 @@ def test_what_is_penalized_is_pulled_as_hard_as_it_is_said(l1_of, l1_on):
         tensor, strength = pulled[name]
         assert tensor is p
         torch.testing.assert_close(p.grad, strength * p.detach().sign())
+
+
+# -- the proximal step, and scales -----------------------------------------------------------------
+
+
+def soft(values, threshold):
+    """Move towards zero, in numpy."""
+    return np.sign(values) * np.maximum(np.abs(values) - threshold, 0)
+
+
+class Lasso(nn.Module):
+    """Weights w whose loss is half the squared distance from a target."""
+
+    def __init__(self, target):
+        super().__init__()
+        self.linear = nn.Linear(len(target), 1, bias=False)
+        self.target = torch.tensor(target)
+
+    def loss(self):
+        return 0.5 * ((self.linear.weight[0] - self.target) ** 2).sum()
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_with_and_without_momentum_the_proximal_step_comes_to_rest_at_the_lasso(momentum, nesterov):
+    target = [2.0, -1.0, 0.2, -0.1, 0.0]
+    recipe = Recipe(
+        l1=0.3, l1_step="proximal", lr=0.05, momentum=momentum, nesterov=nesterov, weight_decay=0.0
+    )
+    net = Lasso(target)
+    optimizer = make_optimizer(net, recipe)
+    for _ in range(600):
+        optimizer.zero_grad()
+        net.loss().backward()
+        optimizer.step()
+        shrink(net, recipe, recipe.lr)
+    found = net.linear.weight[0].detach().numpy()
+    np.testing.assert_allclose(found, soft(np.array(target), 0.3), atol=1e-5)
+    assert (found[2:] == 0).all(), "zeros are exact"
+
+
+@pytest.mark.parametrize("l1_on", ["weights", "all", "scales"])
+@pytest.mark.parametrize("l1_of", ["sum", "mean"])
+def test_the_proximal_step_is_a_soft_threshold_of_what_the_penalty_covers(l1_on, l1_of):
+    recipe = replace(TINY, l1=0.5, l1_on=l1_on, l1_of=l1_of, l1_step="proximal", momentum=0.5)
+    net = build(recipe, data.load("digits"))
+    before = {name: p.detach().numpy().copy() for name, p in net.named_parameters()}
+    covered = penalized(net, recipe)
+    shrink(net, recipe, 0.1)
+    for name, p in net.named_parameters():
+        expected = before[name]
+        if name in covered:
+            divisor = p.numel() if l1_of == "mean" else 1
+            expected = soft(expected, 0.1 * 0.5 / divisor / 0.5)
+        np.testing.assert_allclose(p.detach().numpy(), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("norm", [norm for norm in NORMS if norm != "none"])
+def test_the_scales_of_norms_can_be_penalized_alone(norm):
+    recipe = replace(TINY, norm=norm, l1=0.01, l1_on="scales")
+    net = build(recipe, data.load("digits"))
+    assert all((scale == 1).all() for scale in scales(net))
+    total = sum(scale.numel() for scale in scales(net))
+    assert l1_penalty(net, recipe).item() == pytest.approx(0.01 * total, rel=1e-5)
+    assert {id(p) for p, _ in penalized(net, recipe).values()} == {id(s) for s in scales(net)}
+
+
+def test_without_norms_there_are_no_scales_to_penalize():
+    recipe = replace(TINY, norm="none", l1=0.01, l1_on="scales")
+    with pytest.raises(ValueError, match="norm='none' has no scales to penalize; give l1_on="):
+        train(recipe, device="cpu", progress=False)
+
+
+def test_a_training_with_a_proximal_step_has_weights_of_exactly_zero():
+    recipe = replace(TINY, l1=3e-3, l1_step="proximal")
+    ways = variants(recipe, l1_step=["proximal", "subgradient"])
+    sharp, blunt = (train(way, device="cpu", progress=False) for way in ways)
+    assert (sharp.weight_quantiles == 0).mean() > 0.05
+    assert (blunt.weight_quantiles == 0).mean() <= 0.001
+    assert sharp.history["penalty"][0] > 0, "it is told, though it is no part of the loss"
 
 
 # -- schedules -------------------------------------------------------------------------------------

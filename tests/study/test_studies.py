@@ -5,17 +5,20 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 from runs_of_the_report import NOTEBOOKS, PAGES, studies_of
 
-from normstudy.study import runs
+from normstudy.study import data, runs
 from normstudy.study.compare import choose
 from normstudy.study.model import Net
+from normstudy.study.moving import moved, report_data
 from normstudy.study.recipes import DATASETS, NORMS, Recipe, variants, varied
 from normstudy.study.reports import LIMITS
 from normstudy.study.runs import find, run_study, save
-from normstudy.study.studies import STUDIES, Study, chosen, moved, report_data
+from normstudy.study.studies import STUDIES, Study, chosen
+from normstudy.study.train import build
 
 MAIN, SEARCH, BUDGET = STUDIES["main"], STUDIES["learning-rates"], STUDIES["mnist"]
-# pages of reports may wait for their runs; nothing else may be left out of the report
-SHOWN = studies_of([*(p for p in PAGES if not p.stem.startswith("plot_3")), *NOTEBOOKS])
+# pages of reports and sweeps may wait for their runs; nothing else may be left out of the report
+WAIT = ("plot_3", "plot_4")
+SHOWN = studies_of([*(p for p in PAGES if not p.stem.startswith(WAIT)), *NOTEBOOKS])
 ARMS = [
     *("Batch norm", "Batch norm + L1", "Group norm"),
     *("Layer norm", "Instance norm", "No norm"),
@@ -252,6 +255,12 @@ def test_a_report_on_another_set_moves_the_main_study_and_leaves_the_search(
 def test_a_recipe_that_is_there_already_is_not_moved():
     assert moved(TINY, "digits") == TINY
     assert moved(replace(Recipe(), num_groups=1), "mnist").num_groups == 1
+
+
+@pytest.mark.parametrize("num_groups", [1, 2, 4, 8, 24])
+def test_groups_of_the_main_study_fit_its_network_for_grey_images(num_groups):
+    recipe = Recipe(net="pyramid", norm="group", num_groups=num_groups)
+    build(moved(recipe, "digits"), data.load("digits"))
 
 
 @pytest.mark.parametrize("norm", NORMS)

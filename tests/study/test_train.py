@@ -16,13 +16,12 @@ from normstudy.study import checkpoints, data, model, optimize, recipes, train
 from normstudy.study.networks import Act, AveragePool, Conv, Dropout, Flatten, Linear, Norm
 from normstudy.study.optimize import weights
 from normstudy.study.recipes import NORMS, Recipe
+from normstudy.study.scoring import loss_and_accuracy
 from normstudy.study.train import (
     CHANGES,
     COLUMNS,
     DivergedError,
     build,
-    evaluate,
-    loss_and_accuracy,
     numbers_version,
 )
 
@@ -291,19 +290,6 @@ def plain():
     return trained(replace(TINY, epochs=1, weight_decay=0.1))
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
-def test_convolutions_and_norms_compute_in_the_precision_of_the_recipe(precision):
-    digits = data.load("digits")
-    net = build(replace(TINY, norm="group", num_groups=4), digits)
-    seen = {}
-    for name, layer in net.named_children():
-        layer.register_forward_hook(lambda _, __, out, name=name: seen.update({name: out.dtype}))
-    scores = evaluate(net, digits, digits.test[:2], precision)
-    assert scores.dtype == torch.float32
-    assert {seen[name] for name in ("conv1", "norm1", "block1")} == {getattr(torch, precision)}
-    assert {p.dtype for p in net.parameters()} == {torch.float32}
-
-
 def test_a_rise_of_one_step_is_none():
     rates = trained(replace(TINY, epochs=5, batch_size=1437)).history["lr"]
     assert rates[1:] == sorted(rates[1:], reverse=True)
@@ -368,32 +354,6 @@ def test_l1_makes_weights_smaller_and_is_written_down():
     assert without.history["penalty"] == [0.0] * 3
     assert with_l1.history["penalty"] == sorted(with_l1.history["penalty"], reverse=True)
     assert with_l1.weight_quantiles[500] < 0.9 * without.weight_quantiles[500]
-
-
-# -- evaluation ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("norm", ["batch", "layer"])
-def test_evaluation_sums_over_all_images_in_spite_of_a_short_last_batch(norm, monkeypatch):
-    digits = data.load("digits")
-    net = build(replace(TINY, norm=norm, dropout=0.5), digits)
-    monkeypatch.setattr(train, "_EVALUATION_BATCH", 101)  # 1,437 = 14 * 101 + 23
-    scores = evaluate(net, digits, digits.train, "float32")
-    assert scores.shape == (1437, 10)
-    found = loss_and_accuracy(scores, digits.train.labels)
-    net.eval()
-    with torch.no_grad():
-        whole = net(digits.normalize(digits.train.images)).double()
-    loss = F.cross_entropy(whole, digits.train.labels).item()
-    hits = (whole.argmax(1) == digits.train.labels).double().mean().item()
-    assert found == pytest.approx((loss, hits), rel=1e-5)
-
-
-def test_a_tie_of_batch_means_is_not_what_is_reported():
-    scores = torch.tensor([[9.0, 0.0], [9.0, 0.0], [0.0, 9.0]])
-    loss, accuracy = loss_and_accuracy(scores, torch.tensor([0, 0, 0]))
-    assert accuracy == pytest.approx(2 / 3)
-    assert loss == pytest.approx((2 * math.log1p(math.exp(-9)) + 9 + math.log1p(math.exp(-9))) / 3)
 
 
 # -- interruptions ---------------------------------------------------------------------------------
@@ -584,3 +544,16 @@ def test_the_progress_bar_shows_loss_and_accuracy(capsys, monkeypatch):
     assert "45/45" in shown.err
     assert "accuracy=" in shown.err
     assert "loss=" in shown.err
+
+
+@pytest.mark.parametrize("validation", [False, True])
+def test_a_training_takes_its_subset_from_the_images_it_may_train_on(validation):
+    recipe = Recipe(data="digits", subset=100, validation=validation)
+    state = train._start(recipe, data.load("digits"), torch.device("cpu"))
+    assert len(state.train_split) == 100
+    other = train._start(replace(recipe, seed=1), data.load("digits"), torch.device("cpu"))
+    assert torch.equal(state.train_split.images, other.train_split.images), "whatever the seed"
+    if validation:
+        held_out = data.load("digits").validation_split()[1].images
+        both = (held_out, state.train_split.images)
+        assert not set.intersection(*({i.numpy().tobytes() for i in images} for images in both))

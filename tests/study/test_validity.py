@@ -73,6 +73,8 @@ NONSENSE = {
     "epochs": (put("history", "epoch", value=[1, 3]), "the epochs are not counted from 1"),
     "clean_train": (put("clean_train", value={}), "clean_train has other names"),
     "clean accuracy": (put("clean_train", "accuracy", value=1.1), "clean_train has accuracy = 1.1"),
+    "probed": (put("probed", value={"loss": [1.0, 1.0]}), "what was probed is not what the recipe"),
+    "probed text": (put("probed", value="loss"), "what was probed is not what the recipe"),
     "num_scored": (put("num_scored", value=3), "num_scored is 3, not 360"),
     "three predictions": (arrays_with(predictions=np.zeros(3, np.uint8)), r"shape \(3,\), not \(3"),
     "class 99": (arrays_with(predictions=np.full(N, 99, np.uint8)), "a prediction is 99, of 10"),

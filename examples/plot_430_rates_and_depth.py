@@ -1,0 +1,227 @@
+"""
+Rates, depth and the way downhill
+=================================
+
+How wide the range of good learning rates is under each norm, what happens with half, twice and four
+times the blocks, and what the loss does along its gradient.
+
+**The question.** A norm is said to allow larger steps and deeper networks. Does it here, and does
+the loss look smoother along the gradient, as the explanation goes?
+"""
+
+from normstudy.study import measured, responses
+from normstudy.study.runs import run_study
+from normstudy.study.studies import STUDIES
+
+searched = STUDIES["learning-rates"]
+tried = run_study(STUDIES["learning-rates"])
+rates = responses.by(tried, lambda r: r.lr, searched.diverged)
+within = responses.tolerance(rates, 2.0)
+print("In short, learning rates within 2 points of an arm's own best:")
+for arm, (low, high) in within.items():
+    print(f"{arm}: {low:g} to {high:g}, a factor of {high / low:g}")
+
+# %%
+# **You will see** validation accuracy over seven learning rates for six arms, test accuracy over
+# the depth for four, and loss and gradient after steps of five lengths.
+#
+# How forgiving is each norm?
+# ---------------------------
+#
+# These are the runs of the main study's search: ten epochs, all images but 5,000 that are held out
+# for validation, two seeds. Each arm tried the same rates. A rate whose loss stopped being finite
+# with either seed is left out, and no longer counts as one that an arm can be trained at.
+
+forgiving = responses.figure(
+    rates, "learning rate", name="tolerance", title="How forgiving is each norm?"
+)
+
+# %%
+# The height of a line says how good an arm is; its width, how much a badly chosen rate costs. They
+# are two questions. The table answers the second: the unbroken range of rates around the best one
+# in which an arm loses at most so many points.
+
+print(responses.tolerances(rates, (1, 2, 5)))
+for arm, of in searched.diverged.items():
+    print(
+        f"{arm}, not finite at {', '.join(f'{lr:g}' for lr in sorted({r.lr for r in of}))}"
+    )
+print("Chance level: 10 %. Two seeds; validation images.")
+
+# %%
+# A range that ends with the grid may go on beyond it, unless the next rate was lost. Bjorck et al.
+# (2018) hold that batch norm helps because it allows larger steps, and that at equal small rates it
+# has no advantage. So look at the left end as well: at the smallest rate, how far is each arm from
+# batch norm?
+
+smallest = min(rates["Batch norm"])
+for arm in ("Group norm", "Layer norm", "Instance norm", "No norm"):
+    found = responses.between(rates, ("Batch norm", smallest), (arm, smallest))
+    print(f"{found.title}, at {smallest:g}: {responses.size(found)}")
+
+# %%
+# If the distance were all a matter of steps, it would vanish here.
+#
+# Where does no norm stop training?
+# ---------------------------------
+#
+# The network of the main study has four residual blocks. Others with 2, 8 and 16 differ in nothing
+# else. To afford them, each training takes a fixed fifth of the images and ten epochs, with two
+# seeds, at the rate of the main study and at a quarter of it. All begin from He's weights, under
+# which a signal keeps its size through a convolution. A residual block adds to it all the same, so
+# without a norm it grows with the number of blocks:
+
+import torch
+
+from normstudy.study.model import Net
+from normstudy.study.sweeps import BLOCKS, MAIN
+
+torch.manual_seed(0)
+images = torch.randn(16, 3, 32, 32)
+sizes = {"none": [], "batch": []}
+for norm, found in sizes.items():
+    for net in BLOCKS:
+        layers = Net(norm, net=net, init="he")
+        with torch.no_grad():
+            found.append(layers(images).std().item())
+    print(norm, [f"{size:.2g}" for size in found])
+assert sizes["none"][-1] / sizes["none"][0] > sizes["batch"][-1] / sizes["batch"][0]
+
+# %%
+# These are the scores of untrained networks, from 2 blocks to 16. And this is what the trained ones
+# reach:
+
+study = STUDIES["depths"]
+deep = run_study(STUDIES["depths"])
+at_rate = {
+    arm: [r for r in runs if r.recipe.lr == MAIN[arm].lr] for arm, runs in deep.items()
+}
+slower = {
+    arm: [r for r in runs if r.recipe.lr < MAIN[arm].lr] for arm, runs in deep.items()
+}
+full, quarter = (
+    responses.by(arms, lambda r: BLOCKS[r.net], study.diverged)
+    for arms in (at_rate, slower)
+)
+depth = responses.figure(
+    full, "residual blocks", name="depth", title="Test accuracy over the depth"
+)
+print(responses.table(full, "blocks, at the main study's rate"))
+print()
+print(responses.table(quarter, "blocks, at a quarter of it"))
+lost = sum(map(len, study.diverged.values()))
+print(
+    f"\nTrainings whose loss stopped being finite: {lost} of the settings. Chance: 10 %."
+)
+
+# %%
+# A dash is a setting whose loss stopped being finite. Where an arm falls at the full rate and not
+# at a quarter, the steps were too long for it, and the network was not too deep. Where it falls at
+# both, look at the first epochs of a smaller rate still. An arm that rises with the depth uses the
+# additional blocks.
+#
+# Steps along the gradient
+# ------------------------
+#
+# Santurkar et al. (2018) explain batch norm by a smoother loss: after a step along the gradient,
+# loss and gradient are still much what they were, so that the step can be trusted. It can be
+# measured. After each epoch of ten, on all images, the loss of four training batches is followed
+# along its gradient, for five lengths of step, in nats. After the last epoch:
+
+controls = run_study(STUDIES["controls"])
+epochs = controls["Batch norm"][0].recipe.epochs
+print(measured.landscape_table(controls, epochs))
+
+# %%
+# Negative is good: the step lowered the loss. The same after the first epoch, where the weights
+# still move far:
+
+print(measured.landscape_table(controls, 1))
+for arm, runs in controls.items():
+    print(
+        f"{arm}: longest step that lowers the loss {measured.longest_step(runs, 1):g}"
+    )
+
+# %%
+# And how much of the gradient is still there? A change of 0 is a straight slope. At 1 the new
+# gradient differs from the old one by as much as its own length.
+
+print(measured.turn_table(controls, 1))
+
+# %%
+# Read both tables by columns. If the explanation holds here, batch norm has the smallest change at
+# every length. But lengths are not the same thing under all norms: weights in front of a norm can
+# be long, and then a step of equal length turns them less. That is a smoothness too, and one which
+# no property of batches is needed for.
+#
+# What this does not show
+# -----------------------
+#
+# 16 blocks are no deep network: others have hundreds, and their authors needed norms, or careful
+# first weights instead (Zhang, Dauphin & Ma 2019), to train them at all. A fifth of the images is
+# little for a larger network. The slope was measured on four fixed batches at rest, after each
+# epoch, and Santurkar et al. measured it at every step. And correlation explains nothing: that the
+# slope is smoother where training is better does not say which comes from which.
+#
+# Exercises
+# ---------
+#
+# None of these needs a training.
+#
+# 1. By what factor does a block lengthen the signal if its two parts are independent and of equal
+#    size? And 16 of them?
+# 2. Multiply the weights in front of a batch norm by 10. How do output and gradient change?
+# 3. How many points does each arm lose at the highest rate that was tried?
+#
+# .. dropdown:: Answer to 1
+#
+#    .. code-block:: python
+#
+#       x, change = torch.randn(2, 100_000)
+#       factor = ((x + change).std() / x.std()).item()
+#       print(f"{factor:.3f} and {factor**16:.0f}")
+#       assert abs(factor - 2**0.5) < 0.02
+#
+#    The square root of 2, and 16 blocks make 256 of it. Variances add where parts are independent.
+#
+# .. dropdown:: Answer to 2
+#
+#    .. code-block:: python
+#
+#       norm = torch.nn.BatchNorm1d(1, affine=False)
+#       data, weight = torch.randn(64, 5), torch.randn(1, 5)
+#       lengths = []
+#       for scale in (1.0, 10.0):
+#           w = (scale * weight).requires_grad_()
+#           out = norm(data @ w.T)
+#           (out.flatten() @ torch.arange(64.0)).backward()
+#           lengths.append((out.detach(), w.grad.norm().item()))
+#       assert torch.allclose(lengths[0][0], lengths[1][0], atol=1e-3)
+#       assert abs(lengths[0][1] / lengths[1][1] - 10) < 0.1
+#
+#    The output stays, and the gradient shrinks to a tenth. Long weights take small turns.
+#
+# .. dropdown:: Answer to 3
+#
+#    .. code-block:: python
+#
+#       for arm, of in rates.items():
+#           means = {lr: responses.mean(runs) for lr, runs in of.items()}
+#           cost = max(means.values()) - means[max(means)]
+#           print(f"{arm}: {cost:.2f} points at {max(means):g}")
+#           assert cost >= 0
+#
+#    What an arm loses there is the price of one bad guess, and the arms differ in it more than in
+#    their best accuracies or less: compare.
+#
+# Where to go next
+# ----------------
+#
+# :ref:`sphx_glr_auto_examples_plot_188_invariances.py` shows what norms do not notice, and
+# :ref:`sphx_glr_auto_examples_plot_240_search.py` how the settings of the first study were found.
+
+# sphinx_gallery_start_ignore
+import matplotlib.pyplot as plt
+
+plt.show()
+# sphinx_gallery_end_ignore

@@ -1,0 +1,179 @@
+"""What the probes of runs found, as tables and figures over epochs and shifts."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from normstudy.drawing import Curve, describe, finish, limit, panel
+from normstudy.study.curves import column_of, data_title, epochs_of, listed, scored_on
+from normstudy.study.measures import Arms
+from normstudy.study.probes import SHIFTS, STEPS
+from normstudy.study.runs import Run
+from normstudy.tables import Table, number
+
+WAYS = {
+    "moving averages": "test_accuracy",
+    "statistics of the batch": "batch_accuracy",
+    "precise statistics": "precise_accuracy",
+}
+"""Statistics that batch norm can be scored with, and the columns that hold the accuracy."""
+
+
+def column(runs: Sequence[Run], name: str) -> npt.NDArray[np.float64]:
+    """Read a column of the histories or of the probes, shape (S, E) for S seeds and E epochs."""
+    if name in runs[0].history:
+        return column_of(runs, name)
+    return np.array([run.probed[name] for run in runs], dtype=np.float64)
+
+
+def over_epochs(
+    series: Mapping[str, npt.NDArray[np.float64]],
+    runs: Sequence[Run],
+    *,
+    name: str,
+    title: str,
+    axis: str,
+    note: str = "",
+    digits: int = 2,
+) -> Figure:
+    """Draw series over the epochs, each of shape (S, E): means and bands over the seeds.
+
+    Parameters
+    ----------
+    series
+        Values by label.
+    runs
+        Runs of one arm whose epochs these are.
+    name, title, axis, note, digits
+        Of the figure, its vertical axis, what its caption says besides, decimals of its labels.
+    """
+    curves = []
+    for label, values in series.items():
+        end = float(values[:, -1].mean())
+        curves.append(Curve(label, epochs_of(runs), values, f"last {end:.{digits}f}", end))
+    seeds = len(next(iter(series.values())))
+    about = f"{data_title({'all': runs})}, {seeds} seed{'s' * (seeds > 1)}."
+    fig, ax = panel(title, about)
+    limit(ax, np.concatenate([values.ravel() for values in series.values()]).tolist())
+    finish(ax, curves, "epoch", axis)
+    caption = f"{title}. {about} Lines: means; bands: lowest to highest seed. {note}".strip()
+    alt = f"Line chart of {axis} over the epochs: {listed(curves)}."
+    return describe(fig, name=name, caption=caption, alt=alt)
+
+
+# -- statistics ------------------------------------------------------------------------------------
+
+
+def statistics_figure(runs: Sequence[Run], *, name: str, title: str) -> Figure:
+    """Draw the accuracy of a batch norm epoch by epoch, scored in three ways."""
+    series = {way: 100 * column(runs, of) for way, of in WAYS.items()}
+    axis = f"{scored_on({'all': runs})} accuracy, %"
+    return over_epochs(series, runs, name=name, title=title, axis=axis)
+
+
+def statistics_table(arms: Arms) -> Table:
+    """Tabulate how far moving averages fall behind precise statistics, and the batch's own.
+
+    Accuracies are those of the last epoch, in percent; the largest gap is that between moving
+    averages and precise statistics in any epoch of any seed, in points.
+    """
+    rows = []
+    for arm, runs in arms.items():
+        ways = {way: 100 * column(runs, of) for way, of in WAYS.items()}
+        last = (f"{values[:, -1].mean():.2f}" for values in ways.values())
+        gap = ways["precise statistics"] - ways["moving averages"]
+        cells = (number(float(gap.max()), 1, sign=True), f"{1 + int(gap.max(0).argmax())}")
+        rows.append((arm, *last, *cells))
+    return Table(("arm", *WAYS, "largest gap, points", "in epoch"), tuple(rows))
+
+
+def falls(arms: Arms) -> Table:
+    """Tabulate how far the accuracy falls from one epoch to the next, at most, and when.
+
+    In the last column precise statistics are taken instead of moving averages.
+    """
+    rows = []
+    for arm, runs in arms.items():
+        cells: list[str] = []
+        for name in ("test_accuracy", "precise_accuracy"):
+            drops = -np.diff(100 * column(runs, name), axis=1)
+            seed, epoch = np.unravel_index(drops.argmax(), drops.shape)
+            cells.append(f"{max(0.0, drops.max()):.1f} (epoch {epoch + 2}, seed {seed})")
+        rows.append((arm, *cells))
+    header = ("arm", "largest fall, points", "with precise statistics")
+    return Table(header, tuple(rows))
+
+
+# -- shifted images --------------------------------------------------------------------------------
+
+
+def shift_accuracies(arms: Arms) -> dict[str, dict[str, float]]:
+    """Read the mean accuracy on each shift of the test images, in percent, by arm.
+
+    Batch norm comes a second time, scored with the statistics of the shifted batch.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for arm, runs in arms.items():
+        for end, title in (("", arm), (", batch", f"{arm}, statistics of the batch")):
+            if not end or runs[0].recipe.norm == "batch":
+                found[title] = {s: 100 * float(column(runs, s + end).mean()) for s in SHIFTS}
+    return found
+
+
+def shift_table(arms: Arms) -> Table:
+    """Tabulate the accuracy on each shift of the test images, in percent."""
+    found = shift_accuracies(arms)
+    rows = [(shift, *(f"{of[shift]:.1f}" for of in found.values())) for shift in SHIFTS]
+    return Table(("test images: accuracy, %", *found), tuple(rows))
+
+
+def shift_losses(arms: Arms) -> dict[str, float]:
+    """Compute what each column of :func:`shift_table` loses on shifted images, on average."""
+    found = shift_accuracies(arms)
+    return {
+        title: of["clean"] - float(np.mean([of[s] for s in SHIFTS if s != "clean"]))
+        for title, of in found.items()
+    }
+
+
+# -- along the gradient ----------------------------------------------------------------------------
+
+
+def landscape_table(arms: Arms, epoch: int) -> Table:
+    """Tabulate what a step along the gradient does to the loss, in nats, after an epoch."""
+    rows = []
+    for arm, runs in arms.items():
+        cells = [f"{column(runs, 'gradient')[:, epoch - 1].mean():.3g}"]
+        for step in STEPS:
+            change = float(column(runs, f"loss_change_{step:g}")[:, epoch - 1].mean())
+            cells.append(f"{change:+.2g}".replace("-", "\N{MINUS SIGN}"))
+        rows.append((arm, *cells))
+    return Table(("arm", "length of the gradient", *(f"step {s:g}" for s in STEPS)), tuple(rows))
+
+
+def turn_table(arms: Arms, epoch: int) -> Table:
+    """Tabulate by what part of its length the gradient changes over a step, after an epoch."""
+    rows = []
+    for arm, runs in arms.items():
+        names = (f"gradient_change_{step:g}" for step in STEPS)
+        rows.append((arm, *(f"{column(runs, n)[:, epoch - 1].mean():.2g}" for n in names)))
+    return Table(("arm", *(f"step {s:g}" for s in STEPS)), tuple(rows))
+
+
+def longest_step(runs: Sequence[Run], epoch: int) -> float:
+    """Find the longest of the steps along the gradient that still lower the loss; 0 if none."""
+    lower = [
+        step for step in STEPS if column(runs, f"loss_change_{step:g}")[:, epoch - 1].mean() < 0
+    ]
+    return max(lower, default=0.0)
+
+
+def effective_rates(runs: Sequence[Run]) -> npt.NDArray[np.float64]:
+    """Multiply the rate of each epoch with 1 / length^2 of the weights before norms, shape (S, E).
+
+    Those weights matter by their direction alone, which a step of rate r turns as far as one of
+    rate r / length^2 would turn weights of length 1.
+    """
+    return column(runs, "lr") * column(runs, "rate_factor")

@@ -1,0 +1,300 @@
+"""What a sweep found: a measure over the values of one setting, as table, figure and sentences.
+
+``Points`` are runs by arm and by value of the setting; the runs of one point differ in the seed
+alone. Whatever else differs between the points of an arm, as a learning rate that was chosen for
+each, the page says.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from normstudy.drawing import Curve, describe, finish, limit, mark_chance, panel
+from normstudy.study.compare import Difference, choose, differences
+from normstudy.study.curves import data_title, listed
+from normstudy.study.measures import Arms, Measure, check_arms, measure_of
+from normstudy.study.recipes import Recipe
+from normstudy.study.runs import Run
+from normstudy.tables import Table, in_sentence
+
+Points = Mapping[str, Mapping[float, Sequence[Run]]]
+Tried = Mapping[str, Sequence[Recipe]]
+
+_CHANCE = 10.0  # percent; each data set has ten classes
+
+
+def cells(arms: Arms, setting: Callable[[Recipe], float]) -> Points:
+    """Sort the runs of each arm by the value of one setting, whatever else differs."""
+    points: dict[str, dict[float, list[Run]]] = {}
+    for arm, runs in arms.items():
+        for run in sorted(runs, key=lambda run: setting(run.recipe)):
+            points.setdefault(arm, {}).setdefault(setting(run.recipe), []).append(run)
+    return points
+
+
+def by(arms: Arms, setting: Callable[[Recipe], float], diverged: Tried | None = None) -> Points:
+    """Sort the runs of each arm by the value of a setting, lowest first.
+
+    Parameters
+    ----------
+    arms
+        Runs by arm.
+    setting
+        Reads the value from a recipe.
+    diverged
+        Recipes that left no run with some seed, by arm: their points are left out with every seed,
+        since the seeds that are left would flatter them.
+
+    Raises
+    ------
+    ValueError
+        If the runs of one value differ in more than the seed.
+    """
+    lost = {replace(recipe, seed=0) for of in (diverged or {}).values() for recipe in of}
+    kept = {
+        arm: [r for r in of if replace(r.recipe, seed=0) not in lost] for arm, of in arms.items()
+    }
+    points = cells(kept, setting)
+    check_arms({f"{arm}, {x:g}": runs for arm, of in points.items() for x, runs in of.items()})
+    return points
+
+
+def probe_of(
+    column: str,
+    title: str,
+    *,
+    unit: str = "",
+    digits: int = 2,
+    better: Literal["higher", "lower"] = "lower",
+    scale: float = 1.0,
+    epoch: int = -1,
+) -> Measure:
+    """Make a measure of a column that a probe filled, after the last epoch or another one.
+
+    Parameters
+    ----------
+    column
+        Of :data:`normstudy.study.probes.PROBES`.
+    title, unit, digits, better
+        As in :class:`normstudy.study.measures.Measure`.
+    scale
+        What the number is multiplied with, as 100 for percent.
+    epoch
+        Place in the column: 0 is the first epoch.
+    """
+    return Measure(title, unit, digits, better, lambda run: scale * run.probed[column][epoch])
+
+
+def values(runs: Sequence[Run], measure: Measure | str = "test_accuracy") -> list[float]:
+    """Read a measure of each run."""
+    read = measure_of(measure, runs) if isinstance(measure, str) else measure
+    return [read.of(run) for run in runs]
+
+
+def mean(runs: Sequence[Run], measure: Measure | str = "test_accuracy") -> float:
+    """Mean of a measure over the seeds."""
+    return float(np.mean(values(runs, measure)))
+
+
+def said(runs: Sequence[Run], measure: Measure | str = "test_accuracy") -> str:
+    """Write mean ± standard deviation, or the single value."""
+    read = measure_of(measure, runs) if isinstance(measure, str) else measure
+    found = values(runs, read)
+    spread = f" ± {read.text(float(np.std(found, ddof=1)))}" if len(found) > 1 else ""
+    return f"{read.text(float(np.mean(found)))}{spread}"
+
+
+def table(points: Points, axis: str, measure: Measure | str = "test_accuracy") -> Table:
+    """Tabulate a measure: a row for each value of the setting, a column for each arm."""
+    places = sorted({x for of in points.values() for x in of})
+    rows = [
+        (f"{x:g}", *(said(of[x], measure) if x in of else "\N{EN DASH}" for of in points.values()))
+        for x in places
+    ]
+    some = next(iter(next(iter(points.values())).values()))
+    read = measure_of(measure, some) if isinstance(measure, str) else measure
+    unit = f", {read.unit}" if read.unit else ""
+    return Table((f"{axis}: {read.title}{unit}", *points), tuple(rows))
+
+
+def figure(
+    points: Points,
+    axis: str,
+    measure: Measure | str = "test_accuracy",
+    *,
+    name: str,
+    title: str,
+    note: str = "",
+) -> Figure:
+    """Draw a measure over a setting, on a log axis: means and bands over the seeds.
+
+    Parameters
+    ----------
+    points
+        Runs by arm and value; values above 0.
+    axis
+        What the setting is called.
+    measure
+        What is drawn.
+    name, title
+        Of the figure.
+    note
+        What else the caption says.
+    """
+    some = next(iter(next(iter(points.values())).values()))
+    read = measure_of(measure, some) if isinstance(measure, str) else measure
+    curves = []
+    for arm, of in points.items():
+        seeds = max(map(len, of.values()))
+        drawn = np.array([_filled(values(runs, read), seeds) for runs in of.values()]).T
+        x: npt.NDArray[np.float64] = np.array(list(of), dtype=np.float64)
+        means = drawn.mean(0)
+        top = int(means.argmax() if read.better == "higher" else means.argmin())
+        label = f"best {read.text(float(means[top]))} at {x[top]:g}"
+        curves.append(Curve(arm, x, drawn, label, float(means[-1])))
+    counts = sorted({len(runs) for of in points.values() for runs in of.values()})
+    seeds_said = "1 seed" if counts == [1] else f"{' or '.join(map(str, counts))} seeds a point"
+    about = f"{data_title({'all': some})}, {some[0].recipe.scored} images. {seeds_said}."
+    fig, ax = panel(title, f"{about}\nLabels: the best point of each line.")
+    ax.set_xscale("log")
+    limit(ax, np.concatenate([curve.values.ravel() for curve in curves]).tolist())
+    unit = f", {read.unit}" if read.unit else ""
+    if read.title.endswith("accuracy"):
+        mark_chance(ax, _CHANCE, f"chance: {_CHANCE:.0f} %")
+    finish(ax, curves, f"{axis} (log scale)", f"{read.title}{unit}")
+    places = sorted({float(x) for curve in curves for x in curve.x})
+    ax.set_xticks(places, [f"{x:g}" for x in places])
+    ax.minorticks_off()
+    ax.set_xlim(places[0] / 1.15, places[-1] * 1.05)
+    caption = f"{title}. {about} Lines: means; bands: lowest to highest seed. {note}".strip()
+    alt = f"{read.title.capitalize()} over {axis}: {listed(curves)}."
+    return describe(fig, name=name, caption=caption, alt=alt)
+
+
+def between(
+    points: Points, one: tuple[str, float], other: tuple[str, float], measure: str = "test_accuracy"
+) -> Difference:
+    """Compare two points, each an arm and a value: the first minus the second."""
+    labels = [arm if one[1] == other[1] else f"{arm} at {x:g}" for arm, x in (one, other)]
+    runs = [points[arm][x] for arm, x in (one, other)]
+    if labels[0] == labels[1]:
+        msg = f"{labels[0]!r} is compared with itself; give two points"
+        raise ValueError(msg)
+    (found,) = differences(dict(zip(labels, runs, strict=True)), measure)
+    return found
+
+
+def _filled(found: list[float], length: int) -> list[float]:
+    """Lengthen values by their mean, which changes neither it nor the lowest and highest one."""
+    return found + [float(np.mean(found))] * (length - len(found))
+
+
+def against(points: Points, one: str, other: str, axis: str) -> Table:
+    """Tabulate how far one arm is ahead of another at each value that both have."""
+    rows = []
+    for x in sorted(points[one].keys() & points[other].keys()):
+        found = between(points, (one, x), (other, x))
+        ahead = f"ahead: {in_sentence(found.ordered().pair[0])}"
+        verdict = ahead if found.decided else found.verdict
+        rows.append((f"{x:g}", found.measure.text(found.mean, sign=True), found.interval, verdict))
+    header = (f"{axis}: {one} \N{MINUS SIGN} {in_sentence(other)}", "points", "95 % interval")
+    return Table((*header, "verdict"), tuple(rows))
+
+
+def size(found: Difference) -> str:
+    """Write a difference and its interval: how many points the first is ahead, or behind."""
+    interval = "" if np.isnan(found.low) else f" (95 % interval {found.interval})"
+    return f"{found.measure.text(found.mean, sign=True)} {found.unit}{interval}"
+
+
+def ends(points: Points, measure: Measure | str = "test_accuracy") -> str:
+    """Say what each arm has at its best value, and at the lowest and the highest one."""
+    parts = []
+    for arm, of in points.items():
+        read = measure_of(measure, next(iter(of.values()))) if isinstance(measure, str) else measure
+        means = {x: mean(runs, read) for x, runs in of.items()}
+        best = (max if read.better == "higher" else min)(means, key=means.__getitem__)
+        shown = dict.fromkeys((best, min(means), max(means)))
+        told = ", ".join(f"{read.text(means[x])} at {x:g}" for x in shown)
+        parts.append(f"{in_sentence(arm)} {told}")
+    return "; ".join(parts)
+
+
+def choices(points: Points, field: str = "lr", diverged: Tried | None = None) -> Table:
+    """Tabulate what ``compare.choose`` names at each value, for each arm.
+
+    Parameters
+    ----------
+    points
+        Runs by arm and value; those of one value differ in ``field`` too, so that they are not made
+        with :func:`by`, but with :func:`cells`.
+    field
+        The field whose chosen value is told.
+    diverged
+        Recipes that left no run, by arm.
+    """
+    places = sorted({x for of in points.values() for x in of})
+    rows = []
+    for x in places:
+        cells_of_x = []
+        for arm, of in points.items():
+            if x not in of:
+                cells_of_x.append("\N{EN DASH}")
+                continue
+            lost = (diverged or {}).get(arm, ())
+            best = getattr(choose(of[x], lost), field)
+            tried = sorted({getattr(run.recipe, field) for run in of[x]})
+            where = "lowest" if best == tried[0] else "highest" if best == tried[-1] else ""
+            cells_of_x.append(f"{best:.2g}" + f" ({where})" * bool(where and len(tried) > 1))
+        rows.append((f"{x:g}", *cells_of_x))
+    return Table((f"chosen {field}", *points), tuple(rows))
+
+
+def tolerance(
+    points: Points, within: float, measure: str = "test_accuracy"
+) -> Mapping[str, tuple[float, float]]:
+    """Find the range of values around the best in which an arm stays within so many points of it.
+
+    Parameters
+    ----------
+    points
+        Runs by arm and value.
+    within
+        Points of accuracy.
+    measure
+        An accuracy.
+
+    Returns
+    -------
+    mapping
+        Lowest and highest value of an unbroken range that holds the best, by arm.
+    """
+    found = {}
+    for arm, of in points.items():
+        means = {x: mean(runs, measure) for x, runs in of.items()}
+        places = sorted(means)
+        low = high = places.index(max(means, key=means.__getitem__))
+        least = max(means.values()) - within
+        while low > 0 and means[places[low - 1]] >= least:
+            low -= 1
+        while high < len(places) - 1 and means[places[high + 1]] >= least:
+            high += 1
+        found[arm] = (places[low], places[high])
+    return found
+
+
+def tolerances(points: Points, withins: Sequence[float], measure: str = "test_accuracy") -> Table:
+    """Tabulate :func:`tolerance` for several distances from the best, as ranges."""
+    rows = []
+    for arm in points:
+        cells_of_arm = []
+        for within in withins:
+            low, high = tolerance({arm: points[arm]}, within, measure)[arm]
+            cells_of_arm.append(f"{low:g} to {high:g} (× {high / low:g})")
+        rows.append((arm, *cells_of_arm))
+    header = ("arm", *(f"within {within:g} points of its best" for within in withins))
+    return Table(header, tuple(rows))

@@ -1,0 +1,181 @@
+"""Sweeps and controls as recipes: one setting at a time, around what the main study chose.
+
+Each is small enough to be trained in an hour or two on two cores. What is spared for that, images,
+epochs or seeds, is said on its page, which sets runs of full length beside it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from normstudy.study.recipes import Recipe, variants
+
+Arms = Mapping[str, tuple[Recipe, ...]]
+
+BASE = Recipe(net="pyramid", init="he", precision="float32")
+"""What the arms of the main study share; docs/plan.rst says why."""
+
+MAIN: Mapping[str, Recipe] = MappingProxyType(
+    {  # by the rule of docs/plan.rst, from the studies learning-rates, groups and lambdas
+        "Batch norm": replace(BASE, norm="batch", lr=0.4),
+        "Batch norm + L1": replace(BASE, norm="batch", lr=0.2, l1=1e-5),
+        "Group norm": replace(BASE, norm="group", lr=0.2, num_groups=8),
+        "Layer norm": replace(BASE, norm="layer", lr=0.2),
+        "Instance norm": replace(BASE, norm="instance", lr=0.4),
+        "No norm": replace(BASE, norm="none", lr=0.2),
+    }
+)
+"""Recipes of the main study, by arm."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sweep:
+    """What a sweep trains: recipes by arm, and seeds; ``diverged`` as in a study."""
+
+    title: str
+    arms: Arms
+    seeds: tuple[int, ...] = (0, 1)
+    diverged: Arms = field(default_factory=dict)
+
+
+FIFTH = 10_000
+"""Training images of the sweeps that need many steps or many cells: a fifth of CIFAR-10."""
+
+_FOUR = ("Batch norm", "Group norm", "Layer norm", "No norm")
+_SHORT = {arm: replace(recipe, epochs=10) for arm, recipe in MAIN.items()}
+_SMALL = {arm: replace(recipe, subset=FIFTH) for arm, recipe in _SHORT.items()}
+
+# -- batch sizes -----------------------------------------------------------------------------------
+
+BATCH_SIZES = (1, 2, 4, 8, 32, 128, 512)
+FACTORS = (1 / 3, 1.0, 3.0)
+"""Learning rates that are tried in each cell, as multiples of :func:`scaled`."""
+
+CHOSEN: Mapping[tuple[str, int], float] = MappingProxyType({})
+"""The factor that ``compare.choose`` has named for an arm and a batch size, where it is not 1."""
+
+
+def scaled(lr: float, batch_size: int) -> float:
+    """Scale the learning rate of batches of 128 to batches of another size: lr (B / 128)^(3/4).
+
+    That lies between the linear rule and the square-root rule. A third and three times of it reach
+    both rules down to one image.
+
+    References
+    ----------
+    Goyal et al., Accurate, Large Minibatch SGD, 2017, section 2.1, https://arxiv.org/abs/1706.02677
+    (linear); Krizhevsky, One weird trick for parallelizing convolutional neural networks, 2014,
+    section 5, https://arxiv.org/abs/1404.5997 (square root).
+    """
+    return float(lr * (batch_size / 128) ** 0.75)
+
+
+def _cell(base: Recipe, batch_size: int, factor: float) -> Recipe:
+    lr = float(f"{factor * scaled(base.lr, batch_size):.3g}")
+    return replace(base, batch_size=batch_size, lr=lr)
+
+
+def _cells(bases: Mapping[str, Recipe], sizes: tuple[int, ...]) -> dict[str, tuple[Recipe, ...]]:
+    """One recipe for each arm and batch size, at the chosen rate."""
+    return {
+        arm: tuple(_cell(base, size, CHOSEN.get((arm, size), 1.0)) for size in sizes)
+        for arm, base in bases.items()
+    }
+
+
+(_WHOLE,) = _cells({"Batch norm": _SMALL["Batch norm"]}, (128,))["Batch norm"]
+_TRIED = {
+    arm: tuple(
+        _cell(replace(_SMALL[arm], epochs=5, validation=True), size, factor)
+        for size in BATCH_SIZES
+        for factor in FACTORS
+    )
+    for arm in _FOUR
+}
+
+# -- depths ----------------------------------------------------------------------------------------
+
+BLOCKS: Mapping[str, int] = MappingProxyType(
+    {"pyramid-half": 2, "pyramid": 4, "pyramid-double": 8, "pyramid-quadruple": 16}
+)
+"""Residual blocks of the networks of other depths."""
+
+
+def _rates(base: Recipe) -> list[float]:
+    return [base.lr, base.lr / 4]  # an arm that fails at both does not fail for a long step
+
+
+# -- penalties -------------------------------------------------------------------------------------
+
+_HALF = replace(_SHORT["Batch norm"], subset=25_000, probe="weights")
+_LAMBDAS = [1e-6, 1e-5, 1e-4, 1e-3]
+_OF_SCALES = [1e-5, 1e-4, 1e-3, 1e-2]  # they begin at 1, and have further to go
+
+SWEEPS: Mapping[str, Sweep] = MappingProxyType(
+    {
+        "batch-sizes-search": Sweep(
+            title="Learning rates for seven batch sizes, on validation images",
+            arms=_TRIED,
+            seeds=(100,),  # another than those of the sweep
+        ),
+        "batch-sizes": Sweep(
+            title="Four arms at seven batch sizes, on a fifth of the images",
+            arms=_cells({arm: _SMALL[arm] for arm in _FOUR}, BATCH_SIZES),
+        ),
+        "batch-sizes-full": Sweep(
+            title="Batches of four, on all images",
+            arms=_cells({arm: _SHORT[arm] for arm in ("Batch norm", "Group norm")}, (4,)),
+            seeds=(0,),
+        ),
+        "ghost-batches": Sweep(
+            title="Statistics over a part of a batch of 128, on a fifth of the images",
+            arms={"Batch norm": variants(_WHOLE, ghost_batch=[2, 8, 32])},
+            seeds=(0, 1, 2),
+        ),
+        "group-counts": Sweep(
+            title="Numbers and sizes of groups, on half of the images",
+            arms={
+                "Groups": variants(
+                    _SHORT["Group norm"], subset=25_000, num_groups=[1, 2, 4, 8, 24]
+                ),
+                "Channels per group": variants(
+                    _SHORT["Group norm"], subset=25_000, channels_per_group=[1, 2, 4, 8, 24]
+                ),
+            },
+        ),
+        "depths": Sweep(
+            title="Four depths at two learning rates, on a fifth of the images",
+            arms={
+                arm: variants(_SMALL[arm], net=list(BLOCKS), lr=_rates(_SMALL[arm]))
+                for arm in _FOUR
+            },
+        ),
+        "controls": Sweep(
+            title="Four arms, measured while they train",
+            arms={
+                arm: variants(_SHORT[arm], probe="statistics+corruptions+landscape+weights")
+                for arm in _FOUR
+            },
+        ),
+        "bn-momentum": Sweep(
+            title="Batch norm's momentum, measured while it trains",
+            arms={
+                "Batch norm": variants(
+                    _SHORT["Batch norm"], bn_momentum=[0.01, 0.5], probe="statistics"
+                )
+            },
+        ),
+        "penalties": Sweep(
+            title="Four penalties at four strengths, on half of the images",
+            arms={
+                "L1, subgradient": variants(_HALF, l1=_LAMBDAS),
+                "L1, proximal": variants(_HALF, l1=_LAMBDAS, l1_step="proximal"),
+                "L1 on scales, proximal": variants(
+                    _HALF, l1=_OF_SCALES, l1_on="scales", l1_step="proximal"
+                ),
+                "L2": variants(_HALF, weight_decay=[5e-5, 5e-4, 5e-3, 5e-2]),
+            },
+        ),
+    }
+)
+"""Every sweep, by the name of its study."""

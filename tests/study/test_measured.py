@@ -1,0 +1,89 @@
+"""What the probes found is read as it is stored."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from study.fakes import fake_run
+
+from normstudy.study import measured
+from normstudy.study.probes import SHIFTS, STEPS
+from normstudy.study.recipes import Recipe
+
+
+def run(seed=0, norm="batch", accuracy=(0.2, 0.6, 0.5), **probed):
+    return fake_run(
+        Recipe(norm=norm, seed=seed, lr=0.4),
+        accuracy,
+        probed={k: list(v) for k, v in probed.items()},
+    )
+
+
+BATCH = [
+    run(batch_accuracy=(0.5, 0.6, 0.7), precise_accuracy=(0.5, 0.6, 0.55)),
+    run(1, batch_accuracy=(0.3, 0.6, 0.7), precise_accuracy=(0.3, 0.7, 0.66)),
+]
+
+
+def test_columns_come_from_the_history_or_from_the_probes():
+    assert measured.column(BATCH, "test_accuracy").shape == (2, 3)
+    assert measured.column(BATCH, "batch_accuracy")[1].tolist() == [0.3, 0.6, 0.7]
+    assert measured.column(BATCH, "lr")[0, 0] == pytest.approx(0.04)
+
+
+def test_statistics_are_set_side_by_side():
+    (row,) = measured.statistics_table({"Batch norm": BATCH}).rows
+    assert row == ("Batch norm", "50.00", "70.00", "60.50", "+30.0", "1")
+    fig = measured.statistics_figure(BATCH, name="ways", title="Three ways")
+    lines = {line.get_label(): line.get_ydata() for line in fig.axes[0].lines}
+    assert list(lines["precise statistics"]) == pytest.approx([40, 65, 60.5])
+    assert list(lines["moving averages"]) == pytest.approx([20, 60, 50])
+    assert fig.normstudy["name"] == "ways"
+
+
+def test_the_largest_fall_is_told_with_its_epoch_and_seed():
+    steady = [replace(r, history=r.history | {"test_accuracy": [0.1, 0.2, 0.3]}) for r in BATCH]
+    found = measured.falls({"Batch norm": BATCH, "Layer norm": steady})
+    assert found.rows[0] == ("Batch norm", "10.0 (epoch 3, seed 0)", "5.0 (epoch 3, seed 0)")
+    assert found.rows[1][1].startswith("0.0 ")
+
+
+def shifted(norm, clean, dark):
+    values = {s: [clean if s == "clean" else dark] for s in SHIFTS}
+    return run(norm=norm, **values, **{f"{s}, batch": [0.9] for s in SHIFTS})
+
+
+def test_shifts_have_a_row_each_and_batch_norm_a_second_column():
+    arms = {"Batch norm": [shifted("batch", 0.8, 0.5)], "Layer norm": [shifted("layer", 0.7, 0.6)]}
+    found = measured.shift_table(arms)
+    assert found.header[1:] == (
+        *("Batch norm", "Batch norm, statistics of the batch", "Layer norm"),
+    )
+    assert [row[0] for row in found.rows] == list(SHIFTS)
+    assert found.rows[0][1:] == ("80.0", "90.0", "70.0")
+    assert found.rows[-1][1:] == ("50.0", "90.0", "60.0")
+    losses = measured.shift_losses(arms)
+    assert losses == pytest.approx(
+        {"Batch norm": 30, "Batch norm, statistics of the batch": 0, "Layer norm": 10}
+    )
+
+
+def test_the_landscape_is_told_step_by_step():
+    changes = {f"loss_change_{s:g}": (-0.1, -0.2, s - 0.3) for s in STEPS}
+    turns = {f"gradient_change_{s:g}": (s, 2 * s, 3 * s) for s in STEPS}
+    runs = [run(gradient=(1, 2, 3.456), **changes, **turns)]
+    (row,) = measured.landscape_table({"Batch norm": runs}, 3).rows
+    assert row[:3] == ("Batch norm", "3.46", "\N{MINUS SIGN}0.25")
+    assert row[-1] == "+0.5"
+    (row,) = measured.turn_table({"Batch norm": runs}, 2).rows
+    assert row[1:] == tuple(f"{2 * s:.2g}" for s in STEPS)
+    assert measured.longest_step(runs, 3) == 0.2
+    assert measured.longest_step(runs, 1) == STEPS[-1]
+    lost = [run(gradient=(1,), **{f"loss_change_{s:g}": (1.0,) for s in STEPS})]
+    assert measured.longest_step(lost, 1) == 0
+
+
+def test_an_effective_rate_is_the_rate_over_the_squared_length():
+    runs = [run(rate_factor=(0.5, 0.25, 0.1))]
+    expected = np.array(runs[0].history["lr"]) * [0.5, 0.25, 0.1]
+    np.testing.assert_allclose(measured.effective_rates(runs), expected[None])

@@ -1,0 +1,162 @@
+"""Runs are sorted by a setting, and what is read from them is what they hold."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+from study.fakes import made
+
+from normstudy.study import responses
+from normstudy.study.responses import (
+    between,
+    by,
+    cells,
+    choices,
+    ends,
+    figure,
+    mean,
+    probe_of,
+    said,
+    size,
+    table,
+    tolerance,
+    tolerances,
+)
+
+
+def batch_size(recipe):
+    return recipe.batch_size
+
+
+def runs_at(size, *accuracies, **fields):
+    return [made(a, seed, batch_size=size, **fields) for seed, a in enumerate(accuracies)]
+
+
+ARMS = {
+    "Batch norm": [*runs_at(128, 80, 82), *runs_at(2, 50, 54), *runs_at(8, 70, 70)],
+    "Group norm": [*runs_at(8, 75, 77, norm="group"), *runs_at(2, 74, 76, norm="group")],
+}
+POINTS = by(ARMS, batch_size)
+
+
+def test_runs_are_sorted_by_the_value_and_by_nothing_else():
+    assert {arm: list(of) for arm, of in POINTS.items()} == {
+        "Batch norm": [2, 8, 128],
+        "Group norm": [2, 8],
+    }
+    assert [run.accuracy for run in POINTS["Batch norm"][2]] == [0.5, 0.54]
+    mixed = {"Batch norm": [*runs_at(2, 50), *runs_at(2, 60, lr=0.7)]}
+    with pytest.raises(ValueError, match=r"'Batch norm, 2' differ in lr"):
+        by(mixed, batch_size)
+    assert len(cells(mixed, batch_size)["Batch norm"][2]) == 2
+
+
+def test_a_table_has_a_row_for_each_value_and_a_dash_where_nothing_was_trained():
+    found = table(POINTS, "batch size")
+    assert found.header == ("batch size: test accuracy, %", "Batch norm", "Group norm")
+    sd = np.sqrt(2)
+    assert found.rows[0] == ("2", f"52.00 ± {2 * sd:.2f}", f"75.00 ± {sd:.2f}")
+    assert found.rows[-1] == ("128", f"81.00 ± {sd:.2f}", "\N{EN DASH}")
+    assert said(POINTS["Batch norm"][2][:1]) == "50.00"
+    assert mean(POINTS["Group norm"][8]) == pytest.approx(76)
+
+
+def test_a_figure_shows_the_means_and_bands_at_the_values():
+    fig = figure(POINTS, "batch size", name="sizes", title="Sizes", note="One more word.")
+    lines = {line.get_label(): line for line in fig.axes[0].lines if line.get_label() in ARMS}
+    x, y = lines["Batch norm"].get_data()
+    assert list(x) == [2, 8, 128]
+    assert list(y) == pytest.approx([52, 70, 81])
+    assert fig.axes[0].get_xscale() == "log"
+    assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["2", "8", "128"]
+    assert fig.normstudy["caption"].endswith("One more word.")
+    assert "best 81.00 at 128" in fig.normstudy["alt"]
+
+
+def test_points_of_unequal_seeds_keep_their_means_and_bands():
+    points = by({"Batch norm": [*runs_at(2, 50, 54, 58), *runs_at(8, 70, 72)]}, batch_size)
+    fig = figure(points, "batch size", name="sizes", title="Sizes")
+    (line,) = (line for line in fig.axes[0].lines if line.get_label() == "Batch norm")
+    assert list(line.get_ydata()) == pytest.approx([54, 71])
+
+
+def test_a_setting_that_diverged_with_one_seed_is_left_out_with_all():
+    lost = {"Batch norm": [replace(ARMS["Batch norm"][2].recipe, seed=7)]}
+    points = by(ARMS, batch_size, lost)
+    assert list(points["Batch norm"]) == [8, 128]
+    assert list(points["Group norm"]) == [2, 8]
+
+
+def test_a_column_of_a_probe_is_a_measure_as_well():
+    runs = [replace(run, probed={"zero_weights": [0.1, 0.25]}) for run in runs_at(2, 50, 51)]
+    zeros = probe_of("zero_weights", "weights of zero", unit="%", digits=1, scale=100)
+    assert said(runs, zeros) == "25.0 ± 0.0"
+    first = probe_of("zero_weights", "weights of zero", epoch=0)
+    assert mean(runs, first) == pytest.approx(0.1)
+    found = table({"Batch norm": {2: runs}}, "batch size", zeros)
+    assert found.header[0] == "batch size: weights of zero, %"
+    fig = figure({"Batch norm": {2: runs, 4: runs}}, "size", zeros, name="z", title="Zeros")
+    assert "best 25.0" in fig.normstudy["alt"]
+
+
+def test_two_points_are_compared_by_welchs_interval():
+    found = between(POINTS, ("Batch norm", 128), ("Batch norm", 2))
+    assert found.pair == ("Batch norm at 128", "Batch norm at 2")
+    assert found.mean == pytest.approx(29)
+    low, high = stats.ttest_ind([80, 82], [50, 54], equal_var=False).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-3)
+    assert size(found).startswith("+29.00 points (95 % interval ")
+    other = between(POINTS, ("Batch norm", 2), ("Group norm", 2))
+    assert other.pair == ("Batch norm", "Group norm")
+    with pytest.raises(ValueError, match="'Batch norm' is compared with itself; give two points"):
+        between(POINTS, ("Batch norm", 2), ("Batch norm", 2))
+
+
+def test_two_arms_are_compared_where_both_have_runs():
+    found = responses.against(POINTS, "Batch norm", "Group norm", "images")
+    assert found.header[0] == "images: Batch norm \N{MINUS SIGN} group norm"
+    assert [row[:2] for row in found.rows] == [
+        ("2", "\N{MINUS SIGN}23.00"),
+        ("8", "\N{MINUS SIGN}6.00"),
+    ]
+    assert [row[3] for row in found.rows] == ["ahead: group norm", "open"]
+
+
+def test_one_seed_has_no_interval():
+    points = by({"Batch norm": [*runs_at(2, 50), *runs_at(4, 60)]}, batch_size)
+    assert (
+        size(between(points, ("Batch norm", 2), ("Batch norm", 4))) == "\N{MINUS SIGN}10.00 points"
+    )
+
+
+def test_ends_are_told_once():
+    assert ends(POINTS) == (
+        "batch norm 81.00 at 128, 52.00 at 2; group norm 76.00 at 8, 75.00 at 2"
+    )
+
+
+def test_choices_are_those_of_the_rule_and_say_where_the_grid_ends():
+    runs = [
+        made(a, batch_size=2, lr=lr, validation=True) for a, lr in ((60, 0.1), (70, 0.3), (50, 0.9))
+    ]
+    runs += [made(a, batch_size=8, lr=lr, validation=True) for a, lr in ((60, 0.1), (70, 0.3))]
+    found = choices(cells({"Batch norm": runs}, batch_size))
+    assert found.rows == (("2", "0.3"), ("8", "0.3 (highest)"))
+    lost = {"Batch norm": [replace(runs[1].recipe, seed=7)]}
+    found = choices(cells({"Batch norm": runs}, batch_size), diverged=lost)
+    assert found.rows[0] == ("2", "0.1 (lowest)")
+
+
+def test_a_tolerance_is_an_unbroken_range_around_the_best():
+    points = {"Batch norm": {x: runs_at(128, a) for x, a in ((1, 79), (2, 60), (4, 80), (8, 79.5))}}
+    assert tolerance(points, 1) == {"Batch norm": (4, 8)}
+    assert tolerance(points, 0.1) == {"Batch norm": (4, 4)}
+    assert tolerance(points, 30) == {"Batch norm": (1, 8)}
+    found = tolerances(points, [1])
+    assert found.header == ("arm", "within 1 points of its best")
+    assert found.rows == (("Batch norm", "4 to 8 (× 2)"),)
+
+
+def test_points_are_what_the_module_says():
+    assert responses.values(POINTS["Group norm"][2]) == pytest.approx([74, 76])
