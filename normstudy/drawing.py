@@ -145,9 +145,7 @@ def draw(graph: Graph) -> Figure:
         mark_chance(ax, *graph.chance)
     if graph.published:
         mark_reference(ax, graph.published, graph.published_title)
-    finish(
-        ax, graph.curves, f"{graph.x_title} (log scale)" if graph.tried else "epoch", graph.y_title
-    )
+    finish(ax, graph.curves, graph.x_title, graph.y_title)
     if graph.tried:
         _draw_tried(ax, graph)
     fig.graph = graph  # type: ignore[attr-defined]

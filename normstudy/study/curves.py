@@ -162,7 +162,7 @@ def sweep(
         text = f"{y.max():.2f} % at {x[y.argmax()]:g}"
         curves.append(Curve(arm, x, y[None], text, float(y[-1])))
     failed = {
-        arm: [float(getattr(recipe, field)) for recipe in recipes]
+        arm: sorted({float(getattr(recipe, field)) for recipe in recipes})
         for arm, recipes in (diverged or {}).items()
     }
     words = "".join(

@@ -300,6 +300,7 @@ def test_settings_that_diverged_are_marked():
     (cross,) = [line for line in fig.axes[0].lines if line.get_marker() == "x"]
     assert cross.get_xdata().tolist() == [0.6]
     assert "0.6" in [tick.get_text() for tick in fig.axes[0].get_xticklabels()]
+    assert fig.axes[0].get_xlabel() == "learning rate (log scale)"
 
 
 def test_intervals_are_those_of_the_comparison():
