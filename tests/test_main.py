@@ -356,6 +356,50 @@ def test_what_cannot_be_written_is_found_before_the_training(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "variable", "given"),
+    [
+        (("runs", "--store=~nosuchuser/runs"), None, "--store"),
+        (("train", *TINY, "--store=~nosuchuser/runs"), None, "--store"),
+        (("study", "main", "--store=~nosuchuser/runs"), None, "--store"),
+        (("train", *TINY, "--figures=~nosuchuser/runs"), None, "--figures"),
+        (("runs",), "NORMSTUDY_STORE", "NORMSTUDY_STORE"),
+        (("train", *TINY), "NORMSTUDY_STORE", "NORMSTUDY_STORE"),
+    ],
+)
+def test_a_home_folder_that_is_not_known_is_told_in_a_line(
+    arguments: tuple[str, ...],
+    variable: str | None,
+    given: str,
+    monkeypatch: pytest.MonkeyPatch,
+    pretended: list[Recipe],
+) -> None:
+    if variable:
+        monkeypatch.setenv(variable, "~nosuchuser/runs")
+    with pytest.raises(SystemExit) as stopped:
+        call(monkeypatch, *arguments)
+    (told,) = str(stopped.value).splitlines()
+    asked = f"{given} is {Path('~nosuchuser/runs')}"
+    assert told == f"normstudy: {asked}, and no such home folder is known; give a path without ~"
+    assert pretended == []
+
+
+def test_a_user_without_a_home_is_told_which_variable_to_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unknown(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for name in ("HOME", "XDG_CACHE_HOME", "NORMSTUDY_STORE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SystemExit) as stopped:
+        call(monkeypatch, "runs")
+    (told,) = str(stopped.value).splitlines()
+    assert told.startswith("normstudy: no home folder of this user is known")
+    assert told.endswith("name a folder for the runs in the environment variable NORMSTUDY_STORE")
+
+
+@pytest.mark.parametrize(
     ("arguments", "goes_on"),
     [
         (("train", *TINY), True),
