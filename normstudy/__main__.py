@@ -29,7 +29,7 @@ from normstudy.study.files import DataError
 from normstudy.study.originals import Original
 from normstudy.study.recipes import DATASETS, NORMS, Dataset, Precision, Recipe
 from normstudy.study.runs import PUBLISHED, Run, RunError, find, run, run_all, stored
-from normstudy.study.store import RecordError, expanded, store_folder
+from normstudy.study.store import RecordError, expanded, store_folder, write_whole
 from normstudy.study.studies import OF_REPORTS, STUDIES, chosen
 from normstudy.study.train import DivergedError, build
 from normstudy.study.workers import ClusterError
@@ -148,30 +148,30 @@ def _write_figures(
 
     Of a class report, all that it shows is written: training curves, samples and network as well.
     """
-    # Drawing is loaded when it is asked for, and draws to files alone: in a notebook's command
-    # lines, MPLBACKEND names a backend that need not be there.
-    import matplotlib as mpl  # noqa: PLC0415
-
-    mpl.use("Agg")
+    # drawing is loaded when a drawing is asked for
+    from normstudy.drawing import for_files  # noqa: PLC0415
     from normstudy.study import blueprint, figures, model, pictures  # noqa: PLC0415
 
     recipe = next(iter(arms.values()))[0].recipe
-    drawn = {part: figures.history(arms, f"test_{part}") for part in ("loss", "accuracy")}
-    if report:
-        for part in ("loss", "accuracy"):
-            drawn[f"train-{part}"] = figures.history(arms, f"train_{part}")
-        images = data.load(recipe.data)
-        drawn["samples"] = pictures.samples(images)
-        drawn["network"] = blueprint.network(model.layer_table(build(recipe, images), images.size))
     grid = report.grid if report else _GRID
-    for arm, made in arms.items() if not recipe.validation else ():
-        figure = pictures.mistakes(arm, made[0], data.load(recipe.data), grid=grid)
-        drawn[figure.normstudy["name"] if len(arms) > 1 else "mistakes"] = figure  # type: ignore[attr-defined]
+    with for_files():
+        drawn = {part: figures.history(arms, f"test_{part}") for part in ("loss", "accuracy")}
+        if report:
+            for part in ("loss", "accuracy"):
+                drawn[f"train-{part}"] = figures.history(arms, f"train_{part}")
+            images = data.load(recipe.data)
+            drawn["samples"] = pictures.samples(images)
+            layers = model.layer_table(build(recipe, images), images.size)
+            drawn["network"] = blueprint.network(layers)
+        for arm, made in arms.items() if not recipe.validation else ():
+            figure = pictures.mistakes(arm, made[0], data.load(recipe.data), grid=grid)
+            drawn[figure.normstudy["name"] if len(arms) > 1 else "mistakes"] = figure  # type: ignore[attr-defined]
     for part, figure in drawn.items():
-        path = folder / f"{name}-{part}.png"
+        path, picture = folder / f"{name}-{part}.png", io.BytesIO()
         caption = figure.normstudy["caption"]  # type: ignore[attr-defined]
         # tight: the name of an arm may be longer than the margin
-        figure.savefig(path, dpi=200, bbox_inches="tight", metadata={"Description": caption})
+        figure.savefig(picture, dpi=200, bbox_inches="tight", metadata={"Description": caption})
+        write_whole(path, picture.getvalue())
         print(f"{path}: {caption}")
     if recipe.validation:
         print("no picture of mistakes: they are studied on test images, without --validation")

@@ -205,7 +205,7 @@ def test_a_folder_that_is_not_there_is_named(name, fresh, monkeypatch, tmp_path)
 
 def test_a_home_folder_that_is_not_known_is_told(fresh, monkeypatch):
     monkeypatch.setenv("NORMSTUDY_DATA", "~nosuchuser/sets")
-    with pytest.raises(ValueError, match="NORMSTUDY_DATA is ~nosuchuser.sets, and no such home fo"):
+    with pytest.raises(ValueError, match=r"NORMSTUDY_DATA is ~nosuchuser.sets, and no such home"):
         data.load("mnist")
 
 
