@@ -56,10 +56,8 @@ def test_the_only_label_of_a_norm_looks_like_that_norm():
 
 
 def picture():
-    buffer = io.BytesIO()
-    forest([Row("A", "Batch norm", [1.0], 1.0, 0.5, 2.0, "1")], "Title", "Note", "axis").savefig(
-        buffer
-    )
+    buffer, row = io.BytesIO(), Row("A", "Batch norm", [1.0], 1.0, 0.5, 2.0, "1")
+    forest([row], "Title", "Note", "axis").savefig(buffer)
     return buffer.getvalue()
 
 
@@ -84,8 +82,9 @@ def test_every_function_that_returns_a_figure_draws_in_our_style():
     found = []
     for module in pkgutil.walk_packages(normstudy.__path__, "normstudy."):
         for name, function in vars(importlib.import_module(module.name)).items():
-            if inspect.isfunction(function) and not name.startswith("_"):
-                if inspect.signature(function).return_annotation is Figure:
-                    found.append((name, hasattr(function, "__wrapped__")))
+            if name.startswith("_") or not inspect.isfunction(function):
+                continue
+            if inspect.signature(function).return_annotation is Figure:
+                found.append((name, hasattr(function, "__wrapped__")))
     assert len(found) > 20
     assert {name for name, styled in found if not styled} == {"blank", "describe"}

@@ -329,8 +329,9 @@ def test_a_users_style_neither_restyles_nor_breaks_a_figure(tmp_path: Path) -> N
 @pytest.mark.processes
 def test_a_program_that_draws_our_figures_keeps_its_own_style(tmp_path: Path) -> None:
     program = (
-        "import matplotlib as mpl; mpl.rcParams['axes.facecolor'] = 'red'; before = {**mpl.rcParams}; "
-        "import normstudy.study.figures; assert {**mpl.rcParams} == before"
+        "import matplotlib as mpl; mpl.rcParams['axes.facecolor'] = 'red'; "
+        "before = {**mpl.rcParams}; import normstudy.study.figures; "
+        "assert {**mpl.rcParams} == before"
     )
     line = [sys.executable, "-c", program]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -1,9 +1,10 @@
 """Every plot of runs. Each function returns a matplotlib figure with its caption and alt text.
 
-The figures are pyplot's, so scripts show them with ``plt.show()`` and the gallery finds them;
-nothing here writes to disk. All numbers in captions and labels are computed from the runs. ``arms``
-is a dict of arm to runs, one a seed; arms that must not be set beside each other raise a
-ValueError, as :func:`normstudy.study.measures.check_arms` says.
+The figures are pyplot's, so scripts show them with ``plt.show()`` and the gallery finds them,
+except within :func:`normstudy.drawing.for_files`; nothing here writes to disk. All numbers in
+captions and labels are computed from the runs. ``arms`` is a dict of arm to runs, one a seed; arms
+that must not be set beside each other raise a ValueError, as
+:func:`normstudy.study.measures.check_arms` says.
 """
 
 import math
