@@ -29,7 +29,7 @@ from normstudy.study.files import DataError
 from normstudy.study.originals import Original
 from normstudy.study.recipes import DATASETS, NORMS, Dataset, Precision, Recipe
 from normstudy.study.runs import PUBLISHED, Run, RunError, find, run, run_all, stored
-from normstudy.study.store import RecordError, store_folder
+from normstudy.study.store import RecordError, expanded, store_folder, write_whole
 from normstudy.study.studies import OF_REPORTS, STUDIES, chosen
 from normstudy.study.train import DivergedError, build
 from normstudy.study.workers import ClusterError
@@ -68,10 +68,10 @@ def train_command(base: Recipe, origin: str, *, adapt: bool = False) -> Callable
             figures_to: Also write the loss curve, the accuracy curve and ten mistakes there, as
                 PNG, and print their captions.
         """
-        pictures_to = figures_to and _writable(figures_to.expanduser())  # before hours of training
+        pictures_to = figures_to and _writable(figures_to)  # before hours of training
         given = [f.name for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)]
         print(origin)
-        place = _expanded(folder)
+        place = _store(folder)
         if adapt and recipe.precision == "bfloat16" and find(recipe, place) is None:
             times = environment.slowdown(environment.pick_device(device))
             if times >= environment.SLOW:
@@ -90,13 +90,14 @@ def train_command(base: Recipe, origin: str, *, adapt: bool = False) -> Callable
 
 
 def _writable(folder: Path) -> Path:
-    """Make a folder, and try whether files can be written there.
+    """Make the folder of ``--figures``, and try whether files can be written there.
 
     Raises
     ------
     ValueError
         If they cannot.
     """
+    folder = expanded(folder, "--figures")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
@@ -106,9 +107,8 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
-def _expanded(folder: Path | None) -> Path | None:
-    """Turn ``~`` into the user's folder, which shells do not do in ``--store=~/runs``."""
-    return folder and folder.expanduser()
+def _store(folder: Path | None) -> Path | None:
+    return folder and expanded(folder, "--store")
 
 
 def _words(recipe: Recipe, names: Iterable[str]) -> str:
@@ -148,30 +148,30 @@ def _write_figures(
 
     Of a class report, all that it shows is written: training curves, samples and network as well.
     """
-    # Drawing is loaded when it is asked for, and draws to files alone: in a notebook's command
-    # lines, MPLBACKEND names a backend that need not be there.
-    import matplotlib as mpl  # noqa: PLC0415
-
-    mpl.use("Agg")
+    # drawing is loaded when a drawing is asked for
+    from normstudy.drawing import for_files  # noqa: PLC0415
     from normstudy.study import blueprint, figures, model, pictures  # noqa: PLC0415
 
     recipe = next(iter(arms.values()))[0].recipe
-    drawn = {part: figures.history(arms, f"test_{part}") for part in ("loss", "accuracy")}
-    if report:
-        for part in ("loss", "accuracy"):
-            drawn[f"train-{part}"] = figures.history(arms, f"train_{part}")
-        images = data.load(recipe.data)
-        drawn["samples"] = pictures.samples(images)
-        drawn["network"] = blueprint.network(model.layer_table(build(recipe, images), images.size))
     grid = report.grid if report else _GRID
-    for arm, made in arms.items() if not recipe.validation else ():
-        figure = pictures.mistakes(arm, made[0], data.load(recipe.data), grid=grid)
-        drawn[figure.normstudy["name"] if len(arms) > 1 else "mistakes"] = figure  # type: ignore[attr-defined]
+    with for_files():
+        drawn = {part: figures.history(arms, f"test_{part}") for part in ("loss", "accuracy")}
+        if report:
+            for part in ("loss", "accuracy"):
+                drawn[f"train-{part}"] = figures.history(arms, f"train_{part}")
+            images = data.load(recipe.data)
+            drawn["samples"] = pictures.samples(images)
+            layers = model.layer_table(build(recipe, images), images.size)
+            drawn["network"] = blueprint.network(layers)
+        for arm, made in arms.items() if not recipe.validation else ():
+            figure = pictures.mistakes(arm, made[0], data.load(recipe.data), grid=grid)
+            drawn[figure.normstudy["name"] if len(arms) > 1 else "mistakes"] = figure  # type: ignore[attr-defined]
     for part, figure in drawn.items():
-        path = folder / f"{name}-{part}.png"
+        path, picture = folder / f"{name}-{part}.png", io.BytesIO()
         caption = figure.normstudy["caption"]  # type: ignore[attr-defined]
         # tight: the name of an arm may be longer than the margin
-        figure.savefig(path, dpi=200, bbox_inches="tight", metadata={"Description": caption})
+        figure.savefig(picture, dpi=200, bbox_inches="tight", metadata={"Description": caption})
+        write_whole(path, picture.getvalue())
         print(f"{path}: {caption}")
     if recipe.validation:
         print("no picture of mistakes: they are studied on test images, without --validation")
@@ -246,13 +246,13 @@ def study(
     if (backend == "dask") != bool(scheduler):
         msg = "--backend dask and --scheduler ADDRESS need each other; give both, or neither"
         raise ValueError(msg)
-    pictures_to = figures_to and _writable(figures_to.expanduser())  # before hours of training
+    pictures_to = figures_to and _writable(figures_to)  # before hours of training
     wanted_seeds = None if seeds is None else range(seeds)
     arms = {one: STUDIES[one].recipes(wanted_seeds, data, precision) for one in names}
     wanted = [recipe for found in arms.values() for some in found.values() for recipe in some]
     with _on_dask(scheduler) if scheduler else nullcontext():
         made = iter(
-            run_all(wanted, n_jobs=jobs, folder=_expanded(folder), device=device, retrain=retrain)
+            run_all(wanted, n_jobs=jobs, folder=_store(folder), device=device, retrain=retrain)
         )
     for one, found in arms.items():
         trained = {arm: [next(made) for _ in recipes] for arm, recipes in found.items()}
@@ -280,7 +280,7 @@ def runs(
         folder: Folder to list; by default NORMSTUDY_STORE or a cache folder.
         as_json: Print one JSON object a run, one a line.
     """
-    place = _expanded(folder) or store_folder()
+    place = _store(folder) or store_folder()
     if not place.is_dir():
         msg = f"there are no runs: {place} is no folder; train into it, or name another --store"
         raise RunError(msg)

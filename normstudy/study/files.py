@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import torch
 from filelock import FileLock
 from torch import Tensor
@@ -29,11 +28,14 @@ class DataError(RuntimeError):
 
 
 def data_root() -> Path:
-    """Folder of the data sets: ``NORMSTUDY_DATA``, or a cache folder of this user."""
-    given = os.environ.get("NORMSTUDY_DATA")
-    if given:
-        return Path(given).expanduser()
-    return Path(platformdirs.user_cache_dir("normstudy")) / "data"
+    """Folder of the data sets: ``NORMSTUDY_DATA``, or a cache folder of this user.
+
+    Raises
+    ------
+    ValueError
+        If that lies in a home folder which is not known.
+    """
+    return store.user_folder("NORMSTUDY_DATA", "data")
 
 
 def _read_digits() -> Both:

@@ -203,6 +203,12 @@ def test_a_folder_that_is_not_there_is_named(name, fresh, monkeypatch, tmp_path)
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_a_home_folder_that_is_not_known_is_told(fresh, monkeypatch):
+    monkeypatch.setenv("NORMSTUDY_DATA", "~nosuchuser/sets")
+    with pytest.raises(ValueError, match=r"NORMSTUDY_DATA is ~nosuchuser.sets, and no such home"):
+        data.load("mnist")
+
+
 def halve(path):
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
