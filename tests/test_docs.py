@@ -682,7 +682,7 @@ PAGE = """Title
 def test_the_code_above_an_answer_is_folded():
     source = [PAGE]
     gallery_hooks.fold_opening(None, "auto_examples/plot_1", source)
-    head, folded = source[0].split(".. dropdown:: The code that answers\n")
+    head, folded = source[0].split(".. dropdown:: The code behind the answer\n")
     assert head == PAGE.partition(".. code-block")[0]
     code, output = folded.split(".. rst-class:: sphx-glr-script-out")
     assert "\n       from normstudy import study\n" in code
