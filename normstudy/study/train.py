@@ -214,7 +214,7 @@ def train(
         File that is written after each epoch. One that is there at the start is taken up where that
         yields the numbers of an uninterrupted training, to the bit, and else told and not used.
     progress
-        Show a progress bar with running loss and accuracy on standard error.
+        Show on standard error where it is trained, and a bar with running loss and accuracy.
 
     Raises
     ------
@@ -224,6 +224,8 @@ def train(
         If the device is not there, or the maps are 1x1 where batch norm gets a batch of one image.
     """
     where = environment.pick_device(device)
+    if progress:
+        environment.say_where(where, f"training {recipe.name}")
     image_set = data.load(recipe.data).to(where)
     with torch.random.fork_rng():
         state = _start(recipe, image_set, where, checkpoint)
