@@ -224,12 +224,12 @@ def train(
         If the device is not there, or the maps are 1x1 where batch norm gets a batch of one image.
     """
     where = environment.pick_device(device)
-    if progress:
-        environment.say_where(where, f"training {recipe.name}")
     image_set = data.load(recipe.data).to(where)
     with torch.random.fork_rng():
         state = _start(recipe, image_set, where, checkpoint)
         done, steps = len(state.history["epoch"]), _steps(recipe, state.train_split)
+        if progress:
+            environment.say_where(where, f"training {recipe.name}")
         with tqdm(
             total=recipe.epochs * steps,
             initial=done * steps,

@@ -261,6 +261,20 @@ def test_a_batch_that_would_run_something_is_not_unpickled(cifar, tmp_path, monk
     assert not (tmp_path / "exploded").exists()
 
 
+def test_not_even_one_with_the_right_checksum(cifar, tmp_path, monkeypatch):
+    class Bomb:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "exploded"),))
+
+    content = pickle.dumps(Bomb())
+    (cifar.folder / "data_batch_1").write_bytes(content)
+    listed = [["data_batch_1", md5(content)], *datasets.CIFAR10.train_list[1:]]
+    monkeypatch.setattr(datasets.CIFAR10, "train_list", listed)
+    with pytest.raises(DataError, match="is missing or damaged there"):
+        data.load("cifar10")
+    assert not (tmp_path / "exploded").exists()
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"])
 def test_damaged_mnist_is_not_used(mnist, fresh, damage, name):
