@@ -29,7 +29,7 @@ from normstudy.study.files import DataError
 from normstudy.study.originals import Original
 from normstudy.study.recipes import DATASETS, NORMS, Dataset, Precision, Recipe
 from normstudy.study.runs import PUBLISHED, Run, RunError, find, run, run_all, stored
-from normstudy.study.store import RecordError, expanded, store_folder, write_whole
+from normstudy.study.store import RecordError, expanded, store_folder, writable, write_whole
 from normstudy.study.studies import OF_REPORTS, STUDIES, chosen
 from normstudy.study.train import DivergedError, build
 from normstudy.study.workers import ClusterError
@@ -39,7 +39,7 @@ Store = Annotated[Path | None, tyro.conf.arg(name="store")]
 
 
 _GRID = (5, 2)  # rows and columns of a picture of mistakes
-_MOST = 1_000  # seeds of a study, and trainings at a time
+_MOST = 1_000  # seeds of a study, trainings at a time, and threads
 _SHOWN = ("lr", "num_groups", "weight_decay", "l1", "batch_size", "crop", "precision")
 
 
@@ -54,6 +54,7 @@ def train_command(base: Recipe, origin: str, *, adapt: bool = False) -> Callable
         recipe: Annotated[Recipe, tyro.conf.arg(name="")] = base,
         *,
         device: Device = "auto",
+        threads: int | None = None,
         folder: Store = None,
         figures_to: Annotated[Path | None, tyro.conf.arg(name="figures", metavar="DIR")] = None,
     ) -> None:
@@ -64,11 +65,15 @@ def train_command(base: Recipe, origin: str, *, adapt: bool = False) -> Callable
         Args:
             recipe: What to train.
             device: Where to train; auto takes a GPU where there is one.
+            threads: Threads of the training on the CPU; by default as many as PyTorch takes. The
+                last digits of its numbers depend on them.
             folder: Folder that keeps the run; by default NORMSTUDY_STORE or a cache folder.
             figures_to: Also write the loss curve, the accuracy curve and ten mistakes there, as
                 PNG, and print their captions.
         """
-        pictures_to = figures_to and _writable(figures_to)  # before hours of training
+        pictures_to = figures_to and writable(figures_to, "--figures")  # before hours of training
+        _check_numbers({"--threads": threads})
+        torch.set_num_threads(threads or torch.get_num_threads())
         given = [f.name for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)]
         print(origin)
         place = _store(folder)
@@ -87,24 +92,6 @@ def train_command(base: Recipe, origin: str, *, adapt: bool = False) -> Callable
             _write_figures({arm: [made]}, made.recipe.name, pictures_to)
 
     return train
-
-
-def _writable(folder: Path) -> Path:
-    """Make the folder of ``--figures``, and try whether files can be written there.
-
-    Raises
-    ------
-    ValueError
-        If they cannot.
-    """
-    folder = expanded(folder, "--figures")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        msg = f"{folder} cannot be written ({error.strerror}); name another folder"
-        raise ValueError(msg) from error
-    return folder
 
 
 def _store(folder: Path | None) -> Path | None:
@@ -177,13 +164,13 @@ def _write_figures(
         print("no picture of mistakes: they are studied on test images, without --validation")
 
 
-def _check_study(names: Iterable[str], numbers: Mapping[str, int | None], *, figures: bool) -> None:
+def _check_study(names: Iterable[str], *, figures: bool) -> None:
     """Refuse what cannot be trained or drawn.
 
     Raises
     ------
     ValueError
-        If a study is unknown, a number out of range, or figures of a search are asked for.
+        If a study is unknown, or figures of a search are asked for.
     """
     for name in names:
         if name not in STUDIES:
@@ -192,6 +179,16 @@ def _check_study(names: Iterable[str], numbers: Mapping[str, int | None], *, fig
         if figures and any(len(tried) > 1 for tried in STUDIES[name].arms.values()):
             msg = f"--figures shows one setting an arm, and {name!r} is a search; leave it out"
             raise ValueError(msg)
+
+
+def _check_numbers(numbers: Mapping[str, int | None]) -> None:
+    """Refuse counts that are out of range.
+
+    Raises
+    ------
+    ValueError
+        If one is.
+    """
     for option, value in numbers.items():
         if value is not None and not 1 <= value <= _MOST:
             msg = f"{option} {value} is out of range; give a whole number from 1 to {_MOST:,}"
@@ -239,14 +236,15 @@ def study(
             print(f"{listed.name:24} {listed.title} ({trainings} trainings)")
         return
     names = OF_REPORTS if all_reports else (name,)
-    _check_study(names, {"--seeds": seeds, "--jobs": jobs}, figures=figures_to is not None)
+    _check_study(names, figures=figures_to is not None)
+    _check_numbers({"--seeds": seeds, "--jobs": jobs})
     if backend not in workers.BACKENDS:
         msg = f"there is no backend {backend!r}; accepted: {', '.join(workers.BACKENDS)}"
         raise ValueError(msg)
     if (backend == "dask") != bool(scheduler):
         msg = "--backend dask and --scheduler ADDRESS need each other; give both, or neither"
         raise ValueError(msg)
-    pictures_to = figures_to and _writable(figures_to)  # before hours of training
+    pictures_to = figures_to and writable(figures_to, "--figures")  # before hours of training
     wanted_seeds = None if seeds is None else range(seeds)
     arms = {one: STUDIES[one].recipes(wanted_seeds, data, precision) for one in names}
     wanted = [recipe for found in arms.values() for some in found.values() for recipe in some]

@@ -47,7 +47,8 @@ WIDTH = 7.0  # inches, the width of a page's text; the smallest letters are 9 po
 QUIET, GRID = "#767676", "#B0B0B040"  # legible on white and on black
 
 
-_P, _R = ParamSpec("_P"), TypeVar("_R")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 _FOR_FILES = ContextVar("for_files", default=False)
 
 

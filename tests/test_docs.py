@@ -588,6 +588,12 @@ def test_every_module_stands_in_the_layout_and_in_the_api_reference():
 
 
 @pytest.mark.parametrize("module", MODULES)
+def test_every_module_has_a_file_of_tests(module: str) -> None:
+    *folder, name = path_of(module).relative_to(ROOT / "normstudy").with_suffix("").parts
+    assert ROOT.joinpath("tests", *folder, f"test_{name.strip('_')}.py").is_file()
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_imports_run_upwards_and_never_between_the_wings(module):
     package, name = module.rsplit(".", 1)
     siblings = layout()[package]

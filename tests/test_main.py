@@ -16,6 +16,7 @@ from typing import BinaryIO
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 from normstudy import __main__ as command
@@ -405,6 +406,24 @@ def test_what_cannot_be_written_is_found_before_the_training(
     with pytest.raises(SystemExit, match=r"file cannot be written \(.*\); name another folder"):
         call(monkeypatch, "train", *TINY, *where)
     assert pretended == []
+
+
+def test_threads_can_be_chosen_and_are_said_before_the_training(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    where, before = ("--store", str(tmp_path), "--device", "cpu"), torch.get_num_threads()
+    try:
+        call(monkeypatch, "train", *TINY, *where, "--threads", "3")
+        (made,) = runs.stored(tmp_path)
+        assert made.environment["threads"] == torch.get_num_threads() == 3
+        told = f"normstudy: training {made.recipe.name} on {made.environment['device']}, 3 threads"
+        assert told in capsys.readouterr().err.splitlines()
+        with pytest.raises(SystemExit, match="--threads 0 is out of range; give a whole number"):
+            call(monkeypatch, "train", *TINY, *where, "--threads", "0")
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(

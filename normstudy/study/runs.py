@@ -338,7 +338,8 @@ def run_all(
     if not missing:
         return [made[recipe.name] for recipe in wanted]
     far = workers.are_far()
-    jobs, device = workers.ready([by_name[name] for name in missing], n_jobs, device)
+    asked = [by_name[name] for name in missing]
+    jobs, device = workers.ready(asked, n_jobs, device, progress=progress)
     failed, caller = dict[str, str](), environment.this_process()
 
     def is_made(name: str) -> bool:

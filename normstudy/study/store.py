@@ -11,6 +11,7 @@ import json
 import math
 import os
 import stat
+import tempfile
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -49,6 +50,24 @@ def expanded(path: str | Path, given_as: str) -> Path:
     except RuntimeError as error:
         msg = f"{given_as} is {path}, and no such home folder is known; give a path without ~"
         raise ValueError(msg) from error
+
+
+def writable(path: Path, given_as: str) -> Path:
+    """Make a folder, and try whether files can be written there.
+
+    Raises
+    ------
+    ValueError
+        If they cannot; ``given_as`` says what asked for it.
+    """
+    folder = expanded(path, given_as)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        msg = f"{folder} cannot be written ({error.strerror}); name another folder"
+        raise ValueError(msg) from error
+    return folder
 
 
 def user_folder(variable: str, part: str) -> Path:
