@@ -22,7 +22,7 @@ def test_the_report_shows_what_the_environment_says(monkeypatch):
 
 def test_a_recipe_that_is_there_already_is_not_moved():
     assert moved(TINY, "digits") == TINY
-    assert moved(replace(Recipe(), num_groups=1), "mnist").num_groups == 1
+    assert moved(Recipe(num_groups=1), "mnist").num_groups == 1
 
 
 @pytest.mark.parametrize("num_groups", [1, 2, 4, 8, 24])
