@@ -61,7 +61,10 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", r"numpy\._typing\..*"),  # what ArrayLike unfolds to
     ("py:class", r"filelock\._native\..*"),  # what FileLock unfolds to, by operating system
-    ("py:class", r"torch\.optim\.sgd\.SGD"),  # where torch defines what it calls torch.optim.SGD
+    # where torch defines what it calls torch.optim.SGD, torch.nn.BatchNorm2d and torch.autocast
+    ("py:class", r"torch\.(optim\.sgd\.SGD|nn\.modules\.batchnorm\.BatchNorm2d)"),
+    ("py:class", r"torch\.amp\.autocast_mode\.autocast"),
+    ("py:class", r"(normstudy\.drawing\.)?_[PR]"),  # the signature of whatever is decorated
 ]
 suppress_warnings = [
     # of the whole path, which is the reader's choice; a test looks at the names of the examples

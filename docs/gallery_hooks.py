@@ -258,7 +258,7 @@ def fold_opening(_app: Sphinx, page: str, source: list[str]) -> None:
     code = re.compile(r"^\.\. code-block:: Python\n(?:[ \t]+\S.*\n|\s*\n)+", re.MULTILINE)
     found = code.search(source[0]) if page.startswith("auto_examples/plot_") else None
     if found and "**You will see**" in source[0][found.end() :]:
-        folded = f".. dropdown:: The code that answers\n\n{indent(found[0], '   ')}\n"
+        folded = f".. dropdown:: The code behind the answer\n\n{indent(found[0], '   ')}\n"
         source[0] = source[0][: found.start()] + folded + source[0][found.end() :]
 
 

@@ -29,7 +29,7 @@ from normstudy.study.files import DataError
 from normstudy.study.originals import Original
 from normstudy.study.recipes import DATASETS, NORMS, Dataset, Precision, Recipe
 from normstudy.study.runs import PUBLISHED, Run, RunError, find, run, run_all, stored
-from normstudy.study.store import RecordError, store_folder
+from normstudy.study.store import RecordError, expanded, store_folder, writable, write_whole
 from normstudy.study.studies import OF_REPORTS, STUDIES, chosen
 from normstudy.study.train import DivergedError, build
 from normstudy.study.workers import ClusterError
@@ -39,7 +39,7 @@ Store = Annotated[Path | None, tyro.conf.arg(name="store")]
 
 
 _GRID = (5, 2)  # rows and columns of a picture of mistakes
-_MOST = 1_000  # seeds of a study, and trainings at a time
+_MOST = 1_000  # seeds of a study, trainings at a time, and threads
 _SHOWN = ("lr", "num_groups", "weight_decay", "l1", "batch_size", "crop", "precision")
 
 
@@ -54,6 +54,7 @@ def train_command(base: Recipe, origin: str, *, adapt: bool = False) -> Callable
         recipe: Annotated[Recipe, tyro.conf.arg(name="")] = base,
         *,
         device: Device = "auto",
+        threads: int | None = None,
         folder: Store = None,
         figures_to: Annotated[Path | None, tyro.conf.arg(name="figures", metavar="DIR")] = None,
     ) -> None:
@@ -64,14 +65,18 @@ def train_command(base: Recipe, origin: str, *, adapt: bool = False) -> Callable
         Args:
             recipe: What to train.
             device: Where to train; auto takes a GPU where there is one.
+            threads: Threads of the training on the CPU; by default as many as PyTorch takes. The
+                last digits of its numbers depend on them.
             folder: Folder that keeps the run; by default NORMSTUDY_STORE or a cache folder.
             figures_to: Also write the loss curve, the accuracy curve and ten mistakes there, as
                 PNG, and print their captions.
         """
-        pictures_to = figures_to and _writable(figures_to.expanduser())  # before hours of training
+        pictures_to = figures_to and writable(figures_to, "--figures")  # before hours of training
+        _check_numbers({"--threads": threads})
+        torch.set_num_threads(threads or torch.get_num_threads())
         given = [f.name for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)]
         print(origin)
-        place = _expanded(folder)
+        place = _store(folder)
         if adapt and recipe.precision == "bfloat16" and find(recipe, place) is None:
             times = environment.slowdown(environment.pick_device(device))
             if times >= environment.SLOW:
@@ -89,26 +94,8 @@ def train_command(base: Recipe, origin: str, *, adapt: bool = False) -> Callable
     return train
 
 
-def _writable(folder: Path) -> Path:
-    """Make a folder, and try whether files can be written there.
-
-    Raises
-    ------
-    ValueError
-        If they cannot.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        msg = f"{folder} cannot be written ({error.strerror}); name another folder"
-        raise ValueError(msg) from error
-    return folder
-
-
-def _expanded(folder: Path | None) -> Path | None:
-    """Turn ``~`` into the user's folder, which shells do not do in ``--store=~/runs``."""
-    return folder and folder.expanduser()
+def _store(folder: Path | None) -> Path | None:
+    return folder and expanded(folder, "--store")
 
 
 def _words(recipe: Recipe, names: Iterable[str]) -> str:
@@ -148,42 +135,42 @@ def _write_figures(
 
     Of a class report, all that it shows is written: training curves, samples and network as well.
     """
-    # Drawing is loaded when it is asked for, and draws to files alone: in a notebook's command
-    # lines, MPLBACKEND names a backend that need not be there.
-    import matplotlib as mpl  # noqa: PLC0415
-
-    mpl.use("Agg")
+    # drawing is loaded when a drawing is asked for
+    from normstudy.drawing import for_files  # noqa: PLC0415
     from normstudy.study import blueprint, figures, model, pictures  # noqa: PLC0415
 
     recipe = next(iter(arms.values()))[0].recipe
-    drawn = {part: figures.history(arms, f"test_{part}") for part in ("loss", "accuracy")}
-    if report:
-        for part in ("loss", "accuracy"):
-            drawn[f"train-{part}"] = figures.history(arms, f"train_{part}")
-        images = data.load(recipe.data)
-        drawn["samples"] = pictures.samples(images)
-        drawn["network"] = blueprint.network(model.layer_table(build(recipe, images), images.size))
     grid = report.grid if report else _GRID
-    for arm, made in arms.items() if not recipe.validation else ():
-        figure = pictures.mistakes(arm, made[0], data.load(recipe.data), grid=grid)
-        drawn[figure.normstudy["name"] if len(arms) > 1 else "mistakes"] = figure  # type: ignore[attr-defined]
+    with for_files():
+        drawn = {part: figures.history(arms, f"test_{part}") for part in ("loss", "accuracy")}
+        if report:
+            for part in ("loss", "accuracy"):
+                drawn[f"train-{part}"] = figures.history(arms, f"train_{part}")
+            images = data.load(recipe.data)
+            drawn["samples"] = pictures.samples(images)
+            layers = model.layer_table(build(recipe, images), images.size)
+            drawn["network"] = blueprint.network(layers)
+        for arm, made in arms.items() if not recipe.validation else ():
+            figure = pictures.mistakes(arm, made[0], data.load(recipe.data), grid=grid)
+            drawn[figure.normstudy["name"] if len(arms) > 1 else "mistakes"] = figure  # type: ignore[attr-defined]
     for part, figure in drawn.items():
-        path = folder / f"{name}-{part}.png"
+        path, picture = folder / f"{name}-{part}.png", io.BytesIO()
         caption = figure.normstudy["caption"]  # type: ignore[attr-defined]
         # tight: the name of an arm may be longer than the margin
-        figure.savefig(path, dpi=200, bbox_inches="tight", metadata={"Description": caption})
+        figure.savefig(picture, dpi=200, bbox_inches="tight", metadata={"Description": caption})
+        write_whole(path, picture.getvalue())
         print(f"{path}: {caption}")
     if recipe.validation:
         print("no picture of mistakes: they are studied on test images, without --validation")
 
 
-def _check_study(names: Iterable[str], numbers: Mapping[str, int | None], *, figures: bool) -> None:
+def _check_study(names: Iterable[str], *, figures: bool) -> None:
     """Refuse what cannot be trained or drawn.
 
     Raises
     ------
     ValueError
-        If a study is unknown, a number out of range, or figures of a search are asked for.
+        If a study is unknown, or figures of a search are asked for.
     """
     for name in names:
         if name not in STUDIES:
@@ -192,6 +179,16 @@ def _check_study(names: Iterable[str], numbers: Mapping[str, int | None], *, fig
         if figures and any(len(tried) > 1 for tried in STUDIES[name].arms.values()):
             msg = f"--figures shows one setting an arm, and {name!r} is a search; leave it out"
             raise ValueError(msg)
+
+
+def _check_numbers(numbers: Mapping[str, int | None]) -> None:
+    """Refuse counts that are out of range.
+
+    Raises
+    ------
+    ValueError
+        If one is.
+    """
     for option, value in numbers.items():
         if value is not None and not 1 <= value <= _MOST:
             msg = f"{option} {value} is out of range; give a whole number from 1 to {_MOST:,}"
@@ -239,20 +236,21 @@ def study(
             print(f"{listed.name:24} {listed.title} ({trainings} trainings)")
         return
     names = OF_REPORTS if all_reports else (name,)
-    _check_study(names, {"--seeds": seeds, "--jobs": jobs}, figures=figures_to is not None)
+    _check_study(names, figures=figures_to is not None)
+    _check_numbers({"--seeds": seeds, "--jobs": jobs})
     if backend not in workers.BACKENDS:
         msg = f"there is no backend {backend!r}; accepted: {', '.join(workers.BACKENDS)}"
         raise ValueError(msg)
     if (backend == "dask") != bool(scheduler):
         msg = "--backend dask and --scheduler ADDRESS need each other; give both, or neither"
         raise ValueError(msg)
-    pictures_to = figures_to and _writable(figures_to.expanduser())  # before hours of training
+    pictures_to = figures_to and writable(figures_to, "--figures")  # before hours of training
     wanted_seeds = None if seeds is None else range(seeds)
     arms = {one: STUDIES[one].recipes(wanted_seeds, data, precision) for one in names}
     wanted = [recipe for found in arms.values() for some in found.values() for recipe in some]
     with _on_dask(scheduler) if scheduler else nullcontext():
         made = iter(
-            run_all(wanted, n_jobs=jobs, folder=_expanded(folder), device=device, retrain=retrain)
+            run_all(wanted, n_jobs=jobs, folder=_store(folder), device=device, retrain=retrain)
         )
     for one, found in arms.items():
         trained = {arm: [next(made) for _ in recipes] for arm, recipes in found.items()}
@@ -280,7 +278,7 @@ def runs(
         folder: Folder to list; by default NORMSTUDY_STORE or a cache folder.
         as_json: Print one JSON object a run, one a line.
     """
-    place = _expanded(folder) or store_folder()
+    place = _store(folder) or store_folder()
     if not place.is_dir():
         msg = f"there are no runs: {place} is no folder; train into it, or name another --store"
         raise RunError(msg)

@@ -4,19 +4,22 @@ One look for all: quiet grid, no frame, names at the ends of lines instead of le
 dashes that belong to an arm and not to a plot.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
+import matplotlib.style
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.optimize import isotonic_regression
-
-plt.rcdefaults()  # a user's matplotlibrc must neither restyle these figures nor break them
 
 COLORS = {
     "Batch norm": "#0072B2",
@@ -42,6 +45,53 @@ STYLES: dict[str, tuple[tuple[float, ...], str]] = {
 SPARE_COLORS = ("#E69F00", "#332288", "#882255", "#117733", "#999933", "#AA4499")
 WIDTH = 7.0  # inches, the width of a page's text; the smallest letters are 9 points
 QUIET, GRID = "#767676", "#B0B0B040"  # legible on white and on black
+
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_FOR_FILES = ContextVar("for_files", default=False)
+
+
+def in_own_style(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Let a function draw as if nobody had changed matplotlib's defaults, and change none.
+
+    What users set for their own figures, as in a matplotlibrc, neither restyles ours nor breaks
+    them. Every function that returns a figure has this decorator.
+    """
+
+    @wraps(function)
+    def styled(*arguments: _P.args, **options: _P.kwargs) -> _R:
+        with matplotlib.style.context("default"):
+            return function(*arguments, **options)
+
+    return styled
+
+
+class _OwnFigure(Figure):
+    """A figure that keeps its style until it is shown: ticks are made when they are drawn."""
+
+    draw = in_own_style(Figure.draw)
+    savefig = in_own_style(Figure.savefig)
+
+
+def blank(height: float) -> Figure:
+    """Open an empty figure of the usual width and a height in inches, which pyplot will show."""
+    size = (WIDTH, height)
+    if not _FOR_FILES.get():
+        return plt.figure(figsize=size, FigureClass=_OwnFigure)
+    figure = _OwnFigure(figsize=size)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+@contextmanager
+def for_files() -> Iterator[None]:
+    """Draw figures that will only be saved: pyplot and its backend know nothing of them."""
+    before = _FOR_FILES.set(True)
+    try:
+        yield
+    finally:
+        _FOR_FILES.reset(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +185,7 @@ def describe(fig: Figure, *, name: str, caption: str, alt: str) -> Figure:
     return fig
 
 
+@in_own_style
 def draw(graph: Graph) -> Figure:
     """Draw a graph, and attach it to the figure as ``figure.graph``, with its words."""
     fig, ax = panel(graph.title, graph.note)
@@ -145,9 +196,7 @@ def draw(graph: Graph) -> Figure:
         mark_chance(ax, *graph.chance)
     if graph.published:
         mark_reference(ax, graph.published, graph.published_title)
-    finish(
-        ax, graph.curves, f"{graph.x_title} (log scale)" if graph.tried else "epoch", graph.y_title
-    )
+    finish(ax, graph.curves, graph.x_title, graph.y_title)
     if graph.tried:
         _draw_tried(ax, graph)
     fig.graph = graph  # type: ignore[attr-defined]
@@ -205,7 +254,7 @@ def panel(
 ) -> tuple[Figure, Axes]:
     """Open a figure with one plot; sizes in inches, ``top`` for a subtitle of one line."""
     top += 0.19 * subtitle.count("\n")
-    fig = plt.figure(figsize=(WIDTH, height))
+    fig = blank(height)
     wide, tall = WIDTH - left - right, height - top - bottom
     ax = fig.add_axes((left / WIDTH, bottom / height, wide / WIDTH, tall / height))
     corner: dict[str, Any] = {"x": 0.1 / WIDTH, "va": "top"}
@@ -323,6 +372,7 @@ def mark_reference(ax: Axes, published: Mapping[str, float], title: str) -> None
     ax.text(0.01, top, title, transform=ax.transAxes, style="italic", **words)
 
 
+@in_own_style
 def forest(rows: Sequence[Row], title: str, subtitle: str, axis: str) -> Figure:
     """Draw intervals under each other."""
     left = 0.35 + 0.078 * max(len(row.name) for row in rows)

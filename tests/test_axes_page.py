@@ -11,6 +11,7 @@ import axes_page
 import pytest
 from sphinx.application import Sphinx
 
+from normstudy.byhand.diagrams import CELL_COLORS
 from normstudy.byhand.examples import by_hand, running_by_hand
 from normstudy.byhand.norms import INDEX_SETS
 
@@ -120,3 +121,8 @@ def test_a_link_leads_to_the_page_with_its_numbers(tmp_path):
     link = html.escape(f"../knobs.html#{axes_page.address(axes_page.presets()['layer'])}")
     assert f'href="{link}">Change</a>' in page
     assert "there are no numbers 'typo' to change; accepted: batch, group, layer" in warned
+
+
+def test_sets_have_the_colours_of_the_pictures():
+    css = (Path(axes_page.__file__).parent / "_static" / "normstudy.css").read_text("utf-8")
+    assert re.findall(r"--set-\d: (#\w+);", css) == [color.lower() for color in CELL_COLORS]

@@ -589,6 +589,12 @@ def test_every_module_stands_in_the_layout_and_in_the_api_reference():
 
 
 @pytest.mark.parametrize("module", MODULES)
+def test_every_module_has_a_file_of_tests(module: str) -> None:
+    *folder, name = path_of(module).relative_to(ROOT / "normstudy").with_suffix("").parts
+    assert ROOT.joinpath("tests", *folder, f"test_{name.strip('_')}.py").is_file()
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_imports_run_upwards_and_never_between_the_wings(module):
     package, name = module.rsplit(".", 1)
     siblings = layout()[package]
@@ -683,7 +689,7 @@ PAGE = """Title
 def test_the_code_above_an_answer_is_folded():
     source = [PAGE]
     gallery_hooks.fold_opening(None, "auto_examples/plot_1", source)
-    head, folded = source[0].split(".. dropdown:: The code that answers\n")
+    head, folded = source[0].split(".. dropdown:: The code behind the answer\n")
     assert head == PAGE.partition(".. code-block")[0]
     code, output = folded.split(".. rst-class:: sphx-glr-script-out")
     assert "\n       from normstudy import study\n" in code

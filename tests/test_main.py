@@ -1,16 +1,23 @@
 """The command line, from its options to its exit status."""
 
+import errno
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from math import inf
 from pathlib import Path
+from typing import BinaryIO
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pytest
+import torch
+from matplotlib.figure import Figure
 
 from normstudy import __main__ as command
 from normstudy.study import cluster, runs
@@ -321,6 +328,51 @@ def test_a_users_style_neither_restyles_nor_breaks_a_figure(tmp_path: Path) -> N
 
 
 @pytest.mark.processes
+def test_a_program_that_draws_our_figures_keeps_its_own_style(tmp_path: Path) -> None:
+    program = (
+        "import matplotlib as mpl; mpl.rcParams['axes.facecolor'] = 'red'; "
+        "before = {**mpl.rcParams}; import normstudy.study.figures; "
+        "assert {**mpl.rcParams} == before"
+    )
+    line = [sys.executable, "-c", program]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_pictures_in_files_are_none_of_pyplots(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pretended: list[Recipe]
+) -> None:
+    where = ("--store", str(tmp_path / "store"), "--figures", str(tmp_path / "pictures"))
+    mpl.use("svg")
+    try:
+        call(monkeypatch, "train", *TINY, *where)
+        assert mpl.get_backend() == "svg"
+        assert plt.get_fignums() == []
+    finally:
+        mpl.use("Agg")
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 3
+
+
+def test_a_picture_is_written_whole_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pretended: list[Recipe]
+) -> None:
+    where = ("--store", str(tmp_path / "store"), "--figures", str(tmp_path / "pictures"))
+    call(monkeypatch, "train", *TINY, *where)
+    before = {path: path.read_bytes() for path in (tmp_path / "pictures").iterdir()}
+
+    def half(figure: Figure, to: Path | BinaryIO, **_: object) -> None:
+        with to.open("wb") if isinstance(to, Path) else nullcontext(to) as file:
+            file.write(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", half)
+    monkeypatch.setattr("normstudy.drawing._OwnFigure.savefig", half)
+    with pytest.raises(SystemExit, match="No space left on device"):
+        call(monkeypatch, "train", *TINY, *where)
+    assert {path: path.read_bytes() for path in (tmp_path / "pictures").iterdir()} == before
+
+
+@pytest.mark.processes
 def test_no_home_and_any_encoding_of_the_output(tmp_path: Path) -> None:
     where = ("--store", str(tmp_path / "Übergröße 日本"), "--figures", str(tmp_path / "é"))
     for encoding in ("ascii", "cp1252"):
@@ -353,6 +405,68 @@ def test_what_cannot_be_written_is_found_before_the_training(
     with pytest.raises(SystemExit, match=r"file cannot be written \(.*\); name another folder"):
         call(monkeypatch, "train", *TINY, *where)
     assert pretended == []
+
+
+def test_threads_can_be_chosen_and_are_said_before_the_training(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    where, before = ("--store", str(tmp_path), "--device", "cpu"), torch.get_num_threads()
+    try:
+        call(monkeypatch, "train", *TINY, *where, "--threads", "3")
+        (made,) = runs.stored(tmp_path)
+        assert made.environment["threads"] == torch.get_num_threads() == 3
+        told = f"normstudy: training {made.recipe.name} on {made.environment['device']}, 3 threads"
+        assert told in capsys.readouterr().err.splitlines()
+        with pytest.raises(SystemExit, match="--threads 0 is out of range; give a whole number"):
+            call(monkeypatch, "train", *TINY, *where, "--threads", "0")
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "given"),
+    [
+        (("runs", "--store=~nosuchuser/runs"), None, "--store"),
+        (("train", *TINY, "--store=~nosuchuser/runs"), None, "--store"),
+        (("study", "main", "--store=~nosuchuser/runs"), None, "--store"),
+        (("train", *TINY, "--figures=~nosuchuser/runs"), None, "--figures"),
+        (("runs",), "NORMSTUDY_STORE", "NORMSTUDY_STORE"),
+        (("train", *TINY), "NORMSTUDY_STORE", "NORMSTUDY_STORE"),
+    ],
+)
+def test_a_home_folder_that_is_not_known_is_told_in_a_line(
+    arguments: tuple[str, ...],
+    variable: str | None,
+    given: str,
+    monkeypatch: pytest.MonkeyPatch,
+    pretended: list[Recipe],
+) -> None:
+    if variable:
+        monkeypatch.setenv(variable, "~nosuchuser/runs")
+    with pytest.raises(SystemExit) as stopped:
+        call(monkeypatch, *arguments)
+    (told,) = str(stopped.value).splitlines()
+    asked = f"{given} is {Path('~nosuchuser/runs')}"
+    assert told == f"normstudy: {asked}, and no such home folder is known; give a path without ~"
+    assert pretended == []
+
+
+def test_a_user_without_a_home_is_told_which_variable_to_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unknown(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for name in ("HOME", "XDG_CACHE_HOME", "NORMSTUDY_STORE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SystemExit) as stopped:
+        call(monkeypatch, "runs")
+    (told,) = str(stopped.value).splitlines()
+    assert told.startswith("normstudy: no home folder of this user is known")
+    assert told.endswith("name a folder for the runs in the environment variable NORMSTUDY_STORE")
 
 
 @pytest.mark.parametrize(

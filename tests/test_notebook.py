@@ -81,6 +81,10 @@ def test_the_notebook_is_published_with_its_outputs(notebook):
     assert len(shown(notebook, "image/png")) == PICTURES
 
 
+def test_the_first_words_of_the_notebook_name_what_to_do_on_a_slow_processor(notebook):
+    assert "`%env NORMSTUDY_PRECISION=float32`" in notebook.cells[0].source
+
+
 def test_nothing_in_the_notebook_names_a_machine_or_a_time(notebook):
     assert NOTEBOOK.stat().st_size < 1.4e6
     for cell in notebook.cells:

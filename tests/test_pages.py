@@ -16,7 +16,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from conftest import make_up
+from made_up import make_up
 from torch import Tensor
 
 from normstudy.byhand.examples import NORMS, by_hand, penalties_by_hand, running_by_hand

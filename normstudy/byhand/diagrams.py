@@ -19,7 +19,7 @@ from torch import Tensor
 from normstudy.byhand.examples import SHAPE, by_hand
 from normstudy.byhand.norms import forward, index_sets
 from normstudy.byhand.steps import Example, Number, Step
-from normstudy.drawing import COLORS, GRID, QUIET, WIDTH, describe, panel
+from normstudy.drawing import COLORS, GRID, QUIET, WIDTH, describe, in_own_style, panel
 from normstudy.tables import NORM_NAMES
 
 CELL_COLORS = (
@@ -35,6 +35,7 @@ _CELL = (0.5, 0.32)  # width and height, in inches, of a cell that holds a numbe
 _MAP = (0.28, 0.24)  # of a box that stands for a map
 
 
+@in_own_style
 def shared_cells(shape: Sequence[int] = (2, 4, 2, 2), *, num_groups: int = 2) -> Figure:
     """Draw which cells of a batch share one mean and one variance, under each of four norms.
 
@@ -103,6 +104,7 @@ def _batch(ax: Axes, cells: Tensor, left: float, top: float) -> None:
                     _box(ax, (x + w, y + h), (1, 1), color, str(statistic + 1))
 
 
+@in_own_style
 def cubes(shape: Sequence[int] = (4, 6, 5), *, num_groups: int = 2) -> Figure:
     """Draw a batch as a cube under each of four norms, one set of cells coloured.
 
@@ -175,6 +177,7 @@ def _cube(ax: Axes, chosen: Tensor, left: float, top: float, color: str) -> None
         ax.add_patch(shape)
 
 
+@in_own_style
 def worked_cells(example: Example, names: Sequence[str], *, title: str, name: str) -> Figure:
     """Draw the values of some steps of a worked example, cell by cell.
 
@@ -235,6 +238,7 @@ def plain(value: Number) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+@in_own_style
 def layer_meanings() -> Figure:
     """Draw what the three layer norms average over, and how they share gamma and beta."""
     rows = {
@@ -270,6 +274,7 @@ def layer_meanings() -> Figure:
     return describe(fig, name="layer-meanings", caption=caption, alt=alt)
 
 
+@in_own_style
 def running(examples: Mapping[str, Example]) -> Figure:
     """Draw the running mean after each batch, for some choices of momentum.
 
@@ -306,6 +311,7 @@ def running(examples: Mapping[str, Example]) -> Figure:
     return describe(fig, name="running-mean", caption=caption, alt=alt)
 
 
+@in_own_style
 def penalty_steps(example: Example) -> Figure:
     """Draw where one step takes each weight, without a penalty and with three of them.
 
@@ -346,6 +352,7 @@ def penalty_steps(example: Example) -> Figure:
     return describe(fig, name="penalty-steps", caption=caption, alt=alt)
 
 
+@in_own_style
 def blind_spots(
     maps: Tensor, changes: Mapping[str, Tensor | float], *, num_groups: int = 2
 ) -> Figure:
@@ -395,6 +402,7 @@ def blind_spots(
     return describe(fig, name="blind-spots", caption=caption, alt=alt)
 
 
+@in_own_style
 def strips(rows: Mapping[str, tuple[Tensor, int]], *, title: str, name: str) -> Figure:
     """Draw the same cells in strips, each strip normalized in another way.
 

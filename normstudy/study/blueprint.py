@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from normstudy.drawing import QUIET, WIDTH, describe, panel
+from normstudy.drawing import QUIET, WIDTH, describe, in_own_style, panel
 from normstudy.study.model import LayerRow
 from normstudy.study.networks import (
     Act,
@@ -60,6 +60,7 @@ def describe_row(row: Row) -> tuple[str, str] | None:  # noqa: PLR0911 - one for
     raise TypeError(msg)
 
 
+@in_own_style
 def network(rows: Sequence[LayerRow]) -> Figure:
     """Draw the layers from top to bottom: a bar as wide as its feature map, a line for each norm.
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
 
-from normstudy.drawing import GRID, QUIET, Row, apart, describe, forest, panel, style
+from normstudy.drawing import GRID, QUIET, Row, apart, describe, forest, in_own_style, panel, style
 from normstudy.study.compare import differences
 from normstudy.study.measures import Arms, mean_interval, summarize
 from normstudy.study.reports import LIMITS, Report
@@ -144,6 +144,7 @@ def scatter(pairs: Sequence[Paired], arms: Arms) -> Table:
     return Table(header, tuple(rows))
 
 
+@in_own_style
 def spreads(pairs: Sequence[Paired], arms: Arms) -> Figure:
     """Draw the differences in all reports, and beneath each pair those between our seeds."""
     rows = []
@@ -169,6 +170,7 @@ def spreads(pairs: Sequence[Paired], arms: Arms) -> Figure:
     return describe(fig, name="report-spreads", caption=caption, alt=f"Dots of {axis}: {found}.")
 
 
+@in_own_style
 def sizes(reports: Sequence[Report], arms: Arms, parameters: int) -> Figure:
     """Draw accuracy against parameters: a mark a report and arm, and our means at our size."""
     title = "Accuracy against size"

@@ -85,20 +85,21 @@ def history(
     chance = math.log(_NUM_CLASSES) if is_loss else 100 / _NUM_CLASSES
     chance_text = f"chance: {chance:.2f} nats" if is_loss else f"chance: {chance:.0f} %"
     axis = "mean cross-entropy, nats" if is_loss else "accuracy, %"
-    caption = f"{title}. {setting(arms)} {labels}. {chance_text.capitalize()}."
     cut = [(c.x[i], y) for c in curves for i, y in enumerate(c.mean) if not low <= y <= high]
+    hidden = ""
     if cut:
-        last = max(epoch for epoch, _ in cut)
-        caption += (
-            f" {len(cut)} of {len(means)} means, none after epoch {last:.0f}, are off the axis."
+        last, verb = max(epoch for epoch, _ in cut), "is" if len(cut) == 1 else "are"
+        hidden = (
+            f"{len(cut)} of {len(means)} means, none after epoch {last:.0f}, {verb} off the axis."
         )
+    caption = f"{title}. {setting(arms)} {labels}. {chance_text.capitalize()}. {hidden}".strip()
     if reference and theirs:
         caption += f" Dotted: {reference.label}. {reference.source}"
     moves = "; ".join(f"{c.label} from {c.mean[0]:.2f} to {c.mean[-1]:.2f}" for c in curves)
     return Graph(
         name=column.replace("_", "-"),
         title=title,
-        note=f"{setting(arms)}\n{labels}.",
+        note=f"{setting(arms)}\n{labels}.\n{hidden}".strip(),  # a picture may have no caption
         caption=caption,
         alt=f"Line chart of {axis}, from epoch 1 to {max(len(c.x) for c in curves)}: {moves}.",
         x_title="epoch",
@@ -162,7 +163,7 @@ def sweep(
         text = f"{y.max():.2f} % at {x[y.argmax()]:g}"
         curves.append(Curve(arm, x, y[None], text, float(y[-1])))
     failed = {
-        arm: [float(getattr(recipe, field)) for recipe in recipes]
+        arm: sorted({float(getattr(recipe, field)) for recipe in recipes})
         for arm, recipes in (diverged or {}).items()
     }
     words = "".join(

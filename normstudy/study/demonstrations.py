@@ -3,13 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from normstudy.drawing import QUIET, WIDTH, Curve, describe, finish, limit, panel
+from normstudy.drawing import (
+    QUIET,
+    WIDTH,
+    Curve,
+    blank,
+    describe,
+    finish,
+    in_own_style,
+    limit,
+    panel,
+)
 from normstudy.study.data import ImageSet
 from normstudy.study.model import Net, layer_table
 from normstudy.study.networks import Norm
@@ -18,6 +27,7 @@ from normstudy.study.recipes import Recipe
 from normstudy.tables import Table
 
 
+@in_own_style
 def rates(recipes: Mapping[str, Recipe], steps: int) -> Figure:
     """Draw the learning rate of every step of some recipes, of ``steps`` steps an epoch."""
     curves = []
@@ -98,6 +108,7 @@ def classifier_inputs(net: Net, images: ImageSet, count: int) -> Tensor:
     return found.flatten(1)
 
 
+@in_own_style
 def inputs(found: Mapping[str, Tensor]) -> Figure:
     """Draw what reaches the classifier: a row an image, a column a channel, a panel for each name.
 
@@ -110,7 +121,7 @@ def inputs(found: Mapping[str, Tensor]) -> Figure:
         name: f"{100 * float(x.float().mean()):.0f} % near −1, 0, 1" for name, x in near.items()
     }
     note = f"{num} test images, a row each; {channels} channels, a column each."
-    fig = plt.figure(figsize=(WIDTH, 3.7))
+    fig = blank(3.7)
     corner: dict[str, Any] = {"x": 0.1 / WIDTH, "va": "top"}
     fig.text(y=1 - 0.1 / 3.7, s=title, fontsize=13, weight="bold", **corner)
     fig.text(y=1 - 0.39 / 3.7, s=note, fontsize=9.5, color=QUIET, **corner)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from normstudy.drawing import WIDTH, describe, mosaic, panel
+from normstudy.drawing import WIDTH, describe, in_own_style, mosaic, panel
 from normstudy.study.data import ImageSet, to_display
 from normstudy.study.mistakes import Arms, is_wrong
 
@@ -75,6 +75,7 @@ def in_short(arms: Arms, images: ImageSet) -> str:
     )
 
 
+@in_own_style
 def draw(arms: Arms, images: ImageSet, *, grid: tuple[int, int] = (4, 5)) -> Figure:
     """Draw the test images that most seeds of every arm get wrong, those most agreed on first.
 

@@ -122,6 +122,13 @@ def rounding(device: torch.device) -> dict[str, Any]:
     }
 
 
+def say_where(device: torch.device, doing: str, threads: int | None = None) -> None:
+    """Say on what a training runs: on a CPU also its threads, by default those of this process."""
+    count = threads or torch.get_num_threads()
+    of_cpu = "" if device.type == "cuda" else f", {count} thread{'s' * (count > 1)}"
+    say(f"{doing} on {_device_name(device)}{of_cpu}")
+
+
 def processor() -> str:
     """Name the model of the processor, by which PyTorch's libraries choose their code."""
     try:

@@ -1,9 +1,10 @@
 """Every plot of runs. Each function returns a matplotlib figure with its caption and alt text.
 
-The figures are pyplot's, so scripts show them with ``plt.show()`` and the gallery finds them;
-nothing here writes to disk. All numbers in captions and labels are computed from the runs. ``arms``
-is a dict of arm to runs, one a seed; arms that must not be set beside each other raise a
-ValueError, as :func:`normstudy.study.measures.check_arms` says.
+The figures are pyplot's, so scripts show them with ``plt.show()`` and the gallery finds them,
+except within :func:`normstudy.drawing.for_files`; nothing here writes to disk. All numbers in
+captions and labels are computed from the runs. ``arms`` is a dict of arm to runs, one a seed; arms
+that must not be set beside each other raise a ValueError, as
+:func:`normstudy.study.measures.check_arms` says.
 """
 
 import math
@@ -21,6 +22,7 @@ from normstudy.drawing import (
     draw,
     finish,
     forest,
+    in_own_style,
     limit,
     panel,
     style,
@@ -49,6 +51,7 @@ from normstudy.study.recipes import Recipe
 from normstudy.study.studies import Reference
 
 
+@in_own_style
 def history(
     arms: Arms, column: str, *, title: str = "", reference: Reference | None = None
 ) -> Figure:
@@ -59,6 +62,7 @@ def history(
     return draw(graphs.history(arms, column, title=title, reference=reference))
 
 
+@in_own_style
 def sweep(
     arms: Arms,
     field: str,
@@ -74,6 +78,7 @@ def sweep(
     return draw(graphs.sweep(arms, field, title=title, axis=axis, diverged=diverged))
 
 
+@in_own_style
 def gap(arms: Arms) -> Figure:
     """Draw training minus test accuracy; the diamond behind the last epoch is measured afterwards.
 
@@ -106,6 +111,7 @@ def gap(arms: Arms) -> Figure:
     return describe(fig, name="gap", caption=caption, alt=alt)
 
 
+@in_own_style
 def schedule(arms: Arms) -> Figure:
     """Draw the learning rate at the start of each epoch."""
     check_arms(arms)
@@ -122,6 +128,7 @@ def schedule(arms: Arms) -> Figure:
     return describe(fig, name="schedule", caption=f"{title}. {data_title(arms)}. {note}", alt=alt)
 
 
+@in_own_style
 def penalty(arms: Arms) -> Figure:
     """Draw the share of the L1 penalty in the training loss, for the arms that have a penalty."""
     check_arms(arms)
@@ -149,6 +156,7 @@ def penalty(arms: Arms) -> Figure:
     return describe(fig, name="penalty-share", caption=caption, alt=alt)
 
 
+@in_own_style
 def weight_magnitudes(arms: Arms) -> Figure:
     """Draw the sorted magnitudes of the weights that the L1 penalty acts on, on a log axis."""
     check_arms(arms)
@@ -175,6 +183,7 @@ def weight_magnitudes(arms: Arms) -> Figure:
     return describe(fig, name="weight-magnitudes", caption=caption, alt=alt)
 
 
+@in_own_style
 def accuracy_intervals(arms: Arms) -> Figure:
     """Draw the last-epoch accuracy of every arm: seeds, mean and 95 % interval."""
     check_arms(arms)
@@ -190,6 +199,7 @@ def accuracy_intervals(arms: Arms) -> Figure:
     return _intervals(rows, title, axis, arms, name="accuracy-intervals", how=how)
 
 
+@in_own_style
 def difference_intervals(arms: Arms) -> Figure:
     """Draw the differences in accuracy of all pairs, with simultaneous 95 % intervals."""
     rows, found = [], differences(arms)

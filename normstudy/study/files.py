@@ -1,6 +1,7 @@
 """The files of data sets: read where they are, downloaded once by torchvision where they are not.
 
-CIFAR-10 is published as pickles; nothing but arrays is taken from them, and nothing is executed.
+CIFAR-10 is published as pickles. Our own reader takes nothing but arrays from them and executes
+nothing, after a download as well: torchvision downloads and compares checksums.
 """
 
 import io
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import torch
 from filelock import FileLock
 from torch import Tensor
@@ -29,11 +29,14 @@ class DataError(RuntimeError):
 
 
 def data_root() -> Path:
-    """Folder of the data sets: ``NORMSTUDY_DATA``, or a cache folder of this user."""
-    given = os.environ.get("NORMSTUDY_DATA")
-    if given:
-        return Path(given).expanduser()
-    return Path(platformdirs.user_cache_dir("normstudy")) / "data"
+    """Folder of the data sets: ``NORMSTUDY_DATA``, or a cache folder of this user.
+
+    Raises
+    ------
+    ValueError
+        If that lies in a home folder which is not known.
+    """
+    return store.user_folder("NORMSTUDY_DATA", "data")
 
 
 def _read_digits() -> Both:
@@ -110,19 +113,17 @@ def _read_idx_files(root: Path) -> Both:
 def read_or_download(name: str) -> Both:
     """Read CIFAR-10 or MNIST, downloading it unless the user named a folder of their own.
 
-    Torchvision compares MD5 checksums before it unpacks an archive and before it reads a batch.
+    Torchvision compares MD5 checksums before it unpacks an archive.
 
     Raises
     ------
     DataError
         If the files are missing or damaged and no download mends that.
     """
-    from torchvision import datasets  # noqa: PLC0415 - slow to import
-
-    kind = {"cifar10": datasets.CIFAR10, "mnist": datasets.MNIST}[name]
+    fetch = {"cifar10": _fetch_cifar, "mnist": _fetch_mnist}[name]
     root = data_root()
     try:
-        train, test = (kind(str(root), train=part) for part in (True, False))
+        return fetch(root, download=False)
     except Exception as on_disk:  # a damaged file raises almost anything
         reason = f"is missing or damaged there ({on_disk})"
         if os.environ.get("NORMSTUDY_DATA"):
@@ -130,17 +131,38 @@ def read_or_download(name: str) -> Both:
         try:
             root.mkdir(parents=True, exist_ok=True)
             with held(FileLock(root / "download.lock"), f"downloading {name}"):
-                train, test = (kind(str(root), train=part, download=True) for part in (True, False))
+                return fetch(root, download=True)
         except Exception as download:  # and so does a broken connection
             reason += f", and the download failed ({download})"
             raise error(name, reason) from download
-    return _as_pair(train), _as_pair(test)
 
 
-def _as_pair(part: Any) -> Pair:
-    images = torch.as_tensor(part.data)
-    labels = torch.as_tensor(part.targets)
-    return images if images.ndim == 4 else images.unsqueeze(-1), labels
+def _fetch_cifar(root: Path, *, download: bool) -> Both:
+    """Let torchvision download and check the files, but not read them: it would unpickle freely."""
+    from torchvision.datasets import CIFAR10  # noqa: PLC0415 - slow to import
+    from torchvision.datasets.utils import (  # noqa: PLC0415
+        check_integrity,
+        download_and_extract_archive,
+    )
+
+    def damaged() -> list[str]:
+        every = [*CIFAR10.train_list, *CIFAR10.test_list]
+        return [n for n, md5 in every if not check_integrity(root / CIFAR10.base_folder / n, md5)]
+
+    if download and damaged():
+        about = {"filename": CIFAR10.filename, "md5": CIFAR10.tgz_md5}
+        download_and_extract_archive(CIFAR10.url, str(root), **about)
+    if found := damaged():
+        msg = f"not there, or not as they are published: {', '.join(found)}"
+        raise ValueError(msg)
+    return _read_cifar_batches(root)
+
+
+def _fetch_mnist(root: Path, *, download: bool) -> Both:
+    from torchvision.datasets import MNIST  # noqa: PLC0415 - slow to import
+
+    train, test = (MNIST(str(root), train=part, download=download) for part in (True, False))
+    return (train.data.unsqueeze(-1), train.targets), (test.data.unsqueeze(-1), test.targets)
 
 
 def error(name: str, reason: str) -> DataError:

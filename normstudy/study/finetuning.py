@@ -12,7 +12,7 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from normstudy.drawing import Row, describe, forest
+from normstudy.drawing import Row, describe, forest, in_own_style
 from normstudy.study.measures import mean_interval
 from normstudy.tables import LEVEL, Table, number
 
@@ -114,6 +114,7 @@ def beside(scores: Scores, first: str, second: str) -> Table:
     return Table(header, tuple(rows))
 
 
+@in_own_style
 def figure(scores: Scores, *, title: str, note: str, name: str) -> Figure:
     """Draw mean and 95 % interval of each way in each setting, with its seeds."""
     rows = []

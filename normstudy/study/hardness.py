@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from normstudy.drawing import WIDTH, describe, mosaic, panel
+from normstudy.drawing import WIDTH, describe, in_own_style, mosaic, panel
 from normstudy.study.data import ImageSet, to_display
 from normstudy.study.measures import Arms, mean_interval
 from normstudy.study.mistakes import is_wrong
@@ -131,6 +131,7 @@ def listing(hard: Sequence[Hard]) -> Table:
     )
 
 
+@in_own_style
 def grid(hard: Sequence[Hard], images: ImageSet, *, name: str, title: str, note: str) -> Figure:
     """Show images with their true class, the wrong answer that is given most, and how often.
 
@@ -183,6 +184,7 @@ def _with_interval(values: npt.NDArray[np.float64]) -> str:
     return f"{values.mean():.1f}{ends}"
 
 
+@in_own_style
 def confusion_matrix(arm: str, runs: Sequence[Run], images: ImageSet) -> Figure:
     """Draw where the answers of an arm go, over all its seeds: scikit-learn's display.
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from normstudy.drawing import Curve, describe, finish, limit, panel
+from normstudy.drawing import Curve, describe, finish, in_own_style, limit, panel
 from normstudy.study.curves import column_of, data_title, epochs_of, listed, scored_on
 from normstudy.study.measures import Arms
 from normstudy.study.probes import SHIFTS, STEPS
@@ -28,6 +28,7 @@ def column(runs: Sequence[Run], name: str) -> npt.NDArray[np.float64]:
     return np.array([run.probed[name] for run in runs], dtype=np.float64)
 
 
+@in_own_style
 def over_epochs(
     series: Mapping[str, npt.NDArray[np.float64]],
     runs: Sequence[Run],
@@ -66,6 +67,7 @@ def over_epochs(
 # -- statistics ------------------------------------------------------------------------------------
 
 
+@in_own_style
 def statistics_figure(runs: Sequence[Run], *, name: str, title: str) -> Figure:
     """Draw the accuracy of a batch norm epoch by epoch, scored in three ways."""
     series = {way: 100 * column(runs, of) for way, of in WAYS.items()}

@@ -58,10 +58,10 @@ def l1_penalty(net: nn.Module, recipe: Recipe) -> Tensor:
 def shrink(net: nn.Module, recipe: Recipe, lr: float) -> None:
     """Take the proximal step of the L1 penalty: move every value towards zero, and never across.
 
-    The soft threshold is sign(w) max(|w| - t, 0) with t = lr lambda / (1 - momentum). Momentum adds
-    up the gradients of many steps to 1 / (1 - momentum) times one of them, so that only with this
-    factor does lambda weigh as much beside the loss as it does as a part of it: both ways come to
-    rest at the same weights.
+    The soft threshold is ``sign(w) max(|w| - t, 0)`` with ``t = lr lambda / (1 - momentum)``.
+    Momentum adds up the gradients of many steps to ``1 / (1 - momentum)`` times one of them, so
+    that only with this factor does lambda weigh as much beside the loss as it does as a part of it:
+    both ways come to rest at the same weights.
 
     Parameters
     ----------

@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from normstudy.drawing import QUIET, WIDTH, Curve, describe, finish, mosaic, panel
+from normstudy.drawing import QUIET, WIDTH, Curve, describe, finish, in_own_style, mosaic, panel
 from normstudy.study.data import ImageSet, to_display
 from normstudy.study.mistakes import Arms, Order, find_mistakes, is_wrong, reliability
 from normstudy.study.runs import Run
 
 
+@in_own_style
 def samples(images: ImageSet, per_class: int = 10) -> Figure:
     """Draw the first training images of every class, one class a row.
 
@@ -40,6 +41,7 @@ def samples(images: ImageSet, per_class: int = 10) -> Figure:
     return describe(fig, name="samples", caption=caption, alt=alt)
 
 
+@in_own_style
 def mistakes(
     arm: str,
     run: Run,
@@ -105,6 +107,7 @@ def mistakes(
     return describe(fig, name=name, caption=f"{title}. {score} {chosen}", alt=alt)
 
 
+@in_own_style
 def reliability_diagram(
     arms: Arms, images: ImageSet, *, fewest: int = 100, name: str = "reliability"
 ) -> Figure:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from normstudy.drawing import Curve, describe, finish, limit, mark_chance, panel
+from normstudy.drawing import Curve, describe, finish, in_own_style, limit, mark_chance, panel
 from normstudy.study.compare import Difference, choose, differences
 from normstudy.study.curves import data_title, listed
 from normstudy.study.measures import Arms, Measure, check_arms, measure_of
@@ -121,6 +121,7 @@ def table(points: Points, axis: str, measure: Measure | str = "test_accuracy") -
     return Table((f"{axis}: {read.title}{unit}", *points), tuple(rows))
 
 
+@in_own_style
 def figure(
     points: Points,
     axis: str,

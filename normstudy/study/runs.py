@@ -338,7 +338,8 @@ def run_all(
     if not missing:
         return [made[recipe.name] for recipe in wanted]
     far = workers.are_far()
-    jobs, device = workers.ready([by_name[name] for name in missing], n_jobs, device)
+    asked = [by_name[name] for name in missing]
+    jobs, device = workers.ready(asked, n_jobs, device, progress=progress)
     failed, caller = dict[str, str](), environment.this_process()
 
     def is_made(name: str) -> bool:
@@ -380,8 +381,7 @@ def _worker(
 
     A far worker gets no place for a checkpoint: it has one in its own store, and outlives callers.
     """
-    here = store.store_folder()
-    unfinished = checkpoint or store.checkpoint(here, recipe.name)
+    unfinished = checkpoint or store.checkpoint(store.store_folder(), recipe.name)
     if checkpoint is not None:
         environment.end_with(caller)  # nobody would take the run
     with suppress(OSError):  # without the folder, train warns
@@ -396,5 +396,5 @@ def _worker(
         finally:
             torch.set_num_threads(threads)  # a single job works in the caller's own process
     if checkpoint is None:
-        store.forget(here, recipe.name)
+        store.forget(store.store_folder(), recipe.name)
     return recipe.name, made

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import stat
+import tempfile
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -36,12 +37,69 @@ class UnreadableError(RecordError):
     """A record is there, and this user cannot read it: it may be whole, and must be kept."""
 
 
-def store_folder() -> Path:
-    """Folder of this machine's records: ``NORMSTUDY_STORE``, or a cache folder of this user."""
-    given = os.environ.get("NORMSTUDY_STORE")
+def expanded(path: str | Path, given_as: str) -> Path:
+    """Turn ``~`` into a user's home folder, which shells do not do in ``--store=~/runs``.
+
+    Raises
+    ------
+    ValueError
+        If that user is unknown, or has no home folder; ``given_as`` says what asked for it.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        msg = f"{given_as} is {path}, and no such home folder is known; give a path without ~"
+        raise ValueError(msg) from error
+
+
+def writable(path: Path, given_as: str) -> Path:
+    """Make a folder, and try whether files can be written there.
+
+    Raises
+    ------
+    ValueError
+        If they cannot; ``given_as`` says what asked for it.
+    """
+    folder = expanded(path, given_as)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        msg = f"{folder} cannot be written ({error.strerror}); name another folder"
+        raise ValueError(msg) from error
+    return folder
+
+
+def user_folder(variable: str, part: str) -> Path:
+    """Folder that an environment variable names, or a part of this user's cache folder.
+
+    Raises
+    ------
+    ValueError
+        If no home folder of the user is known.
+    """
+    given = os.environ.get(variable)
     if given:
-        return Path(given).expanduser()
-    return Path(platformdirs.user_cache_dir("normstudy")) / "runs"
+        return expanded(given, variable)
+    try:  # without a home folder, not every platformdirs raises an error
+        return Path(platformdirs.user_cache_dir("normstudy")).expanduser() / part
+    except RuntimeError as error:
+        msg = (
+            "no home folder of this user is known, so there is no cache folder; name a folder for "
+            f"the {part} in the environment variable {variable}"
+        )
+        raise ValueError(msg) from error
+
+
+def store_folder() -> Path:
+    """Folder of this machine's records: ``NORMSTUDY_STORE``, or a cache folder of this user.
+
+    Raises
+    ------
+    ValueError
+        If that lies in a home folder which is not known.
+    """
+    return user_folder("NORMSTUDY_STORE", "runs")
 
 
 def records(folder: Path) -> list[Path]:

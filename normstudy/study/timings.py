@@ -17,7 +17,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from normstudy.drawing import QUIET, Row, describe, forest
+from normstudy.drawing import QUIET, Row, describe, forest, in_own_style
 from normstudy.study import store
 from normstudy.tables import Table, in_sentence
 
@@ -135,6 +135,7 @@ def kept(layer: nn.Module, x: Tensor) -> int:
     return sum(storages.values())
 
 
+@in_own_style
 def cost(timings: Timings, what: str, under: str) -> Figure:
     """Draw how many times as long each arm takes as the arm ``under``, for one thing done."""
     rows = []

@@ -223,7 +223,7 @@ def train(
         File that is written after each epoch. One that is there at the start is taken up where that
         yields the numbers of an uninterrupted training, to the bit, and else told and not used.
     progress
-        Show a progress bar with running loss and accuracy on standard error.
+        Show on standard error where it is trained, and a bar with running loss and accuracy.
 
     Raises
     ------
@@ -237,6 +237,8 @@ def train(
     with torch.random.fork_rng():
         state = _start(recipe, image_set, where, checkpoint)
         done, steps = len(state.history["epoch"]), _steps(recipe, state.train_split)
+        if progress:
+            environment.say_where(where, f"training {recipe.name}")
         with tqdm(
             total=recipe.epochs * steps,
             initial=done * steps,

@@ -32,7 +32,9 @@ def are_far() -> bool:
     return type(backend).__module__ != "joblib._parallel_backends"
 
 
-def ready(recipes: Sequence[Recipe], n_jobs: int | None, device: str) -> tuple[int, str]:
+def ready(
+    recipes: Sequence[Recipe], n_jobs: int | None, device: str, *, progress: bool = False
+) -> tuple[int, str]:
     """Fail, or download, once and before any training begins.
 
     Parameters
@@ -43,6 +45,8 @@ def ready(recipes: Sequence[Recipe], n_jobs: int | None, device: str) -> tuple[i
         Trainings at a time, or None for as many as there is room for.
     device
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    progress
+        Say on this machine's standard error how many there are, and where they are trained.
 
     Returns
     -------
@@ -74,7 +78,10 @@ def ready(recipes: Sequence[Recipe], n_jobs: int | None, device: str) -> tuple[i
         environment.check_precision(precisions, where)
         for dataset in datasets:
             data.load(dataset)
-        n_jobs, device = n_jobs or _at_a_time(where), where.type
+        n_jobs, device = min(n_jobs or _at_a_time(where), len(recipes)), where.type
+        if progress:
+            doing = f"{len(recipes)} trainings, {n_jobs} at a time,"
+            environment.say_where(where, doing, threads=1)
     return min(n_jobs or len(recipes), len(recipes)), device
 
 

@@ -149,8 +149,8 @@ def same(one: runs.Run, other: runs.Run) -> bool:
     )
 
 
-def note(**figures: int | str) -> None:
-    """Keep figures for the page that reports them."""
+def note(group: str, **figures: int | str) -> None:
+    """Keep the figures of a test for the page that reports them, with the day and the machine."""
     known = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
     about = {
         "date": datetime.now(UTC).date().isoformat(),
@@ -159,5 +159,6 @@ def note(**figures: int | str) -> None:
         "torch": str(torch.__version__),
         "joblib": joblib.__version__,
     }
-    content = json.dumps({**known, **figures, **about}, indent=1, ensure_ascii=False) + "\n"
+    known[group] = {"counted": about, "figures": figures}
+    content = json.dumps(known, indent=1, ensure_ascii=False) + "\n"
     FIGURES.write_text(content, encoding="utf-8")

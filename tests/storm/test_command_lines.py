@@ -73,4 +73,9 @@ def test_bad_command_lines(tmp_path, monkeypatch):
             statuses[ended.status] += 1
     assert not wrong, f"{len(wrong)}: {wrong[:8]}"
     assert not store.exists() or not list(store.rglob("*.json"))
-    note(bad_lines=LINES, bad_lines_status_1=statuses[1], bad_lines_status_2=statuses[2])
+    note(
+        "command lines",
+        bad_lines=LINES,
+        bad_lines_status_1=statuses[1],
+        bad_lines_status_2=statuses[2],
+    )

@@ -14,6 +14,7 @@ from harness import RECIPES, SEED, TINY, Child, commanded, note, same, trained
 from normstudy.study import runs
 
 CROWD = 8
+NAMES = ("with spaces", "Übergrößen ñ 日本", "a'b\"c", "-dash", "%s {x}")
 NAMED = ("--data", "digits", "--epochs", "2", "--batch-size", "480", "--device", "cpu")
 
 
@@ -40,7 +41,7 @@ def test_one_recipe(trainings, whole, tmp_path):
     assert same(found, whole[TINY.name])
     told = f"normstudy: another process is training {TINY.name}; waiting for it"
     assert any(told in one.lines for one in ended), "and who waits says so"
-    note(crowd=CROWD, crowd_trainings_of_one_recipe=1)
+    note("one recipe", crowd=CROWD, crowd_trainings_of_one_recipe=1)
 
 
 def test_many_recipes(trainings, whole, tmp_path):
@@ -54,7 +55,7 @@ def test_many_recipes(trainings, whole, tmp_path):
     found = runs.stored(tmp_path / "store")
     assert len(found) == len(RECIPES)
     assert all(same(run, whole[run.recipe.name]) for run in found)
-    note(crowd_recipes=len(RECIPES), crowd_trainings_of_many=len(RECIPES))
+    note("many recipes", crowd_recipes=len(RECIPES), crowd_trainings_of_many=len(RECIPES))
 
 
 # -- stores ----------------------------------------------------------------------------------------
@@ -102,7 +103,7 @@ def test_a_full_store(tmp_path):
         assert not list(folder.rglob("*.json"))
         assert not list(folder.rglob("*.part"))
         assert "Traceback" not in ended.err
-    note(full_store="a disk of 4 KB" if mounted else "a limit of 10 KB for a file")
+    note("a full store", full_store="a disk of 4 KB" if mounted else "a limit of 10 KB for a file")
 
 
 def test_stores_that_cannot_be_written(tmp_path):
@@ -121,7 +122,7 @@ def test_stores_that_cannot_be_written(tmp_path):
         assert f"the store {place} cannot be written" in told
         assert "make it writable or name another folder in the environment" in told
         assert "Traceback" not in one.err
-    note(closed_stores=2)
+    note("closed stores", closed_stores=2)
 
 
 def test_a_record_that_cannot_be_read_is_kept(tmp_path):
@@ -143,12 +144,13 @@ def test_a_record_that_cannot_be_read_is_kept(tmp_path):
     assert record.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["with spaces", "Übergrößen ñ 日本", "a'b\"c", "-dash", "%s {x}"])
-def test_stores_of_any_name(name, tmp_path):
-    folder = tmp_path / name
-    assert train(folder, tmp_path).status == 0
-    (found,) = runs.stored(folder)
-    again = train(folder, tmp_path)
-    assert again.status == 0
-    assert f"{found.accuracy:.2%}" in again.out
-    assert again.lines == [], "it was found, not trained"
+def test_stores_of_any_name(tmp_path):
+    for name in NAMES:
+        folder = tmp_path / name
+        assert train(folder, tmp_path).status == 0
+        (found,) = runs.stored(folder)
+        again = train(folder, tmp_path)
+        assert again.status == 0
+        assert f"{found.accuracy:.2%}" in again.out
+        assert again.lines == [], "it was found, not trained"
+    note("names of stores", named_stores=len(NAMES))

@@ -77,6 +77,7 @@ def test_records_and_checkpoints(whole, tmp_path, monkeypatch):
                 assert same(found, whole[recipe.name])
                 counts["harmless"] += 1
     note(
+        "damages",
         damages=sum(counts.values()),
         damages_refused=counts["records"] + counts["checkpoints"],
         damages_harmless=counts["harmless"],

@@ -47,7 +47,12 @@ def test_trainings(whole, tmp_path):
         assert assert_whole(folder, whole) == len(RECIPES)
         assert left_over(folder) == []
     assert taken_up > 0
-    note(training_kills=kills, training_kills_with_a_checkpoint=taken_up, training_records_lost=0)
+    note(
+        "trainings killed",
+        training_kills=kills,
+        training_kills_with_a_checkpoint=taken_up,
+        training_records_lost=0,
+    )
 
 
 def test_studies(whole, tmp_path):
@@ -82,4 +87,9 @@ def test_studies(whole, tmp_path):
     assert assert_whole(folder, whole) == len(RECIPES)
     assert left_over(folder) == []
     assert orphans == 0
-    note(study_kills=kills, study_workers_killed=workers_killed, study_records_lost=0)
+    note(
+        "studies killed",
+        study_kills=kills,
+        study_workers_killed=workers_killed,
+        study_records_lost=0,
+    )

@@ -49,7 +49,7 @@ def test_epochs_have_few_ticks(epochs, ticks):
 
 def test_a_sweep_names_every_place_that_was_tried():
     runs = [fake_run(Recipe(norm="none", lr=lr), [0.5, 0.7]) for lr in (0.1, 0.4)]
-    lost = {"No norm": [Recipe(norm="none", lr=0.8)]}
+    lost = {"No norm": [Recipe(norm="none", lr=0.8, seed=seed) for seed in (0, 1)]}
     graph = curves.sweep({"No norm": runs}, "lr", title="A", axis="rate", diverged=lost)
     assert graph.places == graph.x_ticks == [0.1, 0.4, 0.8]
     assert graph.diverged == {"No norm": [0.8]}

@@ -197,7 +197,13 @@ def test_a_wild_first_epoch_is_cut_off_and_counted():
     ]
     cut = int((np.array(means) < low).sum())
     assert 0 < cut <= 0.1 * np.size(means)
-    assert f"{cut} of {np.size(means)} means" in fig.normstudy["caption"]
+    (note,) = (text for text in fig.texts if "Labels: " in text.get_text())
+    for told in (fig.normstudy["caption"], note.get_text()):  # a file shows no caption
+        assert f"{cut} of {np.size(means)} means" in told
+        assert told.endswith("off the axis.")
+    fig.draw_without_rendering()
+    above = [fig.axes[0].yaxis.label, *fig.axes[0].texts]
+    assert note.get_window_extent().y0 > max(text.get_window_extent().y1 for text in above)
     assert all(mean[-1] > low for mean in means)
 
 
@@ -300,6 +306,7 @@ def test_settings_that_diverged_are_marked():
     (cross,) = [line for line in fig.axes[0].lines if line.get_marker() == "x"]
     assert cross.get_xdata().tolist() == [0.6]
     assert "0.6" in [tick.get_text() for tick in fig.axes[0].get_xticklabels()]
+    assert fig.axes[0].get_xlabel() == "learning rate (log scale)"
 
 
 def test_intervals_are_those_of_the_comparison():

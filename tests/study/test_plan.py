@@ -1,11 +1,13 @@
 """The plan of the main study came before its runs, and these were made as it says."""
 
+import re
 import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from normstudy.study.compare import choose
 from normstudy.study.model import Net
@@ -41,6 +43,17 @@ def test_the_plan_is_older_than_every_run_that_it_governs(governed):
         assert not revision.endswith("-dirty"), "a run whose code nobody can look up"
         older = git("merge-base", "--is-ancestor", plan, revision)
         assert older.returncode == 0, f"{plan} is not older than {revision}: {older.stderr}"
+
+
+def test_the_workflow_has_the_history_that_this_needs():
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    for name, job in yaml.safe_load(text)["jobs"].items():
+        called = [re.search(r"nox -s (.*)", step.get("run", "")) for step in job["steps"]]
+        sessions = {word for found in called if found for word in found[1].split()}
+        if sessions & {"tests", "lowest"}:
+            first = job["steps"][0]
+            assert first["uses"].startswith("actions/checkout@")
+            assert first["with"]["fetch-depth"] == 0, name
 
 
 def test_all_runs_were_made_alike(governed):

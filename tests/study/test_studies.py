@@ -5,15 +5,14 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 from runs_of_the_report import NOTEBOOKS, PAGES, studies_of
 
-from normstudy.study import data, runs
+from normstudy.study import runs
 from normstudy.study.compare import choose
 from normstudy.study.model import Net
-from normstudy.study.moving import moved, report_data
+from normstudy.study.moving import moved
 from normstudy.study.recipes import DATASETS, NORMS, Recipe, variants, varied
 from normstudy.study.reports import LIMITS
 from normstudy.study.runs import find, run_study, save
 from normstudy.study.studies import STUDIES, Study, chosen
-from normstudy.study.train import build
 
 MAIN, SEARCH, BUDGET = STUDIES["main"], STUDIES["learning-rates"], STUDIES["mnist"]
 # pages of reports and sweeps may wait for their runs; nothing else may be left out of the report
@@ -218,15 +217,6 @@ def test_a_study_cannot_change():
 # -- other data sets -------------------------------------------------------------------------------
 
 
-def test_the_report_shows_what_the_environment_says(monkeypatch):
-    assert report_data() == "cifar10"
-    monkeypatch.setenv("NORMSTUDY_REPORT", "digits")
-    assert report_data() == "digits"
-    monkeypatch.setenv("NORMSTUDY_REPORT", "imagenet")
-    with pytest.raises(ValueError, match="NORMSTUDY_REPORT='imagenet' is unknown; accepted: cifar"):
-        report_data()
-
-
 @pytest.mark.parametrize(("data", "batch_size", "crop"), [("mnist", 128, 2), ("digits", 32, 1)])
 def test_a_report_on_another_set_moves_the_main_study_and_leaves_the_search(
     data, batch_size, crop, monkeypatch
@@ -250,17 +240,6 @@ def test_a_report_on_another_set_moves_the_main_study_and_leaves_the_search(
             for name in ("norm", "weight_decay", "l1", "validation"):
                 assert getattr(recipe, name) == getattr(old, name)
     assert [recipe.seed for recipe in MAIN.recipes((7, 8, 9))["No norm"]] == [7, 8, 9]
-
-
-def test_a_recipe_that_is_there_already_is_not_moved():
-    assert moved(TINY, "digits") == TINY
-    assert moved(replace(Recipe(), num_groups=1), "mnist").num_groups == 1
-
-
-@pytest.mark.parametrize("num_groups", [1, 2, 4, 8, 24])
-def test_groups_of_the_main_study_fit_its_network_for_grey_images(num_groups):
-    recipe = Recipe(net="pyramid", norm="group", num_groups=num_groups)
-    build(moved(recipe, "digits"), data.load("digits"))
 
 
 @pytest.mark.parametrize("norm", NORMS)
