@@ -1,0 +1,74 @@
+"""What a search found: accuracy and loss of every setting, and the one that the rule chose."""
+
+from collections.abc import Mapping, Sequence
+
+from normstudy.study.compare import choose
+from normstudy.study.measures import Arms, summarize
+from normstudy.study.recipes import Recipe
+from normstudy.study.runs import Run
+from normstudy.tables import Table, in_sentence
+
+WORDS = {"lr": "learning rate", "num_groups": "groups", "l1": "lambda"}
+Lost = Mapping[str, Sequence[Recipe]]
+
+
+def by_value(arms: Arms, field: str, diverged: Lost | None = None) -> Table:
+    """Tabulate a field of the recipe against the arms: mean accuracy in percent, and mean loss.
+
+    The mark > stands before what the rule of :func:`normstudy.study.compare.choose` took.
+
+    Parameters
+    ----------
+    arms
+        Runs of each arm, which differ in that field and the seed alone.
+    field
+        Name of the field, which gives the rows.
+    diverged
+        Recipes that left no run, by arm; any seed stands for all.
+    """
+    lost = {(arm, getattr(r, field)) for arm, recipes in (diverged or {}).items() for r in recipes}
+    taken = {(arm, getattr(chosen(runs, arm, diverged), field)) for arm, runs in arms.items()}
+    cells: dict[tuple[str, float], list[Run]] = {}
+    for arm, runs in arms.items():
+        for run in runs:
+            cells.setdefault((arm, getattr(run.recipe, field)), []).append(run)
+    rows = []
+    for value in sorted({value for _, value in cells} | {value for _, value in lost}):
+        row = [f"{value:g}"]
+        for arm in arms:
+            place = (arm, value)
+            text = "diverged" if place in lost else _scores(cells[place]) if place in cells else "–"
+            row.append("> " * (place in taken) + text)
+        rows.append(tuple(row))
+    return Table((WORDS[field], *arms), tuple(rows))
+
+
+def _scores(runs: Sequence[Run]) -> str:
+    accuracy, loss = (summarize(runs, name).mean for name in ("test_accuracy", "test_loss"))
+    return f"{accuracy:.2f}, {loss:.3f}"
+
+
+def chosen(runs: Sequence[Run], arm: str, diverged: Lost | None = None) -> Recipe:
+    """Return the recipe that the rule takes for an arm, given what was lost."""
+    return choose(runs, (diverged or {}).get(arm, ()))
+
+
+def at_another(arms: Arms, field: str, arm: str, diverged: Lost | None = None) -> str:
+    """Say what each arm would lose at the value that another has chosen, in validation accuracy."""
+    value = getattr(chosen(arms[arm], arm, diverged), field)
+    parts = []
+    for name, runs in arms.items():
+        own = getattr(chosen(runs, name, diverged), field)
+        if own == value:
+            continue
+        if any(getattr(r, field) == value for r in (diverged or {}).get(name, ())):
+            parts.append(f"{in_sentence(name)} diverges")
+            continue
+        mine, there = (
+            summarize([run for run in runs if getattr(run.recipe, field) == v]).mean
+            for v in (own, value)
+        )
+        word = "less" if there < mine else "more"
+        parts.append(f"{in_sentence(name)} {abs(mine - there):.2f} points {word}")
+    at = f"At {value:g}, the {WORDS[field]} of {in_sentence(arm)}"
+    return f"{at}: {', '.join(parts) or 'the choice of all'}."
