@@ -187,8 +187,10 @@ for arm, runs in searched.items():
 #           }
 #           agree += len(by_seed) == 1
 #       print(f"{agree} of {len(searched)} arms")
+#       assert 0 < agree < len(searched)
 #
-#    Where they do not, the choice between neighbouring rates is a matter of luck.
+#    In most arms, not in all. Where they do not, the choice between neighbouring rates is a matter
+#    of luck.
 #
 # Where to go next
 # ----------------
