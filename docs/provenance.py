@@ -88,9 +88,12 @@ class Provenance(SphinxDirective):
 
 
 def _when(dates: Iterable[object]) -> str:
-    """Say on which days runs were made, of those that tell; the first ones do not."""
-    days = sorted({str(day) for day in dates if day})
-    return f", {' to '.join(dict.fromkeys((days[0], days[-1])))}," if days else ""
+    """Say on which days runs were made, if all of them tell; older records do not."""
+    days = list(dates)
+    if not all(days):
+        return ""
+    first, *_, last = sorted(map(str, [*days, *days]))
+    return f", {' to '.join(dict.fromkeys((first, last)))},"
 
 
 def _listed(values: Iterable[object]) -> str:

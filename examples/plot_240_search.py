@@ -12,8 +12,9 @@ each?
 from normstudy.study import figures, searches
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
+from normstudy.study.sweeps import MAIN
 
-search, study = STUDIES["learning-rates"], STUDIES["main"]
+search = STUDIES["learning-rates"]
 searched, lost = run_study(search), search.diverged
 rates = sorted({recipe.lr for tried in search.arms.values() for recipe in tried})
 print(
@@ -63,14 +64,17 @@ graph = figures.sweep(
 # Accuracies of 5,000 images and two seeds that are a fraction of a point apart say little about
 # which setting is better. The loss is a finer measure. So of all settings whose mean validation
 # accuracy is within 0.3 points of the best, the rule takes the one of lowest mean validation loss.
-# It was written down before the first of these trainings (:ref:`plan`). The table has the mean
-# accuracy in percent and the mean loss in nats; ``>`` marks what was taken. Chance is 10 % and
-# 2.303 nats: what stands near these has learned nothing, though its loss stayed finite.
+# It was written down before the first of these trainings (:ref:`plan`). The tables have the means
+# over the seeds; ``>`` marks what was taken. Chance is 10 % and 2.303 nats: what stands near these
+# has learned nothing, though its loss stayed finite.
 
-print(searches.by_value(searched, "lr", lost))
+print("Accuracy, %")
+print(searches.by_value(searched, "lr", lost), end="\n\n")
+print("Loss, nats")
+print(searches.by_value(searched, "lr", lost, measure="test_loss"))
 
 # %%
-# Is a difference in this table more than chance? A mean of two scores on 5,000 images has a
+# Is a difference in these tables more than chance? A mean of two scores on 5,000 images has a
 # standard error of about half a point from the images alone, and the seeds add to it. So the best
 # value of each column is flattered by the choice, and neighbouring rates may well be equally good.
 #
@@ -83,7 +87,7 @@ print(searches.by_value(searched, "lr", lost))
 # group norm with one group, and instance norm with a group for each channel.
 
 groups, lambdas = run_study(STUDIES["groups"]), run_study(STUDIES["lambdas"])
-(with_l1,) = study.arms["Batch norm + L1"]
+with_l1 = MAIN["Batch norm + L1"]
 one_rate, one_lambda = (
     {arm: [r for r in runs if getattr(r.recipe, name) == getattr(with_l1, name)]}
     for name in ("lr", "l1")
@@ -107,7 +111,7 @@ for arm, runs in searched.items():
         arm, runs
     )  # both have the values of the first search too
     found = searches.chosen(last, arm, lost)
-    (final,) = study.arms[arm]
+    final = MAIN[arm]
     assert (
         replace(found, validation=False, epochs=final.epochs, seed=final.seed) == final
     )

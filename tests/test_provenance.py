@@ -53,7 +53,8 @@ def test_the_line_names_versions_and_revision_and_offers_every_epoch(tmp_path, m
     assert "computed by hand and compared on CIFAR-10" in page
 
 
-def test_the_days_are_those_of_the_runs_that_tell():
+def test_the_days_are_told_if_all_runs_tell_them():
     assert provenance._when([None, None]) == ""
-    assert provenance._when(["2026-11-29", None]) == ", 2026-11-29,"
+    assert provenance._when(["2026-11-29", None]) == ""
+    assert provenance._when(["2026-11-29"]) == ", 2026-11-29,"
     assert provenance._when(["2026-11-30", "2026-11-29"]) == ", 2026-11-29 to 2026-11-30,"

@@ -202,7 +202,8 @@
     }
     function torchCall() {
       var t = function (list) { return "torch.tensor([" + list.join(", ") + "], dtype=torch.float64)"; };
-      var eps = ", eps=" + state.eps + ")", both = "gamma, beta", call = {
+      /* PyTorch's batch norm refuses 0 */
+      var eps = ", eps=" + (state.eps || (state.norm === "batch" ? 1e-30 : 0)) + ")", both = "gamma, beta", call = {
         batch: state.mode === "evaluation" ? "F.batch_norm(x, mean, variance, " + both + eps : "F.batch_norm(x, None, None, " + both + ", training=True" + eps,
         instance: state.mode === "evaluation" ? "F.instance_norm(x, mean, variance, " + both + ", use_input_stats=False" + eps : "F.instance_norm(x, None, None, " + both + eps,
         group: "F.group_norm(x, " + state.groups + ", " + both + eps,

@@ -121,6 +121,7 @@ def sweep(
     title: str,
     axis: str,
     diverged: Mapping[str, Sequence[Recipe]] | None = None,
+    name: str = "sweep",
 ) -> Graph:
     """Read accuracy over one field of the recipe, for a log axis: what a sweep or a search found.
 
@@ -137,6 +138,8 @@ def sweep(
         What the graph and its horizontal axis are called.
     diverged
         Recipes that were tried and left no run, by arm; they are marked below the axis.
+    name
+        What the figure is called, with the field behind it; unique over the report.
 
     Returns
     -------
@@ -173,7 +176,7 @@ def sweep(
     )
     scored = scored_on(arms)
     return Graph(
-        name=f"sweep-{field.replace('_', '-')}",
+        name=f"{name}-{field.replace('_', '-')}",
         title=title,
         note=f"{data_title(arms)}. {how}\nLabels: best of each arm.{cut}",
         caption=f"{title}: {scored} accuracy. {how}{cut}{words}",

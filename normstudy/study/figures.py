@@ -70,12 +70,13 @@ def sweep(
     title: str,
     axis: str,
     diverged: Mapping[str, Sequence[Recipe]] | None = None,
+    name: str = "sweep",
 ) -> Figure:
     """Draw accuracy over one field of the recipe, on a log axis: what a sweep or a search found.
 
     Parameters, results and errors are those of :func:`normstudy.study.curves.sweep`.
     """
-    return draw(graphs.sweep(arms, field, title=title, axis=axis, diverged=diverged))
+    return draw(graphs.sweep(arms, field, title=title, axis=axis, diverged=diverged, name=name))
 
 
 @in_own_style

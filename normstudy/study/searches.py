@@ -12,8 +12,10 @@ WORDS = {"lr": "learning rate", "num_groups": "groups", "l1": "lambda"}
 Lost = Mapping[str, Sequence[Recipe]]
 
 
-def by_value(arms: Arms, field: str, diverged: Lost | None = None) -> Table:
-    """Tabulate a field of the recipe against the arms: mean accuracy in percent, and mean loss.
+def by_value(
+    arms: Arms, field: str, diverged: Lost | None = None, *, measure: str = "test_accuracy"
+) -> Table:
+    """Tabulate a field of the recipe against the arms: the mean of a measure over the seeds.
 
     The mark > stands before what the rule of :func:`normstudy.study.compare.choose` took.
 
@@ -25,6 +27,8 @@ def by_value(arms: Arms, field: str, diverged: Lost | None = None) -> Table:
         Name of the field, which gives the rows.
     diverged
         Recipes that left no run, by arm; any seed stands for all.
+    measure
+        Key of :data:`normstudy.study.measures.MEASURES`.
     """
     lost = {(arm, getattr(r, field)) for arm, recipes in (diverged or {}).items() for r in recipes}
     taken = {(arm, getattr(chosen(runs, arm, diverged), field)) for arm, runs in arms.items()}
@@ -37,15 +41,14 @@ def by_value(arms: Arms, field: str, diverged: Lost | None = None) -> Table:
         row = [f"{value:g}"]
         for arm in arms:
             place = (arm, value)
-            text = "diverged" if place in lost else _scores(cells[place]) if place in cells else "–"
+            text = "–"
+            if place in cells:
+                found = summarize(cells[place], measure)
+                text = found.measure.text(found.mean)
+            text = "diverged" if place in lost else text
             row.append("> " * (place in taken) + text)
         rows.append(tuple(row))
     return Table((WORDS[field], *arms), tuple(rows))
-
-
-def _scores(runs: Sequence[Run]) -> str:
-    accuracy, loss = (summarize(runs, name).mean for name in ("test_accuracy", "test_loss"))
-    return f"{accuracy:.2f}, {loss:.3f}"
 
 
 def chosen(runs: Sequence[Run], arm: str, diverged: Lost | None = None) -> Recipe:

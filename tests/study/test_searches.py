@@ -35,10 +35,12 @@ def test_the_table_has_means_and_marks_what_the_rule_took():
     table = searches.by_value(SEARCH, "lr", LOST)
     assert table.header == ("learning rate", "Batch norm", "No norm")
     assert table.rows == (
-        ("0.1", "80.00, 0.600", "70.50, 0.800"),
-        ("0.2", "85.00, 0.520", "> 74.00, 0.700"),
-        ("0.4", "> 84.90, 0.500", "diverged"),
+        ("0.1", "80.00", "70.50"),
+        ("0.2", "85.00", "> 74.00"),
+        ("0.4", "> 84.90", "diverged"),
     )
+    losses = searches.by_value(SEARCH, "lr", LOST, measure="test_loss")
+    assert losses.rows[-1] == ("0.4", "> 0.5000", "diverged")
 
 
 def test_a_value_that_an_arm_was_not_tried_at_is_a_dash():
