@@ -1,4 +1,4 @@
-"""What a search found: accuracy and loss of every setting, and the one that the rule chose."""
+"""What a search found: how every setting scored, and the one that the rule chose."""
 
 from collections.abc import Mapping, Sequence
 
@@ -41,12 +41,13 @@ def by_value(
         row = [f"{value:g}"]
         for arm in arms:
             place = (arm, value)
-            text = "–"
-            if place in cells:
+            if place in lost:
+                row.append("diverged")
+            elif place in cells:
                 found = summarize(cells[place], measure)
-                text = found.measure.text(found.mean)
-            text = "diverged" if place in lost else text
-            row.append("> " * (place in taken) + text)
+                row.append("> " * (place in taken) + found.measure.text(found.mean))
+            else:
+                row.append("\N{EN DASH}")
         rows.append(tuple(row))
     return Table((WORDS[field], *arms), tuple(rows))
 
@@ -64,7 +65,7 @@ def at_another(arms: Arms, field: str, arm: str, diverged: Lost | None = None) -
         own = getattr(chosen(runs, name, diverged), field)
         if own == value:
             continue
-        if any(getattr(r, field) == value for r in (diverged or {}).get(name, ())):
+        if value in {getattr(recipe, field) for recipe in (diverged or {}).get(name, ())}:
             parts.append(f"{in_sentence(name)} diverges")
             continue
         mine, there = (
