@@ -131,18 +131,22 @@ def _separable(*stages: tuple[int, int]) -> Rows:
     return (*rows, Norm(), AveragePool(), Flatten(), Dropout(), Linear())
 
 
-def _pyramid(stem: int, *stages: tuple[int, int, bool], act_first: bool = False) -> Rows:
+def _pyramid(
+    stem: int, *stages: tuple[int, int, bool], act_first: bool = False, fine: bool = False
+) -> Rows:
     """Rows of the main study: a stem, stages of (width, blocks, pooled), a classifier.
 
     No norm stands directly before the average pool, nor with an activation between: within three
     standard deviations hardswish is a parabola, so that the mean of what a norm gave it depends on
     little but the mean and the variance, and these the norm has fixed. Here the sum that the blocks
     left goes through an activation of its own. Without norms, each place keeps its learned shift.
-    With ``act_first``, every norm stands behind its activation; the head is the same.
+    With ``act_first``, every norm stands behind its activation; the head is the same. With ``fine``
+    the stem is not pooled, so that all maps have twice the side.
     """
     act: Activation = "hardswish"
     places: Rows = (Norm(shift=True), Act(act))
-    rows: list[Row] = [Conv(stem, padding=1), MaxPool(), *places[:: -1 if act_first else 1]]
+    rows: list[Row] = [Conv(stem, padding=1), *([] if fine else [MaxPool()])]
+    rows += places[:: -1 if act_first else 1]
     for width, blocks, pool in stages:
         rows.append(Separable(width, act, pool=pool, shift=True, act_first=act_first))
         rows += [Block(act, shift=True, act_first=act_first)] * blocks
@@ -169,6 +173,10 @@ NETWORKS: Mapping[str, Mapping[int, Rows]] = MappingProxyType(
         "pyramid-act-first": {
             3: _pyramid(24, (48, 0, False), (72, 2, True), (96, 2, True), act_first=True),
             1: _pyramid(12, (24, 0, False), (36, 2, True), act_first=True),
+        },
+        "pyramid-fine": {
+            3: _pyramid(24, (48, 0, False), (72, 2, True), (96, 2, True), fine=True),
+            1: _pyramid(12, (24, 0, False), (36, 2, True), fine=True),
         },
         # what the main study's rows make of MNIST's 10,000 parameters
         "pyramid-mnist": {1: _pyramid(16, (32, 1, False), (44, 2, True))},

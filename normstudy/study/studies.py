@@ -170,6 +170,10 @@ _RATES = [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
 _CONTROLLED = {arm: MAIN[arm] for arm in ("Batch norm", "Group norm", "Layer norm")}
 
 
+def _control(name: str, title: str, arms: Arms) -> Study:
+    return Study(name=name, title=f"Control: {title}", seeds=(0, 1, 2), arms=arms)
+
+
 def _best_reports(data: Dataset, title: str, more: str = "") -> Reference:
     """Make a reference of the best class reports on a data set."""
     source = (
@@ -288,36 +292,36 @@ _ALL = (
         arms={arm: (recipe,) for arm, recipe in MAIN.items()},
         reference=_BEST_REPORTS,
     ),
-    Study(
-        name="one-rate",
-        title="Control: three norms at the learning rate of batch norm",
-        seeds=(0, 1, 2),
-        arms={
-            arm: variants(recipe, lr=MAIN["Batch norm"].lr) for arm, recipe in _CONTROLLED.items()
-        },
+    _control(
+        "one-rate",
+        "three norms at the learning rate of batch norm",
+        {arm: variants(recipe, lr=MAIN["Batch norm"].lr) for arm, recipe in _CONTROLLED.items()},
     ),
-    Study(
-        name="forty-epochs",
-        title="Control: batch and group norm for twice as many epochs",
-        seeds=(0, 1, 2),
-        arms={arm: variants(MAIN[arm], epochs=40) for arm in ("Batch norm", "Group norm")},
+    _control(
+        "forty-epochs",
+        "batch and group norm for twice as many epochs",
+        {arm: variants(MAIN[arm], epochs=40) for arm in ("Batch norm", "Group norm")},
     ),
-    Study(
-        name="weight-decay",
-        title="Control: a smaller weight decay, at the chosen rates and at twice these",
-        seeds=(0, 1, 2),
-        arms={
+    _control(
+        "weight-decay",
+        "a smaller weight decay, at the chosen rates and at twice these",
+        {
             f"{arm}{words}": variants(recipe, weight_decay=1e-4, lr=factor * recipe.lr)
             for arm, recipe in _CONTROLLED.items()
             for words, factor in (("", 1), (", twice the rate", 2))
         },
     ),
-    Study(
-        name="norm-after-activation",
-        title="Control: the norms behind the activations",
-        seeds=(0, 1, 2),
-        arms={
-            arm: variants(recipe, net="pyramid-act-first") for arm, recipe in _CONTROLLED.items()
+    _control(
+        "norm-after-activation",
+        "the norms behind the activations",
+        {arm: variants(recipe, net="pyramid-act-first") for arm, recipe in _CONTROLLED.items()},
+    ),
+    _control(
+        "finer-maps",
+        "the same layers on maps of twice the side",
+        {
+            arm: variants(MAIN[arm], net="pyramid-fine")
+            for arm in ("Batch norm", "Batch norm + L1", "Group norm", "Layer norm")
         },
     ),
 )
