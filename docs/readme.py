@@ -25,7 +25,7 @@ from normstudy.study.data import load
 from normstudy.study.model import Net, layer_table
 from normstudy.study.runs import PUBLISHED, Run, RunError, find
 from normstudy.study.store import write_whole
-from normstudy.study.studies import STUDIES
+from normstudy.study.studies import STUDIES, Study
 from normstudy.tables import NORM_NAMES, Table
 
 STUDY = STUDIES["main"]
@@ -47,8 +47,8 @@ DRAWN_BY = (
 Arms = dict[str, list[Run]]
 
 
-def published_arms() -> Arms:
-    """Read the published runs of the study.
+def published_arms(study: Study = STUDY) -> Arms:
+    """Read the published runs of a study.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def published_arms() -> Arms:
         If a run is not published, its record is damaged, or its numbers are of another version.
     """
     arms: Arms = {}
-    for label, recipes in STUDY.recipes().items():
+    for label, recipes in study.recipes().items():
         for recipe in recipes:
             if (run := find(recipe, PUBLISHED)) is None:
                 msg = f"{PUBLISHED} has no valid run {recipe.name}; train it into that folder first"
@@ -116,7 +116,7 @@ def blocks(arms: Arms, record: dict[str, Any]) -> dict[str, str]:
     """Compose everything that is written into the README, by the name of its place."""
     shown = {name: _picture(name, words["alt"]) for name, words in record["pictures"].items()}
     mistakes = [text for name, text in shown.items() if name.startswith("mistakes")]
-    found = compare.differences(arms)
+    found, earlier = compare.differences(arms), published_arms(STUDIES["cifar10"])
     return {
         "short-answer": "\n".join(f"- {line}" for line in summaries.short_answer(arms)),
         "reports": _reports(arms),
@@ -125,6 +125,7 @@ def blocks(arms: Arms, record: dict[str, Any]) -> dict[str, str]:
         "by-hand": _by_hand(),
         "graph-1": shown["graph-1-test-loss"],
         "graph-2": shown["graph-2-test-accuracy"],
+        "steps": "\n".join(f"- {line}" for line in summaries.steps(arms, earlier)),
         "findings": summaries.results(arms).markdown(),
         "differences": f"{summaries.pairs(found).markdown()}\n\n{summaries.verdict(found)}",
         "mistakes": "\n\n".join(mistakes),

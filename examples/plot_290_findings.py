@@ -15,7 +15,8 @@ from normstudy.study.studies import STUDIES
 
 study = STUDIES["main"]
 arms = run_study(study)
-print("In short:", *summaries.short_answer(arms), sep="\n")
+first = run_study(STUDIES["cifar10"])
+print("In short:", *summaries.steps(arms, first), sep="\n")
 
 # %%
 # **You will see** the table of results, the interval of every arm and of every difference, what the

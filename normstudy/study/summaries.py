@@ -231,6 +231,32 @@ def short_answer(arms: Arms) -> list[str]:
     return lines
 
 
+def steps(arms: Arms, earlier: Arms) -> list[str]:
+    """Say what was found in a dated sentence for each step from the best arm down to the last one.
+
+    Parameters
+    ----------
+    arms
+        Runs by arm; the date is that of the last one.
+    earlier
+        Runs of an earlier study by arm; where it has both arms of a step, its word stands beside.
+    """
+    ranked = sorted(arms, key=lambda arm: -summarize(arms[arm]).mean)
+    date = max(str(run.environment["date"]) for runs in arms.values() for run in runs)
+    now, before = ({frozenset(d.pair): d for d in differences(of)} for of in (arms, earlier))
+    lines = []
+    for pair in map(frozenset, pairwise(ranked)):
+        step = now[pair].ordered()
+        line = f"{date}: {step}"
+        if (said := before.get(pair)) is not None:
+            said = said if said.pair == step.pair else -said
+            agrees = said.verdict == step.verdict and (said.mean > 0 or not said.decided)
+            word = "the same" if agrees else "otherwise"
+            line += f" The first network said {word}: {said.title} {_size(said)}, {_said(said)}."
+        lines.append(line)
+    return lines
+
+
 def beside(reference: Reference, arms: Arms) -> Table:
     """Set our means beside somebody else's numbers, for the arms that have both."""
     rows = []
