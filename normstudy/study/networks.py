@@ -131,22 +131,18 @@ def _separable(*stages: tuple[int, int]) -> Rows:
     return (*rows, Norm(), AveragePool(), Flatten(), Dropout(), Linear())
 
 
-def _pyramid(
-    stem: int, *stages: tuple[int, int, bool], act_first: bool = False, fine: bool = False
-) -> Rows:
+def _pyramid(stem: int, *stages: tuple[int, int, bool], act_first: bool = False) -> Rows:
     """Rows of the main study: a stem, stages of (width, blocks, pooled), a classifier.
 
     No norm stands directly before the average pool, nor with an activation between: within three
     standard deviations hardswish is a parabola, so that the mean of what a norm gave it depends on
     little but the mean and the variance, and these the norm has fixed. Here the sum that the blocks
     left goes through an activation of its own. Without norms, each place keeps its learned shift.
-    With ``act_first``, every norm stands behind its activation; the head is the same. With ``fine``
-    the stem is not pooled, so that all maps have twice the side.
+    With ``act_first``, every norm stands behind its activation; the head is the same.
     """
     act: Activation = "hardswish"
     places: Rows = (Norm(shift=True), Act(act))
-    rows: list[Row] = [Conv(stem, padding=1), *([] if fine else [MaxPool()])]
-    rows += places[:: -1 if act_first else 1]
+    rows: list[Row] = [Conv(stem, padding=1), MaxPool(), *places[:: -1 if act_first else 1]]
     for width, blocks, pool in stages:
         rows.append(Separable(width, act, pool=pool, shift=True, act_first=act_first))
         rows += [Block(act, shift=True, act_first=act_first)] * blocks
@@ -166,6 +162,17 @@ def _of_depth(blocks: int) -> Mapping[int, Rows]:
     }
 
 
+def _unpooled(rows: Rows) -> Rows:
+    """Leave out the pool of the stem, so that all maps have twice the side."""
+    return tuple(row for at, row in enumerate(rows) if at != rows.index(MaxPool()))
+
+
+def _norm_last(rows: Rows) -> Rows:
+    """Put a norm in the place of the last activation: the average pool reads what it leaves."""
+    at = rows.index(AveragePool())
+    return (*rows[: at - 1], Norm(shift=True), *rows[at:])
+
+
 NETWORKS: Mapping[str, Mapping[int, Rows]] = MappingProxyType(
     {
         "separable": {3: _separable((64, 3), (96, 2)), 1: _separable((32, 2), (48, 1))},
@@ -174,10 +181,8 @@ NETWORKS: Mapping[str, Mapping[int, Rows]] = MappingProxyType(
             3: _pyramid(24, (48, 0, False), (72, 2, True), (96, 2, True), act_first=True),
             1: _pyramid(12, (24, 0, False), (36, 2, True), act_first=True),
         },
-        "pyramid-fine": {
-            3: _pyramid(24, (48, 0, False), (72, 2, True), (96, 2, True), fine=True),
-            1: _pyramid(12, (24, 0, False), (36, 2, True), fine=True),
-        },
+        "pyramid-fine": {n: _unpooled(rows) for n, rows in _of_depth(2).items()},
+        "pyramid-norm-last": {n: _norm_last(rows) for n, rows in _of_depth(2).items()},
         # what the main study's rows make of MNIST's 10,000 parameters
         "pyramid-mnist": {1: _pyramid(16, (32, 1, False), (44, 2, True))},
         "pyramid-half": _of_depth(1),

@@ -17,7 +17,7 @@ from normstudy.study.moving import moved, report_data
 from normstudy.study.originals import ORIGINALS, Original
 from normstudy.study.recipes import Dataset, Norm, Precision, Recipe, variants
 from normstudy.study.reports import LIMITS, best, reports_on
-from normstudy.study.sweeps import BASE, MAIN, SWEEPS
+from normstudy.study.sweeps import BASE, CONTROLS, MAIN, SWEEPS
 
 Arms = Mapping[str, tuple[Recipe, ...]]
 
@@ -167,11 +167,6 @@ _NONE = replace(_TRIED, norm="none")
 
 _ASKED = replace(BASE, epochs=10, validation=True)
 _RATES = [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
-_CONTROLLED = {arm: MAIN[arm] for arm in ("Batch norm", "Group norm", "Layer norm")}
-
-
-def _control(name: str, title: str, arms: Arms) -> Study:
-    return Study(name=name, title=f"Control: {title}", seeds=(0, 1, 2), arms=arms)
 
 
 def _best_reports(data: Dataset, title: str, more: str = "") -> Reference:
@@ -292,38 +287,11 @@ _ALL = (
         arms={arm: (recipe,) for arm, recipe in MAIN.items()},
         reference=_BEST_REPORTS,
     ),
-    _control(
-        "one-rate",
-        "three norms at the learning rate of batch norm",
-        {arm: variants(recipe, lr=MAIN["Batch norm"].lr) for arm, recipe in _CONTROLLED.items()},
-    ),
-    _control(
-        "forty-epochs",
-        "batch and group norm for twice as many epochs",
-        {arm: variants(MAIN[arm], epochs=40) for arm in ("Batch norm", "Group norm")},
-    ),
-    _control(
-        "weight-decay",
-        "a smaller weight decay, at the chosen rates and at twice these",
-        {
-            f"{arm}{words}": variants(recipe, weight_decay=1e-4, lr=factor * recipe.lr)
-            for arm, recipe in _CONTROLLED.items()
-            for words, factor in (("", 1), (", twice the rate", 2))
-        },
-    ),
-    _control(
-        "norm-after-activation",
-        "the norms behind the activations",
-        {arm: variants(recipe, net="pyramid-act-first") for arm, recipe in _CONTROLLED.items()},
-    ),
-    _control(
-        "finer-maps",
-        "the same layers on maps of twice the side",
-        {
-            arm: variants(MAIN[arm], net="pyramid-fine")
-            for arm in ("Batch norm", "Batch norm + L1", "Group norm", "Layer norm")
-        },
-    ),
+)
+
+_CONTROLS = tuple(
+    Study(name=name, title=f"Control: {title}", seeds=(0, 1, 2), arms=arms)
+    for name, (title, arms) in CONTROLS.items()
 )
 
 _SMALL = Recipe(
@@ -391,7 +359,7 @@ _REPORTS = (
 )
 
 STUDIES: Mapping[str, Study] = MappingProxyType(
-    {study.name: study for study in (*_ALL, *_ON_MNIST, *_SWEEPS, *_REPORTS)}
+    {study.name: study for study in (*_ALL, *_CONTROLS, *_ON_MNIST, *_SWEEPS, *_REPORTS)}
 )
 """Every study, by its name."""
 
