@@ -128,7 +128,7 @@ print(summaries.pairs(differences({arm: main[arm] for arm in shown})))
 #
 # None of these needs a training.
 #
-# 1. With how many groups would group norm have left the classifier of the first network least?
+# 1. With how many groups would group norm leave the classifier least, with the norm last?
 # 2. An activation behind the last norm makes the rank full again. Does it bring back what instance
 #    norm had taken? Look at how far the inputs of two images are apart, in place of the rank.
 # 3. Show the equations: add up the untrained classifier's inputs in each group, for two images.

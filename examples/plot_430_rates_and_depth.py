@@ -218,7 +218,7 @@ print(measured.turn_table(controls, 1))
 # ----------------
 #
 # :ref:`sphx_glr_auto_examples_plot_188_invariances.py` shows what norms do not notice, and
-# :ref:`sphx_glr_auto_examples_plot_240_search.py` how the settings of the first study were found.
+# :ref:`sphx_glr_auto_examples_plot_240_search.py` how the settings of the main study were found.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt

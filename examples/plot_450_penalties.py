@@ -234,7 +234,7 @@ print(summaries.penalties(both))
 # ----------------
 #
 # :ref:`sphx_glr_auto_examples_plot_180_penalties.py` works both penalties by hand, and
-# :ref:`sphx_glr_auto_examples_plot_280_penalty.py` looks at the weights of the first study.
+# :ref:`sphx_glr_auto_examples_plot_280_penalty.py` looks at the weights of the main study.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt

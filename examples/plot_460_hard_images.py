@@ -205,7 +205,7 @@ print(hardness.ensemble_table(found, arms))
 # Where to go next
 # ----------------
 #
-# :ref:`sphx_glr_auto_examples_plot_270_mistakes.py` shows single runs of the first study, with ten
+# :ref:`sphx_glr_auto_examples_plot_270_mistakes.py` shows single runs of the main study, with ten
 # confident errors of each norm.
 
 # sphinx_gallery_start_ignore

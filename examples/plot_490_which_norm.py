@@ -203,7 +203,7 @@ print(WU_HE_BATCHES.sentence("32", "4"))
 # ----------------
 #
 # :ref:`sphx_glr_auto_examples_plot_110_one_formula.py` has all norms in one formula, and
-# :ref:`sphx_glr_auto_examples_plot_290_findings.py` the findings of the first study.
+# :ref:`sphx_glr_auto_examples_plot_290_findings.py` the findings of the main study.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt
