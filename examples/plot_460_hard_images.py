@@ -32,7 +32,7 @@ print(mistakes.agreement_in_short(arms, images))
 # -------------------------
 #
 # One picture of ten confident errors belongs to one seed. Counted over all runs of all arms, what
-# remains belongs to the images: ten that hardly any training gets right, whatever the norm.
+# remains belongs to the images: the ten that the fewest trainings get right, whatever the norm.
 
 hard = hardness.most_often_wrong(arms, images)
 most = hardness.grid(

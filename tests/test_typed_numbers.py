@@ -104,7 +104,7 @@ ALLOWED = (
     Allowed(
         r"accuracy of 10%|\b[129]0 ?%|loss of 2\.303|2\.303 nats",
         "what a guess gets",
-        "(?i)chance|guess|ten classes",
+        "chance|guess|ten classes",
     ),
     Allowed(r"100 ?%", "all there is"),
     Allowed(r"^0%", "no image at all, as the answer asserts", pages="plot_210*"),
@@ -158,7 +158,7 @@ def found_in(sentence: str, name: str = "page.rst") -> Iterator[tuple[str, Allow
 
 def places(entry: Allowed, sentence: str, name: str) -> list[tuple[int, int]]:
     """Find where an entry allows numbers."""
-    if not Path(name).match(entry.pages) or not re.search(entry.beside, sentence):
+    if not Path(name).match(entry.pages) or not re.search(entry.beside, sentence, re.IGNORECASE):
         return []
     return [found.span() for found in re.finditer(entry.words, sentence, re.IGNORECASE)]
 
