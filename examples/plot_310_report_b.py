@@ -130,9 +130,8 @@ from normstudy.study.originals import E
 assert recipe.l1 == 100 * E["Group norm + L1"].l1
 
 # %%
-# What is left, if anything, has another reason. One stands out in the table of settings: the
-# penalty, a hundred times as strong as that of report E, and on in all arms, in both of our
-# trainings.
+# What may be left has another reason. In the table of settings the penalty stands out: a hundred
+# times as strong as that of report E, and on in all arms, in both of our trainings.
 #
 # Graphs 1 and 2, and the training curves
 # ---------------------------------------
@@ -152,8 +151,7 @@ train_loss = figures.history(arms, "train_loss")
 train_accuracy = figures.history(arms, "train_accuracy")
 
 # %%
-# Measured while the network learns, from distorted images, so they may lie below the accuracy of
-# the test.
+# Measured while the network learns, from distorted images: they may lie below those of the test.
 #
 # What it printed, and what we measure
 # ------------------------------------
