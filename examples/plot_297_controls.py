@@ -45,8 +45,8 @@ for name, control in found.items():
 # Each control was trained with three seeds, and everything that it does not name is as in the main
 # study. Its distances are compared with those of all ten seeds there. The intervals are Welch's,
 # for a difference of two differences, made wide enough to hold for all pairs of a control at once.
-# With three seeds, changes of less than about a point mostly stay open: a control shows that an
-# order is fragile, and hardly ever that it is not.
+# With three seeds, small changes mostly stay open: a control shows that an order is fragile, and
+# hardly ever that it is not.
 #
 # How much of a distance does tuning make up?
 # -------------------------------------------

@@ -160,8 +160,8 @@ print(measured.turn_table(controls, 1))
 # 16 blocks are no deep network: others have hundreds, and their authors needed norms, or careful
 # first weights instead (Zhang, Dauphin & Ma 2019), to train them at all. A fifth of the images is
 # little for a larger network. The slope was measured on four fixed batches at rest, after each
-# epoch, and Santurkar et al. measured it at every step. And correlation explains nothing: that the
-# slope is smoother where training is better does not say which comes from which.
+# epoch, and Santurkar et al. measured it at every step. And correlation explains nothing: even if
+# the slope is smoother where training is better, that does not say which comes from which.
 #
 # Exercises
 # ---------

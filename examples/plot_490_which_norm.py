@@ -134,8 +134,8 @@ print(f"Chance level: 10 %. Test images: {main['Batch norm'][0].num_scored:,}.")
 # Theirs: larger networks
 # -----------------------
 #
-# The runs here stop at a small network of some 47,000 parameters, images of 32x32 pixels, and 20
-# epochs. These are numbers of others, for ResNet-50 on ImageNet:
+# The runs here stop at a small network of fewer than 50,000 parameters, images of 32x32 pixels, and
+# 20 epochs. These are numbers of others, for ResNet-50 on ImageNet:
 
 from normstudy.study.literature import PRECISE, WU_HE_BATCHES, WU_HE_NORMS
 
@@ -184,8 +184,8 @@ print(WU_HE_BATCHES.sentence("32", "4"))
 #       print(needed)
 #       assert len(needed.rows) == 1
 #
-#    More than two, if the spread of these two is any guide. A difference as large as ten points
-#    needs no such interval.
+#    The number rests on the spread of two seeds, which is itself hardly known. And where a
+#    difference is much larger than its interval is wide, no narrower one is needed.
 #
 # .. dropdown:: Answer to 3
 #
