@@ -163,7 +163,7 @@ print(replications.findings(judged))
 # %%
 # A finding is confirmed where the interval of our difference lies above zero, refuted where it lies
 # below, and open where it holds zero. Look at how far the best epoch of the report is from its last
-# one: the curves are restless, and the epoch that it quotes was picked on the test images.
+# one: the epoch that it quotes was picked on the test images.
 #
 # Two values a group
 # ------------------

@@ -211,8 +211,8 @@ print(measured.turn_table(controls, 1))
 #           print(f"{arm}: {cost:.2f} points at {max(means):g}")
 #           assert cost >= 0
 #
-#    What an arm loses there is the price of one bad guess, and the arms differ in it more than in
-#    their best accuracies or less: compare.
+#    What an arm loses there is the price of one bad guess. Compare it with the distances between
+#    the best accuracies of the arms.
 #
 # Where to go next
 # ----------------

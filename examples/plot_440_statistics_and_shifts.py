@@ -186,7 +186,8 @@ print(PRECISE.table(), PRECISE.source, sep="\n")
 #       print(f"{worst}: {moving[worst]:.1f} %, with statistics of the batch {batch[worst]:.1f} %")
 #       assert moving[worst] == min(moving.values())
 #
-#    The price of averages that describe other images than those that are seen.
+#    Moving averages describe the images of the training, the batch describes those that are seen.
+#    Where the second number is larger, the difference is the price of that.
 #
 # Where to go next
 # ----------------

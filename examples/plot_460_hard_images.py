@@ -150,7 +150,7 @@ print(hardness.ensemble_table(found, arms))
 # -----------------------
 #
 # Why an image is hard is not answered by counting. The counts are about one network of fewer than
-# 50,000 parameters: a larger one gets most of these images right. The test images are the same for
+# 50,000 parameters, and say nothing about larger ones. The test images are the same for
 # all arms, so that nothing here says how the arms would rank on others. And a surer answer is not
 # always a better one, so a mean of probabilities would gain more.
 #
@@ -187,8 +187,7 @@ print(hardness.ensemble_table(found, arms))
 #       print(f"{(wrong == 1).sum()} of {len(wrong):,}; in none {(wrong == 0).sum():,}")
 #       assert (wrong == num_runs).sum() == everywhere
 #
-#    Between the images that no run gets wrong and those that all do, there is a long row of those
-#    that some do: hardness is a matter of degree.
+#    The rest are images that some runs get wrong and others do not: hardness is a matter of degree.
 #
 # .. dropdown:: Answer to 3
 #

@@ -91,9 +91,9 @@ for shape in ("48 × 16 × 16", "72 × 8 × 8", "96 × 4 × 4"):
 # this network like them. Batch norm sums over columns of such a table. PyTorch's own group norm has
 # to pick the channels of a group from each pixel, and the fewer they are, the longer it takes:
 # instance norm, with one, is the worst. The one in :mod:`normstudy.study.groupnorm` sums over each
-# channel first, as batch norm does, and puts channels together into groups afterwards, so it hardly
-# matters how many there are. It also keeps its digits where a mean is large. It pays for both with
-# more calls, and PyTorch's own is faster with groups of many channels on small maps.
+# channel first, as batch norm does, and puts channels together into groups afterwards. It also
+# keeps its digits where a mean is large. It pays for both with more calls. The table says where
+# PyTorch's own is the faster one: look at groups of many channels, and at small maps.
 #
 # Memory for the way back
 # -----------------------
