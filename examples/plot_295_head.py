@@ -77,7 +77,7 @@ for name, (recipe, lost) in tried.items():
 
 # %%
 # The more groups, the less the classifier can see. The search of the first study had chosen the
-# largest number of groups that was tried, so group norm had lost a third of what batch norm had.
+# largest number of groups that was tried.
 #
 # What it costs
 # -------------
@@ -111,9 +111,9 @@ print("\nPresent network")
 print(summaries.pairs(differences({arm: main[arm] for arm in shown})))
 
 # %%
-# Accuracies of different networks are not to be compared: the present one is about three times as
-# fast and was chosen for that. What can be compared is the distance between two arms of one
-# network. The intervals of the first table are wide, since it has few seeds.
+# Accuracies of different networks are not to be compared: the present one was chosen for its speed.
+# What can be compared is the distance between two arms of one network. The intervals of the first
+# table are wide, since it has few seeds.
 #
 # What this does not show
 # -----------------------

@@ -65,7 +65,7 @@ print(consensus.summary(pairs))
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 
-study = STUDIES["cifar10"]
+study = STUDIES["main"]
 arms = run_study(study)
 spreads = consensus.spreads(pairs, arms)
 

@@ -17,7 +17,7 @@ from tests.study.fakes import arm
 
 ON_CIFAR10 = reports_on("cifar10")
 PAIR = ("Group norm", "Layer norm")
-STUDY = STUDIES["cifar10"]
+STUDY = STUDIES["main"]
 
 
 def report(name="R", size=40_000, remark="", **accuracies):
