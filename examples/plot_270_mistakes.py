@@ -124,9 +124,9 @@ print(mistakes.calibration(arms, images))
 
 # %%
 # Compare the mean confidence with the accuracy. The last column asks about the answers that were
-# given with about 99% confidence. One in a hundred of them should
-# be wrong. So ten confident mistakes are no sign yet of a confidence that means nothing: among
-# thousands of answers at 99%, dozens of mistakes are to be expected.
+# given with about 99% confidence. One in a hundred of them should be wrong. So ten confident
+# mistakes are no sign yet of a confidence that means nothing: among thousands of answers at 99%,
+# dozens of mistakes are to be expected.
 #
 # What this does not show
 # -----------------------
