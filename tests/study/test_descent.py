@@ -148,12 +148,13 @@ def test_nothing_is_read_back_from_a_gpu_within_an_epoch(changes, monkeypatch):
 @pytest.mark.gpu
 @pytest.mark.parametrize("changes", [*CAPTURED[:3], *PLAIN[:1], {"norm": "group", "rotation": 5.0}])
 def test_a_gpu_learns_as_much_as_the_cpu(changes):
-    recipes = [replace(TINY, epochs=6, num_groups=4, seed=s, **changes) for s in range(3)]
+    recipe = replace(TINY, epochs=12, lr=0.03, num_groups=4, **changes)
+    recipes = [replace(recipe, seed=seed) for seed in range(3)]
     accuracies = {
         device: sum(trained(r, device).history["test_accuracy"][-1] for r in recipes) / len(recipes)
         for device in ("cpu", "cuda")
     }
-    assert accuracies["cuda"] == pytest.approx(accuracies["cpu"], abs=0.03)
+    assert accuracies["cuda"] == pytest.approx(accuracies["cpu"], abs=0.04)
     assert accuracies["cuda"] > 0.8
 
 
