@@ -105,7 +105,8 @@ class Recorder:
                 self.output = step(**self.inputs)
         except Exception as error:  # noqa: BLE001 - the plain step shows whether it is one of ours
             self.failed = True
-            why = (str(error) or repr(error)).splitlines()[0]
+            first = error.__context__ or error  # the end of a recording that broke fails as well
+            why = (str(first) or repr(first)).splitlines()[0]
             say(f"the step cannot be recorded as a CUDA graph ({why}); training goes on without")
         else:
             self.graph = graph

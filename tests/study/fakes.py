@@ -72,11 +72,16 @@ class Card:
 
     @contextmanager
     def record(self, graph, stream):
-        if self.error:
-            raise self.error
         self.recording = True
-        yield
-        self.recording = False
+        try:
+            if self.error:
+                raise self.error
+            yield
+        except RuntimeError:
+            msg = "operation failed due to a previous error during capture"
+            raise RuntimeError(msg)  # noqa: B904 - as torch has it
+        finally:
+            self.recording = False
 
     def replay(self):
         self.replays += 1

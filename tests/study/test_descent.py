@@ -1,10 +1,13 @@
 """An epoch is the same on every device: the same images in the same order, and the same steps."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 import torch
 from fakes import Card
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
 from tqdm import tqdm
 
 from normstudy.study import data, descent, train
@@ -95,8 +98,6 @@ def test_a_last_batch_may_be_smaller_and_every_image_is_seen_once():
     assert finite.tolist() == [True] * state.steps
 
 
-# -- on a GPU --------------------------------------------------------------------------------------
-
 CAPTURED = [
     *({"norm": norm} for norm in ("batch", "group", "layer", "instance", "layer_chw", "none")),
     {"norm": "batch", "ghost_batch": 32},
@@ -104,6 +105,39 @@ CAPTURED = [
     {"norm": "batch", "precision": "bfloat16", "l1": 1e-4, "rotation": 5.0, "jitter": 0.1},
 ]
 PLAIN = [{"dropout": 0.2}, {"l1": 1e-4, "l1_step": "proximal"}, {"rebuilt": True}]
+
+
+class Watched(TorchDispatchMode):
+    """Refuses what makes a GPU wait: tensors of the processor, numbers that are read or sent."""
+
+    waits = ("_local_scalar_dense", "nonzero", "lift_fresh")  # the last one is torch.tensor's
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        tensors = [t for t in tree_flatten((args, kwargs, out))[0] if isinstance(t, torch.Tensor)]
+        assert {t.device.type for t in tensors} <= {"meta"}, func
+        assert func.overloadpacket.__name__ not in self.waits
+        return out
+
+
+@pytest.mark.parametrize("changes", [*CAPTURED, *PLAIN])
+def test_a_step_has_no_tensor_on_the_processor_and_reads_no_number(changes, monkeypatch):
+    monkeypatch.setattr(descent, "in_precision", lambda *_: nullcontext())  # meta has no autocast
+    digits = data.load("digits").to("meta")
+    recipe, generator = replace(RICH, num_groups=4, **changes), torch.Generator()
+    net = train.build(recipe, digits).to("meta", memory_format=torch.channels_last)
+    subject = {"image_set": digits, "train_split": digits.train, "net": net}
+    state = Descent(recipe=recipe, generator=generator, **subject)
+    draws = [data.draw(digits, 64, recipe, generator)]
+    (drawn,) = data.moved_at_once(draws, torch.device("meta"))
+    index = torch.arange(64, device="meta")
+    for _ in range(2):  # the first one also makes what the optimiser keeps
+        with Watched():
+            told = state._step(index=index, lr=0.1, **drawn)
+    assert (told.shape, told.device.type, told.requires_grad) == ((4,), "meta", False)
+
+
+# -- on a GPU --------------------------------------------------------------------------------------
 
 
 @pytest.mark.gpu
