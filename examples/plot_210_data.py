@@ -90,7 +90,7 @@ once, again = (
     for seed in (0, 1)
 )
 print(f"a batch of images: {tuple(once.shape)}, that is (N, C, H, W)")
-print(f"mirrored: {'half of the images' if images.facts.mirror else 'none'}")
+print(f"mirrored: {'half of the images' if images.mirror else 'none'}")
 print(f"cut from {recipe.crop} reflected pixels around the image")
 
 every = images.normalize(images.train.images)

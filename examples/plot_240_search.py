@@ -171,7 +171,7 @@ print(cost)
 #       print(f"{100 * lost:.2f} points")
 #       assert 0.02 < lost < 0.03
 #
-#    Between two and three points, several standard errors of one such score.
+#    That is several standard errors of one such score.
 #
 # .. dropdown:: Answer to 3
 #

@@ -125,9 +125,8 @@ print(mistakes.calibration(arms, images))
 # %%
 # In all arms the mean confidence is a little above the accuracy or close to it. The last column
 # asks about the answers that were given with about 99% confidence. One in a hundred of them should
-# be wrong, and on CIFAR-10 it is between one and two. So the ten confident mistakes above are no
-# sign of a confidence that means nothing: among thousands of answers at 99%, dozens of mistakes are
-# to be expected.
+# be wrong. So ten confident mistakes are no sign yet of a confidence that means nothing: among
+# thousands of answers at 99%, dozens of mistakes are to be expected.
 #
 # What this does not show
 # -----------------------

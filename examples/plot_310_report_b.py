@@ -115,8 +115,8 @@ for arm in arms:
     print(differences(pair)[0])
 
 # %%
-# How much is that of what separates this report from a network that is right on 99% of the digits,
-# as the networks of reports D and E are?
+# How much is that of what separates this report from a network that is right on 99% of the digits?
+# Reports D and E both printed that for a network of this size.
 
 for arm in arms:
     gap = 99 - summarize(arms[arm]).mean
@@ -130,8 +130,8 @@ from normstudy.study.originals import E
 assert recipe.l1 == 100 * E["Group norm + L1"].l1
 
 # %%
-# What is left has another reason. The one that stands out in the table of settings is the penalty,
-# a hundred times as strong as that of report E, and on in all arms, in both of our trainings.
+# What may be left has another reason. In the table of settings the penalty stands out: a hundred
+# times as strong as that of report E, and on in all arms, in both of our trainings.
 #
 # Graphs 1 and 2, and the training curves
 # ---------------------------------------
@@ -151,7 +151,7 @@ train_loss = figures.history(arms, "train_loss")
 train_accuracy = figures.history(arms, "train_accuracy")
 
 # %%
-# Measured while the network learns, from distorted images, so below the accuracy of the test.
+# Measured while the network learns, from distorted images: they may lie below those of the test.
 #
 # What it printed, and what we measure
 # ------------------------------------
@@ -163,7 +163,7 @@ print(replications.findings(judged))
 # %%
 # A finding is confirmed where the interval of our difference lies above zero, refuted where it lies
 # below, and open where it holds zero. Look at how far the best epoch of the report is from its last
-# one: the curves are restless, and the epoch that it quotes was picked on the test images.
+# one: the epoch that it quotes was picked on the test images.
 #
 # Two values a group
 # ------------------

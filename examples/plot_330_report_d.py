@@ -176,12 +176,12 @@ print(
 first_ten = pictures.mistakes(f"{arm}, first epoch", early, images)
 
 # %%
-# After one epoch the network is wrong more often, and about digits that most people can read.
+# Which of these digits can you read? Below are the ten after the last epoch.
 
 batch = pictures.mistakes(arm, late, images)
 
 # %%
-# After the last one, what is left is harder. Which of the first ten would still be wrong?
+# Are these harder to read? And which of the first ten are still wrong?
 
 from normstudy.study.mistakes import find_mistakes, is_wrong
 

@@ -91,7 +91,7 @@ test_accuracy = figures.history(arms, "test_accuracy", reference=study.reference
 # %%
 # The lines are means over five seeds, the bands reach from the lowest to the highest, and the
 # dotted lines are what the report printed for its best epoch. Look at the width of the bands before
-# you look at the order of the lines: the learning rate never falls, so the curves do not come to
+# you look at the order of the lines: the learning rate never falls, so nothing brings the curves to
 # rest, and the last epoch of one seed is a draw from the band.
 
 train_loss = figures.history(arms, "train_loss")
@@ -140,7 +140,7 @@ group = pictures.mistakes(
 )
 
 # %%
-# Many of these digits are hard for people too. Those that return under the same number were missed
+# Which of these digits are hard for you, too? Those that return under the same number were missed
 # by networks that were trained apart.
 
 layer = pictures.mistakes(

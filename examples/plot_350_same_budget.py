@@ -93,9 +93,9 @@ print(summaries.accuracies(arms))
 intervals = figures.accuracy_intervals(arms)
 
 # %%
-# A guess is right in 10% of ten thousand test images, and 0.01 points are one image. So the steps
-# between the arms are a handful of digits each. The column of sampling errors says how far one
-# network would move with ten thousand other digits, which is more than most of these steps.
+# A guess is right in 10% of ten thousand test images, and 0.01 points are one image. So read each
+# step from one arm to the next as a number of digits. The column of sampling errors says how far
+# one network would move with ten thousand other digits: which of the steps are larger than that?
 
 from normstudy.study.compare import differences
 
@@ -103,8 +103,8 @@ pairs = differences(arms)
 print(summaries.pairs(pairs))
 
 # %%
-# The intervals hold for all pairs at once. A margin of half a point, which means something on
-# CIFAR-10, is wide here: half a point of MNIST is about all that is left to get wrong.
+# The intervals hold for all pairs at once. "Equal" allows half a point either way, as on CIFAR-10.
+# Set this margin beside all that is left to get wrong, which is 100% less the accuracies above.
 #
 # Beside the best reports
 # -----------------------
@@ -121,14 +121,15 @@ print(summaries.best_epochs(arms))
 test_accuracy = figures.history(arms, "test_accuracy", reference=study.reference)
 
 # %%
-# The learning rate falls to nearly nothing, so the curves come to rest, and the last epoch needs no
-# luck. The dotted lines are the best of the reports.
+# The learning rate falls to nearly nothing, so that the curves can come to rest: the smaller the
+# numbers in the table, the less luck the last epoch needs. The dotted lines are the best of the
+# reports.
 #
 # What no norm gets right
 # -----------------------
 #
-# Of the few mistakes that are left, some are made by nearly every run. The picture shows test
-# images that most seeds of *every* arm get wrong, and how many runs give the same wrong answer.
+# Are some of the mistakes that are left made by nearly every run? The picture shows test images
+# that most seeds of *every* arm get wrong, and how many runs give the same wrong answer.
 
 shared = doubtful.draw(arms, images)
 
@@ -175,8 +176,8 @@ print(
 #       print(f"{missed} of {total:,}; single runs {(answers != labels).sum(1)}")
 #       assert missed <= (answers != labels).sum(1).max()
 #
-#    Fewer than most single runs: what differs from seed to seed is outvoted, and what all of them
-#    miss stays.
+#    Compare it with the single runs: what differs from seed to seed can be outvoted, and what all
+#    of them miss in the same way stays.
 #
 # .. dropdown:: Answer to 2
 #

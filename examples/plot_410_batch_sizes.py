@@ -81,9 +81,9 @@ print(responses.against(points, "Batch norm", "Group norm", "batch size"))
 # Why one image is enough for batch norm at all
 # ---------------------------------------------
 #
-# A single image leaves no variance over a batch, and yet the training above went through. On a
-# feature map the statistics run over the pixels too. With one image they run over nothing else, and
-# then batch norm computes what instance norm does:
+# A single image leaves no variance over a batch, and yet batch norm takes it. On a feature map the
+# statistics run over the pixels too. With one image they run over nothing else, and then batch norm
+# computes what instance norm does:
 
 import torch
 
@@ -169,10 +169,10 @@ for published in (WU_HE_BATCHES, *REPLICATIONS):
 # What this does not show
 # -----------------------
 #
-# A fifth of the images in ten epochs is a short training, and its accuracies are lower than those
-# of the main study. The rate was chosen from three values by one seed. Momentum and weight decay
-# were not: their best values may depend on the batch size as well (Wu & Johnson 2021 discuss what
-# else changes). And a small batch is slow: nothing here is about time.
+# A fifth of the images in ten epochs is a short training, whose accuracies are not to be compared
+# with those of the main study. The rate was chosen from three values by one seed. Momentum and
+# weight decay were not: their best values may depend on the batch size as well (Wu & Johnson 2021
+# discuss what else changes). And a small batch is slow: nothing here is about time.
 #
 # Exercises
 # ---------

@@ -160,8 +160,8 @@ print(measured.turn_table(controls, 1))
 # 16 blocks are no deep network: others have hundreds, and their authors needed norms, or careful
 # first weights instead (Zhang, Dauphin & Ma 2019), to train them at all. A fifth of the images is
 # little for a larger network. The slope was measured on four fixed batches at rest, after each
-# epoch, and Santurkar et al. measured it at every step. And correlation explains nothing: that the
-# slope is smoother where training is better does not say which comes from which.
+# epoch, and Santurkar et al. measured it at every step. And correlation explains nothing: even if
+# the slope is smoother where training is better, that does not say which comes from which.
 #
 # Exercises
 # ---------
@@ -211,8 +211,8 @@ print(measured.turn_table(controls, 1))
 #           print(f"{arm}: {cost:.2f} points at {max(means):g}")
 #           assert cost >= 0
 #
-#    What an arm loses there is the price of one bad guess, and the arms differ in it more than in
-#    their best accuracies or less: compare.
+#    What an arm loses there is the price of one bad guess. Compare it with the distances between
+#    the best accuracies of the arms.
 #
 # Where to go next
 # ----------------

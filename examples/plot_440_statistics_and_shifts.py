@@ -48,8 +48,9 @@ ways = measured.statistics_figure(
 # %%
 # Where the curve of moving averages lies below the other two, the network is good and its averages
 # are stale. While the learning rate is high, ten batches are long enough ago for that. In the last
-# epochs the rate goes to zero, the weights come to rest, and the averages catch up. That is one
-# reason to end a training at a small rate, and one more not to trust test curves in its middle.
+# epochs the rate goes to zero, so that the weights come to rest and the averages can catch up.
+# Where they do, that is one reason to end a training at a small rate, and one more not to trust
+# test curves in its middle.
 #
 # Momentum
 # --------
@@ -75,9 +76,9 @@ print(
 # Spikes of norms without averages
 # --------------------------------
 #
-# Group and layer norm are the same function in training and evaluation, and still their test curves
-# jump. Then stale averages cannot be the only cause of jumps. How far does the accuracy fall from
-# one epoch to the next, at most?
+# Group and layer norm are the same function in training and evaluation. If their test curves jump
+# as well, stale averages cannot be the only cause of jumps. How far does the accuracy fall from one
+# epoch to the next, at most?
 
 print(measured.falls(arms))
 
@@ -139,8 +140,8 @@ print(PRECISE.table(), PRECISE.source, sep="\n")
 #
 # The statistics of a test batch are no way to answer for a single image, and they break where all
 # images of a batch are of one class. Ten epochs and two seeds show large effects only. The shifts
-# are ours: three kinds, three levels, the same noise for all arms. And a network that saw shifted
-# images in its training would lose less under any norm.
+# are ours: three kinds, three levels, the same noise for all arms. And no network here saw shifted
+# images in its training, which might help it under any norm.
 #
 # Exercises
 # ---------
@@ -185,7 +186,8 @@ print(PRECISE.table(), PRECISE.source, sep="\n")
 #       print(f"{worst}: {moving[worst]:.1f} %, with statistics of the batch {batch[worst]:.1f} %")
 #       assert moving[worst] == min(moving.values())
 #
-#    The price of averages that describe other images than those that are seen.
+#    Moving averages describe the images of the training, the batch describes those that are seen.
+#    Where the second number is larger, the difference is the price of that.
 #
 # Where to go next
 # ----------------

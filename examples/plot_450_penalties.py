@@ -100,9 +100,9 @@ exact = responses.figure(
 )
 
 # %%
-# The subgradient's line shows what its name promises: weights pass by zero and do not stay. The
+# Under the subgradient, weights should pass by zero and not stay: does its line keep to 0? The
 # other two count different things. On all weights, the zeros are the weights that were chosen to
-# go. On scales alone, it pulls no weight, and the zeros stand in the next table.
+# go. On scales alone, the penalty pulls no weight, and the zeros stand in the next table.
 
 print(responses.table(points, "lambda", zeros))
 scales = responses.probe_of(
@@ -170,16 +170,16 @@ print(summaries.accuracies(both))
 print(summaries.penalties(both))
 
 # %%
-# The last two columns tell of small weights, where the tables above count zeros. In a longer
-# training, too, the subgradient makes weights small and leaves them there.
+# The last two columns tell of small weights, where the tables above count zeros. How many weights
+# does the subgradient make small, without making them zero, in this longer training?
 #
 # What this does not show
 # -----------------------
 #
 # The learning rate was the same at all strengths; with one chosen anew for each, strong penalties
 # might cost less. Channels were counted and not cut. Nothing was trained on after pruning, as those
-# who prune do. And ten epochs on half of the images are too few for a penalty of
-# :math:`10^{-6}` to take any weight to zero: its steps are too short, whatever one waits for.
+# who prune do. And in ten epochs on half of the images a penalty of :math:`10^{-6}` moves no weight
+# far, as the first exercise computes: what a longer training makes of it is not shown.
 #
 # Exercises
 # ---------

@@ -32,7 +32,7 @@ print(mistakes.agreement_in_short(arms, images))
 # -------------------------
 #
 # One picture of ten confident errors belongs to one seed. Counted over all runs of all arms, what
-# remains belongs to the images: ten that hardly any training gets right, whatever the norm.
+# remains belongs to the images: the ten that the fewest trainings get right, whatever the norm.
 
 hard = hardness.most_often_wrong(arms, images)
 most = hardness.grid(
@@ -149,9 +149,9 @@ print(hardness.ensemble_table(found, arms))
 # What this does not show
 # -----------------------
 #
-# Why an image is hard is not answered by counting. The counts are about one network of some 47,000
-# parameters: a larger one gets most of these images right. The test images are the same for all
-# arms, so that nothing here says how the arms would rank on others. And a surer answer is not
+# Why an image is hard is not answered by counting. The counts are about one network of fewer than
+# 50,000 parameters, and say nothing about larger ones. The test images are the same for
+# all arms, so that nothing here says how the arms would rank on others. And a surer answer is not
 # always a better one, so a mean of probabilities would gain more.
 #
 # Exercises
@@ -187,8 +187,7 @@ print(hardness.ensemble_table(found, arms))
 #       print(f"{(wrong == 1).sum()} of {len(wrong):,}; in none {(wrong == 0).sum():,}")
 #       assert (wrong == num_runs).sum() == everywhere
 #
-#    Between the images that no run gets wrong and those that all do, there is a long row of those
-#    that some do: hardness is a matter of degree.
+#    The rest are images that some runs get wrong and others do not: hardness is a matter of degree.
 #
 # .. dropdown:: Answer to 3
 #

@@ -76,23 +76,24 @@ print(
 # four copies, or less where the maps stay in a cache between two passes.
 
 for shape in ("48 × 16 × 16", "72 × 8 × 8", "96 × 4 × 4"):
-    print(f"\nmaps of {shape}, 128 images")
     rows = {"channels-last": f"training, {shape}, channels-last"}
+    copy_s = layers.median((rows["channels-last"], "copy"))
+    print(f"\nmaps of {shape}, 128 images: a copy takes {1e6 * copy_s:,.0f} µs")
     rows["channels-last, torch's own"] = f"{rows['channels-last']}, torch's own"
     rows["contiguous"] = f"training, {shape}, contiguous"
     print(timings.beside(layers, rows, "copy", what_under=rows["channels-last"]))
 
 # %%
-# Large maps come out near four copies. Small ones are dear in comparison: their copy takes some
-# millionths of a second, as much as it takes to call a layer at all.
+# How near to four copies do the largest maps come? On small ones a norm looks dear, since the copy
+# that it is measured by takes so little time itself, and each call of a norm takes some.
 #
 # Channels-last maps keep the channels of a pixel side by side, which is how the convolutions of
 # this network like them. Batch norm sums over columns of such a table. PyTorch's own group norm has
 # to pick the channels of a group from each pixel, and the fewer they are, the longer it takes:
 # instance norm, with one, is the worst. The one in :mod:`normstudy.study.groupnorm` sums over each
-# channel first, as batch norm does, and puts channels together into groups afterwards, so it hardly
-# matters how many there are. It also keeps its digits where a mean is large. It pays for both with
-# more calls, and PyTorch's own is faster with groups of many channels on small maps.
+# channel first, as batch norm does, and puts channels together into groups afterwards. It also
+# keeps its digits where a mean is large. It pays for both with more calls. The table says where
+# PyTorch's own is the faster one: look at groups of many channels, and at small maps.
 #
 # Memory for the way back
 # -----------------------
@@ -165,8 +166,9 @@ print(timings.ratios(loops, "textbook loop", whats))
 print(timings.ratios(loops, "bare step", ("normstudy", "arithmetic alone")))
 
 # %%
-# So a step takes several times as long as its multiplications. In small convolutions, norms and
-# activations, the processor mostly waits for the memory.
+# The last column says how many times as long a step takes as its multiplications alone. The rest of
+# the time goes into small convolutions, norms and activations, where the processor mostly waits for
+# the memory.
 #
 # A whole training
 # ----------------

@@ -361,7 +361,7 @@ def worksheet(file: tyro.conf.Positional[Path]) -> None:
     Args:
         file: Where to; its name ends in .xlsx.
     """
-    print(write_worksheet(file))
+    print(write_worksheet(expanded(file, "the file")))
 
 
 def _later(command: Callable[..., None]) -> "Callable[..., partial[None]]":

@@ -433,6 +433,7 @@ def test_threads_can_be_chosen_and_are_said_before_the_training(
         (("train", *TINY, "--store=~nosuchuser/runs"), None, "--store"),
         (("study", "main", "--store=~nosuchuser/runs"), None, "--store"),
         (("train", *TINY, "--figures=~nosuchuser/runs"), None, "--figures"),
+        (("worksheet", "~nosuchuser/runs"), None, "the file"),
         (("runs",), "NORMSTUDY_STORE", "NORMSTUDY_STORE"),
         (("train", *TINY), "NORMSTUDY_STORE", "NORMSTUDY_STORE"),
     ],

@@ -202,7 +202,7 @@ def sets(batch: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
 
 
 def search_gradient(x: Batch, gamma: Sequence[int]) -> Batch:
-    """Find the upstream gradient for two images x of four maps (takes about half a second).
+    """Find the upstream gradient for two images x of four maps.
 
     Examples
     --------

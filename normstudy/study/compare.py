@@ -192,7 +192,7 @@ def _scored(runs: Sequence[Run]) -> str:
     return ", ".join(sorted({run.recipe.scored for run in runs})) or "none"
 
 
-def differences(arms: Arms, measure: str = "test_accuracy") -> list[Difference]:
+def differences(arms: Arms, measure: Measure | str = "test_accuracy") -> list[Difference]:
     """Compare all pairs of arms: Games and Howell's intervals, for unequal variances.
 
     All 95 % intervals together cover with a probability of 95 %, so no further correction is due.
@@ -204,7 +204,7 @@ def differences(arms: Arms, measure: str = "test_accuracy") -> list[Difference]:
     arms
         Runs by arm label.
     measure
-        A key of ``MEASURES``.
+        A measure, or a key of ``MEASURES``.
 
     Raises
     ------

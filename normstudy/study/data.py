@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from normstudy.study import files
-from normstudy.study.recipes import Recipe
+from normstudy.study.recipes import MIRRORED, Recipe
 
 NUM_HELD_OUT = 5_000
 """Images of the validation split, at most a fifth of the training set."""
@@ -29,8 +29,6 @@ class Facts:
 
     title: str
     """Name in sentences and titles."""
-    mirror: bool
-    """Whether a mirror image keeps its class."""
     md5: str
     """Checksum of all images and labels: torchvision does not check MNIST's once unpacked."""
     num_train: int
@@ -53,14 +51,13 @@ FACTS: Mapping[str, Facts] = MappingProxyType(
     {
         "cifar10": Facts(
             "CIFAR-10",
-            True,
             "7997768f35e6e382292fd27177cedce6",
             50_000,
             10_000,
             _THINGS,
         ),
-        "mnist": Facts("MNIST", False, "3a8942afaa4d4472e73e631e8d5025b7", 60_000, 10_000),
-        "digits": Facts("Digits", False, "2e5899fa584f77358ac54f54ea3d7e0e", 1_437, 360),
+        "mnist": Facts("MNIST", "3a8942afaa4d4472e73e631e8d5025b7", 60_000, 10_000),
+        "digits": Facts("Digits", "2e5899fa584f77358ac54f54ea3d7e0e", 1_437, 360),
     }
 )
 """The data sets, by name."""
@@ -103,6 +100,11 @@ class ImageSet:
     def facts(self) -> Facts:
         """The line of :data:`FACTS`."""
         return FACTS[self.name]
+
+    @property
+    def mirror(self) -> bool:
+        """Whether a mirror image keeps its class."""
+        return self.name in MIRRORED
 
     @property
     def in_channels(self) -> int:
@@ -255,7 +257,7 @@ def draw(image_set: ImageSet, num: int, recipe: Recipe, generator: torch.Generat
         raise ValueError(msg)
     shifts = torch.randint(0, 2 * recipe.crop + 1, (2, num, 1), generator=generator) - recipe.crop
     drawn = {"down": shifts[0], "right": shifts[1]}
-    if recipe.flip and image_set.facts.mirror:
+    if recipe.flip and image_set.mirror:
         drawn["mirrored"] = torch.rand(num, 1, generator=generator) < 0.5
     if recipe.rotation or recipe.translation or recipe.scaling or recipe.shear:
         drawn["matrix"] = _matrices(num, recipe, generator)

@@ -1,7 +1,7 @@
 """Dropout of maps on the CPU: exact, with one random number for each value that is dropped.
 
-PyTorch draws one for each value of the maps. Where convolutions have few channels and 5 % are
-dropped, that takes as long as the convolutions.
+PyTorch draws one for each value of the maps. Where convolutions have few channels, that is a good
+part of the time that a step takes.
 """
 
 import math

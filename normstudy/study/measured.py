@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from normstudy.drawing import Curve, describe, finish, in_own_style, limit, panel
 from normstudy.study.curves import column_of, data_title, epochs_of, listed, scored_on
-from normstudy.study.measures import Arms
+from normstudy.study.measures import Arms, Measure
 from normstudy.study.probes import SHIFTS, STEPS
 from normstudy.study.runs import Run
 from normstudy.tables import Table, number
@@ -138,6 +138,16 @@ def shift_losses(arms: Arms) -> dict[str, float]:
         title: of["clean"] - float(np.mean([of[s] for s in SHIFTS if s != "clean"]))
         for title, of in found.items()
     }
+
+
+def _lost(run: Run) -> float:
+    accuracy = {shift: run.probed[shift][-1] for shift in SHIFTS}
+    clean = accuracy.pop("clean")
+    return 100 * (clean - float(np.mean(list(accuracy.values()))))
+
+
+SHIFT_LOSS = Measure("accuracy lost on shifted images", "points", 1, "lower", _lost)
+"""What a run loses on shifted images, as a mean over the shifts; batch norm by moving averages."""
 
 
 # -- along the gradient ----------------------------------------------------------------------------

@@ -145,7 +145,7 @@ def mean_interval(values: npt.ArrayLike) -> tuple[float, float]:
     return mean - half, mean + half
 
 
-def summarize(runs: Sequence[Run], measure: str = "test_accuracy") -> Summary:
+def summarize(runs: Sequence[Run], measure: Measure | str = "test_accuracy") -> Summary:
     """Summarize one measure over the seeds of an arm.
 
     Parameters
@@ -153,7 +153,7 @@ def summarize(runs: Sequence[Run], measure: str = "test_accuracy") -> Summary:
     runs
         Runs of one recipe that differ in the seed.
     measure
-        A key of ``MEASURES``.
+        A measure, or a key of ``MEASURES``.
 
     Raises
     ------
@@ -201,14 +201,18 @@ def small_weights(run: Run, below: float = SMALL_WEIGHT) -> float:
     return float(np.interp(below, quantiles, np.linspace(0, 1, len(quantiles)), left=0, right=1))
 
 
-def measure_of(name: str, runs: Sequence[Run]) -> Measure:
+def measure_of(name: Measure | str, runs: Sequence[Run]) -> Measure:
     """Look up a measure, with the name of what these runs were scored on in its title.
+
+    One that is given as such is returned as it is.
 
     Raises
     ------
     ValueError
         If the measure is unknown.
     """
+    if isinstance(name, Measure):
+        return name
     if name not in MEASURES:
         msg = f"the measure {name!r} is unknown; accepted: {', '.join(MEASURES)}"
         raise ValueError(msg)

@@ -162,6 +162,17 @@ def _of_depth(blocks: int) -> Mapping[int, Rows]:
     }
 
 
+def _unpooled(rows: Rows) -> Rows:
+    """Leave out the pool of the stem, so that all maps have twice the side."""
+    return tuple(row for at, row in enumerate(rows) if at != rows.index(MaxPool()))
+
+
+def _norm_last(rows: Rows) -> Rows:
+    """Put a norm in the place of the last activation: the average pool reads what it leaves."""
+    at = rows.index(AveragePool())
+    return (*rows[: at - 1], Norm(shift=True), *rows[at:])
+
+
 NETWORKS: Mapping[str, Mapping[int, Rows]] = MappingProxyType(
     {
         "separable": {3: _separable((64, 3), (96, 2)), 1: _separable((32, 2), (48, 1))},
@@ -170,6 +181,8 @@ NETWORKS: Mapping[str, Mapping[int, Rows]] = MappingProxyType(
             3: _pyramid(24, (48, 0, False), (72, 2, True), (96, 2, True), act_first=True),
             1: _pyramid(12, (24, 0, False), (36, 2, True), act_first=True),
         },
+        "pyramid-fine": {n: _unpooled(rows) for n, rows in _of_depth(2).items()},
+        "pyramid-norm-last": {n: _norm_last(rows) for n, rows in _of_depth(2).items()},
         # what the main study's rows make of MNIST's 10,000 parameters
         "pyramid-mnist": {1: _pyramid(16, (32, 1, False), (44, 2, True))},
         "pyramid-half": _of_depth(1),

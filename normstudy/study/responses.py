@@ -91,7 +91,7 @@ def probe_of(
 
 def values(runs: Sequence[Run], measure: Measure | str = "test_accuracy") -> list[float]:
     """Read a measure of each run."""
-    read = measure_of(measure, runs) if isinstance(measure, str) else measure
+    read = measure_of(measure, runs)
     return [read.of(run) for run in runs]
 
 
@@ -102,7 +102,7 @@ def mean(runs: Sequence[Run], measure: Measure | str = "test_accuracy") -> float
 
 def said(runs: Sequence[Run], measure: Measure | str = "test_accuracy") -> str:
     """Write mean ± standard deviation, or the single value."""
-    read = measure_of(measure, runs) if isinstance(measure, str) else measure
+    read = measure_of(measure, runs)
     found = values(runs, read)
     spread = f" ± {read.text(float(np.std(found, ddof=1)))}" if len(found) > 1 else ""
     return f"{read.text(float(np.mean(found)))}{spread}"
@@ -116,7 +116,7 @@ def table(points: Points, axis: str, measure: Measure | str = "test_accuracy") -
         for x in places
     ]
     some = next(iter(next(iter(points.values())).values()))
-    read = measure_of(measure, some) if isinstance(measure, str) else measure
+    read = measure_of(measure, some)
     unit = f", {read.unit}" if read.unit else ""
     return Table((f"{axis}: {read.title}{unit}", *points), tuple(rows))
 
@@ -147,7 +147,7 @@ def figure(
         What else the caption says.
     """
     some = next(iter(next(iter(points.values())).values()))
-    read = measure_of(measure, some) if isinstance(measure, str) else measure
+    read = measure_of(measure, some)
     curves = []
     for arm, of in points.items():
         seeds = max(map(len, of.values()))
@@ -216,7 +216,7 @@ def ends(points: Points, measure: Measure | str = "test_accuracy") -> str:
     """Say what each arm has at its best value, and at the lowest and the highest one."""
     parts = []
     for arm, of in points.items():
-        read = measure_of(measure, next(iter(of.values()))) if isinstance(measure, str) else measure
+        read = measure_of(measure, next(iter(of.values())))
         means = {x: mean(runs, read) for x, runs in of.items()}
         best = (max if read.better == "higher" else min)(means, key=means.__getitem__)
         shown = dict.fromkeys((best, min(means), max(means)))

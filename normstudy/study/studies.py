@@ -17,7 +17,7 @@ from normstudy.study.moving import moved, report_data
 from normstudy.study.originals import ORIGINALS, Original
 from normstudy.study.recipes import Dataset, Norm, Precision, Recipe, variants
 from normstudy.study.reports import LIMITS, best, reports_on
-from normstudy.study.sweeps import BASE, MAIN, SWEEPS
+from normstudy.study.sweeps import BASE, CONTROLS, MAIN, SWEEPS
 
 Arms = Mapping[str, tuple[Recipe, ...]]
 
@@ -167,7 +167,6 @@ _NONE = replace(_TRIED, norm="none")
 
 _ASKED = replace(BASE, epochs=10, validation=True)
 _RATES = [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
-_CONTROLLED = {arm: MAIN[arm] for arm in ("Batch norm", "Group norm", "Layer norm")}
 
 
 def _best_reports(data: Dataset, title: str, more: str = "") -> Reference:
@@ -288,38 +287,11 @@ _ALL = (
         arms={arm: (recipe,) for arm, recipe in MAIN.items()},
         reference=_BEST_REPORTS,
     ),
-    Study(
-        name="one-rate",
-        title="Control: three norms at the learning rate of batch norm",
-        seeds=(0, 1, 2),
-        arms={
-            arm: variants(recipe, lr=MAIN["Batch norm"].lr) for arm, recipe in _CONTROLLED.items()
-        },
-    ),
-    Study(
-        name="forty-epochs",
-        title="Control: batch and group norm for twice as many epochs",
-        seeds=(0, 1, 2),
-        arms={arm: variants(MAIN[arm], epochs=40) for arm in ("Batch norm", "Group norm")},
-    ),
-    Study(
-        name="weight-decay",
-        title="Control: a smaller weight decay, at the chosen rates and at twice these",
-        seeds=(0, 1, 2),
-        arms={
-            f"{arm}{words}": variants(recipe, weight_decay=1e-4, lr=factor * recipe.lr)
-            for arm, recipe in _CONTROLLED.items()
-            for words, factor in (("", 1), (", twice the rate", 2))
-        },
-    ),
-    Study(
-        name="norm-after-activation",
-        title="Control: the norms behind the activations",
-        seeds=(0, 1, 2),
-        arms={
-            arm: variants(recipe, net="pyramid-act-first") for arm, recipe in _CONTROLLED.items()
-        },
-    ),
+)
+
+_CONTROLS = tuple(
+    Study(name=name, title=f"Control: {title}", seeds=(0, 1, 2), arms=arms)
+    for name, (title, arms) in CONTROLS.items()
 )
 
 _SMALL = Recipe(
@@ -387,7 +359,7 @@ _REPORTS = (
 )
 
 STUDIES: Mapping[str, Study] = MappingProxyType(
-    {study.name: study for study in (*_ALL, *_ON_MNIST, *_SWEEPS, *_REPORTS)}
+    {study.name: study for study in (*_ALL, *_CONTROLS, *_ON_MNIST, *_SWEEPS, *_REPORTS)}
 )
 """Every study, by its name."""
 

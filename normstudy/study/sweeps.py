@@ -45,6 +45,53 @@ _FOUR = ("Batch norm", "Group norm", "Layer norm", "No norm")
 _SHORT = {arm: replace(recipe, epochs=10) for arm, recipe in MAIN.items()}
 _SMALL = {arm: replace(recipe, subset=FIFTH) for arm, recipe in _SHORT.items()}
 
+# -- controls --------------------------------------------------------------------------------------
+
+_THREE = {arm: MAIN[arm] for arm in ("Batch norm", "Group norm", "Layer norm")}
+_MANY_GROUPS = replace(MAIN["Group norm"], num_groups=24)
+
+CONTROLS: Mapping[str, tuple[str, Arms]] = MappingProxyType(
+    {
+        "one-rate": (
+            "three norms at the learning rate of batch norm",
+            {arm: variants(recipe, lr=MAIN["Batch norm"].lr) for arm, recipe in _THREE.items()},
+        ),
+        "forty-epochs": (
+            "batch and group norm for twice as many epochs",
+            {arm: variants(MAIN[arm], epochs=40) for arm in ("Batch norm", "Group norm")},
+        ),
+        "weight-decay": (
+            "a smaller weight decay, at the chosen rates and at twice these",
+            {
+                f"{arm}{words}": variants(recipe, weight_decay=1e-4, lr=factor * recipe.lr)
+                for arm, recipe in _THREE.items()
+                for words, factor in (("", 1), (", twice the rate", 2))
+            },
+        ),
+        "norm-after-activation": (
+            "the norms behind the activations",
+            {arm: variants(recipe, net="pyramid-act-first") for arm, recipe in _THREE.items()},
+        ),
+        # the following are not in the plan
+        "norm-last": (
+            "a norm in front of the average pool in place of an activation",
+            {
+                arm: variants(recipe, net="pyramid-norm-last")
+                for arm, recipe in {**_THREE, "Group norm, 24 groups": _MANY_GROUPS}.items()
+            },
+        ),
+        "many-groups": ("group norm with 24 groups", {"Group norm, 24 groups": (_MANY_GROUPS,)}),
+        "finer-maps": (
+            "the same layers on maps of twice the side",
+            {
+                arm: variants(recipe, net="pyramid-fine")
+                for arm, recipe in {**_THREE, "Batch norm + L1": MAIN["Batch norm + L1"]}.items()
+            },
+        ),
+    }
+)
+"""Title and arms of the controls of the main study, by name; each is trained with three seeds."""
+
 # -- batch sizes -----------------------------------------------------------------------------------
 
 BATCH_SIZES = (1, 2, 4, 8, 32, 128, 512)

@@ -243,6 +243,12 @@ def test_the_command_writes_the_file_or_says_why_not(
     assert capsys.readouterr().out == f"{target}\n"
     assert openpyxl.load_workbook(target).sheetnames[0] == "Start"
 
+    for home in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(home, str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["normstudy", "worksheet", "~/at_home.xlsx"])
+    command.main()
+    assert (tmp_path / "at_home.xlsx").read_bytes() == target.read_bytes()
+
     for wrong, why in (("sheet.ods", "does not end"), ("missing/sheet.xlsx", "cannot be written")):
         monkeypatch.setattr(sys, "argv", ["normstudy", "worksheet", str(tmp_path / wrong)])
         with pytest.raises(SystemExit, match=rf"^normstudy: .*{why}"):

@@ -1,5 +1,8 @@
 """What the public reports say together."""
 
+from itertools import combinations
+from operator import attrgetter
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -7,10 +10,14 @@ from scipy import stats
 from normstudy.study import consensus
 from normstudy.study.consensus import listing, paired, seed_differences
 from normstudy.study.reports import Report, reports_on
+from normstudy.study.runs import PUBLISHED, find
+from normstudy.study.studies import STUDIES
+from normstudy.tables import LEVEL
 from tests.study.fakes import arm
 
 ON_CIFAR10 = reports_on("cifar10")
 PAIR = ("Group norm", "Layer norm")
+STUDY = STUDIES["cifar10"]
 
 
 def report(name="R", size=40_000, remark="", **accuracies):
@@ -103,3 +110,18 @@ def test_the_sizes_are_those_within_the_limit():
     sized = [r for r in ON_CIFAR10 if r.parameters and "Layer norm" in r.accuracies]
     assert len(layer.get_xdata()) == len(sized) - 2  # those that are too large
     assert "networks of 50,000 parameters or more are left out" in fig.normstudy["caption"]
+
+
+def test_the_page_may_say_what_it_says_of_the_reports():
+    names = ("Batch norm", "Group norm", "Layer norm")
+    pairs = [paired(ON_CIFAR10, *pair) for pair in combinations(names, 2)]
+    assert [pair.p < LEVEL for pair in pairs] == [True, True, False]
+    ours = {arm: [find(r, PUBLISHED) for r in of] for arm, of in STUDY.recipes().items()}
+    spreads = [np.std(seed_differences(ours, *pair.pair), ddof=1) for pair in pairs]
+    assert all(pair.sd > spread for pair, spread in zip(pairs, spreads, strict=True))
+    sized = [r for r in ON_CIFAR10 if r.parameters and "Batch norm" in r.accuracies]
+    sizes, accuracies = (
+        [of(r)["Batch norm"] for r in sized]
+        for of in (attrgetter("parameters"), attrgetter("accuracies"))
+    )
+    assert stats.spearmanr(sizes, accuracies).pvalue < LEVEL

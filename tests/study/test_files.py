@@ -125,7 +125,7 @@ def test_cifar10_is_read_as_it_is_on_disk(cifar, fresh):
     assert found.train.images.dtype == torch.uint8
     assert found.train.labels.dtype == torch.int64
     assert found.classes == data.FACTS["cifar10"].classes
-    assert (found.in_channels, found.size, found.facts.mirror) == (3, 32, True)
+    assert (found.in_channels, found.size, found.mirror) == (3, 32, True)
     assert fresh == []
 
 
@@ -134,7 +134,7 @@ def test_mnist_has_one_channel_and_no_mirror_images(mnist, fresh):
     assert torch.equal(found.train.images, torch.tensor(mnist.images)[..., None])
     assert found.train.labels.tolist() == mnist.labels.tolist()
     assert found.classes == tuple("0123456789")
-    assert (found.in_channels, found.size, found.facts.mirror) == (1, 28, False)
+    assert (found.in_channels, found.size, found.mirror) == (1, 28, False)
     assert len(found.test) == 5
     assert fresh == []
 

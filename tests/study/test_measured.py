@@ -7,6 +7,7 @@ import pytest
 from study.fakes import fake_run
 
 from normstudy.study import measured
+from normstudy.study.compare import differences
 from normstudy.study.probes import SHIFTS, STEPS
 from normstudy.study.recipes import Recipe
 
@@ -66,6 +67,10 @@ def test_shifts_have_a_row_each_and_batch_norm_a_second_column():
     assert losses == pytest.approx(
         {"Batch norm": 30, "Batch norm, statistics of the batch": 0, "Layer norm": 10}
     )
+    (found,) = differences(arms, measured.SHIFT_LOSS)
+    assert found.mean == pytest.approx(20)
+    assert found.ordered().pair == ("Layer norm", "Batch norm")
+    assert found.unit == "points"
 
 
 def test_the_landscape_is_told_step_by_step():

@@ -52,8 +52,7 @@ def test_networks_of_the_reports_are_written_as_the_reports_have_them(name):
 
 
 def test_every_network_but_ours_is_that_of_a_report():
-    ours = {"pyramid", "pyramid-act-first", "pyramid-mnist", "separable"}
-    ours |= {"pyramid-half", "pyramid-double", "pyramid-quadruple"}
+    ours = {name for name in NETWORKS if name == "separable" or name.startswith("pyramid")}
     assert {name for name, _ in REPORTS} == set(NETWORKS) - ours
 
 
@@ -90,6 +89,21 @@ def test_the_norms_behind_the_activations_are_all_that_the_control_changes(in_ch
     assert inner
     turned = [replace(r, act_first=True) if r in inner else r for r in main[4:]]
     assert list(control[4:]) == turned
+
+
+@pytest.mark.parametrize("in_channels", [1, 3])
+def test_finer_maps_come_of_a_pool_that_is_left_out_and_of_nothing_else(in_channels):
+    main, finer = (NETWORKS[name][in_channels] for name in ("pyramid", "pyramid-fine"))
+    assert main[1] == MaxPool()
+    assert finer == (*main[:1], *main[2:])
+
+
+@pytest.mark.parametrize("in_channels", [1, 3])
+def test_the_norm_that_stands_last_takes_the_place_of_an_activation(in_channels):
+    main, control = (NETWORKS[name][in_channels] for name in ("pyramid", "pyramid-norm-last"))
+    (at,) = (at for at, (one, other) in enumerate(zip(main, control, strict=True)) if one != other)
+    assert (main[at], control[at]) == (Act("hardswish"), Norm(shift=True))
+    assert main[at + 1] == AveragePool()
 
 
 @pytest.mark.parametrize("in_channels", [1, 3])

@@ -17,7 +17,17 @@ from normstudy.study.studies import STUDIES
 ROOT = Path(__file__).parents[2]
 PLAN = "docs/plan.rst"
 MAIN, SEARCH = STUDIES["main"], STUDIES["learning-rates"]
-NET = "pyramid"  # the plan governs whatever is trained with it
+NET = "pyramid"
+PLANNED = (
+    "learning-rates",
+    "groups",
+    "lambdas",
+    "main",
+    "one-rate",
+    "forty-epochs",
+    "weight-decay",
+)
+PLANNED += ("norm-after-activation",)
 
 
 def git(*arguments):
@@ -25,9 +35,16 @@ def git(*arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+def test_the_plan_names_every_study_that_it_governs():
+    text = (ROOT / PLAN).read_text(encoding="utf-8")
+    assert [name for name in PLANNED if f"``{name}``" not in text] == []
+
+
 @pytest.fixture(scope="module")
 def governed():
-    found = [run for run in stored(PUBLISHED) if run.recipe.net == NET]
+    arms = [of for name in PLANNED for of in STUDIES[name].recipes(data="cifar10").values()]
+    planned = {recipe for of in arms for recipe in of}
+    found = [run for run in stored(PUBLISHED) if run.recipe in planned]
     if not found:
         pytest.skip("none of its runs is published yet")
     return found

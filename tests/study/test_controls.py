@@ -1,0 +1,121 @@
+"""Changes of distances between arms: sizes, intervals, and what is said of them."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from study.fakes import arm
+
+from normstudy.study.controls import answer, changes, table
+
+STUDY = {
+    "Batch norm": arm(84, 85, 86, lr=0.1),
+    "Group norm": arm(81, 82, 83, 82, norm="group", lr=0.1),
+    "No norm": arm(60, 70, norm="none", lr=0.1),
+}
+CONTROL = {
+    "Batch norm": arm(80.2, 80.4, lr=0.2),
+    "Group norm": arm(82.1, 82.3, 82.2, norm="group", lr=0.2),
+}
+
+
+def test_a_change_is_the_distance_of_the_control_less_that_of_the_study():
+    (found,) = changes(STUDY, CONTROL)
+    assert found.title == "Batch norm \N{MINUS SIGN} Group norm"
+    assert (found.before, found.after) == pytest.approx((3, -1.9))
+    assert found.size == pytest.approx(-4.9)
+    assert found.turned
+    assert found.decided
+
+
+def test_for_two_arms_that_do_not_scatter_in_one_study_it_is_welch_s_interval():
+    study = {"Batch norm": arm(80, 82, 87, lr=0.1), "Group norm": arm(70, 70, norm="group", lr=0.1)}
+    control = {
+        "Batch norm": arm(85, 86, lr=0.2),
+        "Group norm": arm(70, 70, norm="group", lr=0.2),
+    }
+    (found,) = changes(study, control)
+    welch = stats.ttest_ind([85, 86], [80, 82, 87], equal_var=False).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((welch.low, welch.high))
+    assert not found.decided
+    assert not found.turned
+
+
+def test_intervals_hold_for_all_pairs_at_once():
+    third = {"Layer norm": arm(76, 77, 79, norm="layer", lr=0.2)}
+    alone = changes(STUDY, CONTROL)[0]
+    study = {**STUDY, "Layer norm": arm(76, 78, norm="layer", lr=0.1)}
+    together = changes(study, CONTROL | third)
+    assert [c.pair for c in together] == [
+        ("Batch norm", "Group norm"),
+        ("Batch norm", "Layer norm"),
+        ("Group norm", "Layer norm"),
+    ]
+    assert together[0].size == alone.size
+    assert together[0].high - together[0].low > 1.3 * (alone.high - alone.low)
+
+
+def test_nine_and_a_half_of_ten_intervals_hold_the_true_change():
+    rng = np.random.default_rng(0)
+
+    def drawn(mean, sd, n, **fields):
+        return arm(*(mean + sd * rng.standard_normal(n)).round(2).tolist(), **fields)
+
+    hits = 0
+    for _ in range(400):
+        study = {"A": drawn(80, 0.3, 10, lr=0.1), "B": drawn(78, 0.6, 10, lr=0.2)}
+        control = {"A": drawn(81, 0.3, 3, lr=0.3), "B": drawn(78, 0.6, 3, lr=0.4)}
+        (found,) = changes(study, control)
+        hits += found.low <= 1 <= found.high
+    assert 0.92 < hits / 400 < 0.985
+
+
+def test_an_arm_that_is_the_same_in_both_changes_nothing():
+    control = {"Batch norm": STUDY["Batch norm"][:2], "Group norm": CONTROL["Group norm"]}
+    (found,) = changes(STUDY, control)
+    group = [82.1, 82.3, 82.2]
+    assert found.after == pytest.approx(85 - 82.2)
+    welch = stats.ttest_ind([81, 82, 83, 82], group, equal_var=False).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((welch.low, welch.high))
+    (still,) = changes(STUDY, {name: STUDY[name][:2] for name in ("Batch norm", "Group norm")})
+    assert still.size == 0
+    assert math.isnan(still.low)
+
+
+def test_one_seed_has_no_interval():
+    (found,) = changes(STUDY, {name: runs[:1] for name, runs in CONTROL.items()})
+    assert math.isnan(found.low)
+    assert not found.decided
+    assert found.interval == "none"
+
+
+def test_a_control_repeats_arms_of_the_study():
+    for control in ({"Batch norm": STUDY["Batch norm"]}, {}, {**CONTROL, "None": arm(50)}):
+        with pytest.raises(ValueError, match="a control repeats two or more arms of the study"):
+            changes(STUDY, control)
+
+
+def test_the_table_has_both_distances_and_the_change():
+    found = table(changes(STUDY, CONTROL))
+    ((title, *numbers, interval),) = found.rows
+    assert title == "Batch norm \N{MINUS SIGN} Group norm"
+    assert numbers == ["+3.00", "\N{MINUS SIGN}1.90", "\N{MINUS SIGN}4.90"]
+    assert interval == changes(STUDY, CONTROL)[0].interval
+
+
+def test_the_answer_says_the_order_and_what_changed():
+    said = answer(STUDY, CONTROL)
+    assert said.startswith(
+        "Another order: Batch norm \N{MINUS SIGN} Group norm from +3.00 to "
+        "\N{MINUS SIGN}1.90 points; 1 of 1 pairs are decided. "
+    )
+    assert "(95 % interval of the change \N{MINUS SIGN}" in said
+    calm = {
+        "Batch norm": arm(84, 86, lr=0.2),
+        "Group norm": arm(81, 83, norm="group", lr=0.2),
+    }
+    assert answer(STUDY, calm) == (
+        "The order is that of the main study; 0 of 1 pairs are decided. "
+        "Changed by more than chance: no distance."
+    )
