@@ -220,8 +220,7 @@ def _mean_and_std(images: Tensor) -> tuple[Tensor, Tensor]:
     return mean.float(), variance.sqrt().float()
 
 
-Draws = dict[str, Tensor]
-"""What happens to each image of a batch, by name: tensors whose first axis counts the images."""
+Draws = dict[str, Tensor]  # what happens to each image of a batch, by name; a row for each of them
 
 
 def draw(image_set: ImageSet, num: int, recipe: Recipe, generator: torch.Generator) -> Draws:

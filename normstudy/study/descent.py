@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.optim import SGD
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
@@ -31,7 +32,7 @@ class Descent:
     generator
         Source of the order of the images and of their augmentation, on the CPU on every device.
     optimizer, schedule
-        As they are before the first step.
+        What moves the weights, and how fast at each step.
     recorder
         Repeats the step on a GPU.
     """
@@ -41,9 +42,9 @@ class Descent:
     train_split: Split
     net: Net
     generator: torch.Generator
-    optimizer: torch.optim.Optimizer = field(init=False)
+    optimizer: SGD = field(init=False)
     schedule: LRScheduler = field(init=False)
-    recorder: Recorder = field(default_factory=Recorder)
+    recorder: Recorder = field(default_factory=Recorder, init=False)
 
     def __post_init__(self) -> None:
         """Build optimiser and schedule."""
@@ -51,9 +52,8 @@ class Descent:
 
     def begin_anew(self) -> None:
         """Build optimiser and schedule again, as they are before the first step."""
-        optimizer = make_optimizer(self.net, self.recipe)
-        self.optimizer = optimizer
-        self.schedule = make_schedule(optimizer, self.recipe, self.recipe.epochs * self.steps)
+        self.optimizer = make_optimizer(self.net, self.recipe)
+        self.schedule = make_schedule(self.optimizer, self.recipe, self.recipe.epochs * self.steps)
 
     @property
     def steps(self) -> int:

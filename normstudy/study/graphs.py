@@ -38,18 +38,20 @@ class Recorder:
 
     References
     ----------
-    https://docs.pytorch.org/docs/stable/notes/cuda.html#whole-network-capture
+    PyTorch, CUDA semantics, "Whole-network capture",
+    https://docs.pytorch.org/docs/stable/notes/cuda.html
     """
 
-    steps: int = 0
+    steps: int = field(default=0, init=False)
     """Steps so far of the size that is recorded."""
-    failed: bool = False
-    inputs: dict[str, Tensor] = field(default_factory=dict)
+    failed: bool = field(default=False, init=False)
+    """Whether recording was tried and did not work."""
+    inputs: dict[str, Tensor] = field(default_factory=dict, init=False)
     """Where the recorded step reads; each step's own are copied there."""
-    output: Tensor | None = None
+    output: Tensor | None = field(default=None, init=False)
     """Where the recorded step writes."""
-    stream: torch.cuda.Stream | None = None
-    graph: torch.cuda.CUDAGraph | None = None
+    stream: torch.cuda.Stream | None = field(default=None, init=False)
+    graph: torch.cuda.CUDAGraph | None = field(default=None, init=False)
 
     def take(self, step: Callable[..., Tensor], **inputs: Tensor) -> Tensor:
         """Take one step.

@@ -82,7 +82,7 @@ def shrink(net: nn.Module, recipe: Recipe, lr: float) -> None:
 
 def descend(
     net: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: SGD,
     recipe: Recipe,
     loss: Tensor,
     lr: float | Tensor,
