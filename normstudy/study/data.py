@@ -319,9 +319,19 @@ def augment(image_set: ImageSet, split: Split, index: Tensor, drawn: Draws) -> T
 def draw_batch(
     image_set: ImageSet, split: Split, index: Tensor, recipe: Recipe, generator: torch.Generator
 ) -> Tensor:
-    """Draw what :func:`augment` needs, and augment a batch: shape (B, C, H, W), float32.
+    """Draw what :func:`augment` needs, and augment a batch.
 
-    The parameters are those of both functions.
+    Parameters
+    ----------
+    image_set, split, index
+        As in :func:`augment`.
+    recipe, generator
+        As in :func:`draw`.
+
+    Returns
+    -------
+    Tensor
+        Shape (B, C, H, W), float32, channels-last.
     """
     drawn = draw(image_set, len(index), recipe, generator)
     device = split.images.device

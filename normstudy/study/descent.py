@@ -117,7 +117,7 @@ class Descent:
         return sums, finite
 
     def _step(self, *, index: Tensor, lr: float | Tensor, **drawn: Tensor) -> Tensor:
-        """Take one step on a batch: its loss, hits and penalty, over its images, and its loss."""
+        """Take one step on a batch: sums of loss, hits and penalty; the mean of both losses."""
         images = data.augment(self.image_set, self.train_split, index, drawn)
         labels, num = self.train_split.labels[index], len(index)
         with in_precision(self.device, self.recipe.precision):

@@ -1,6 +1,6 @@
 """A training step as a CUDA graph: recorded once, launched as a whole from then on.
 
-A step of a small network is some hundred kernels that take microseconds each, and a processor that
+A step of a small network is hundreds of kernels that take microseconds each, and a processor that
 launches them one by one is slower than the GPU that computes them. A recorded step is one launch.
 """
 
@@ -20,8 +20,8 @@ WARM_UP = 3
 def can_record(recipe: Recipe) -> bool:
     """Whether a step of this recipe does the same each time, but for what its tensors hold.
 
-    A proximal step takes its threshold as a number, an optimiser that is rebuilt has other tensors
-    in each epoch, and dropout would draw its numbers outside the order of the plain step.
+    A proximal step takes its threshold as a number, and an optimiser that is rebuilt has other
+    tensors in each epoch. Dropout could be recorded; nobody has compared it with the plain step.
     """
     proximal = recipe.l1 > 0 and recipe.l1_step == "proximal"
     return not (proximal or recipe.rebuilt or recipe.dropout)

@@ -89,7 +89,7 @@ def ready(
 
 
 def _at_a_time(device: torch.device) -> int:
-    """One training per CPU core of this machine, as far as memory reaches, and that of a GPU too.
+    """One training per CPU core, as far as memory reaches: the machine's, and that of a GPU in use.
 
     On a GPU one process computes while another prepares, scores or saves. Kernels of several run at
     the same time only under NVIDIA's Multi-Process Service, which belongs to the machine.
