@@ -112,8 +112,9 @@ show("norms behind the activations")
 #
 # This control is not in the plan. The network of the main study was chosen for its speed, and its
 # accuracy is lower for that. The same layers, with the same weights to learn, on maps of twice the
-# side: only the pool behind the first convolution is left out, and all that follows it has four times
-# as many cells to compute. Every arm keeps the settings that were searched for the smaller maps.
+# side: only the pool behind the first convolution is left out, and all that follows it has four
+# times as many cells to compute. Every arm keeps the settings that were searched for the smaller
+# maps.
 
 show("maps of twice the side")
 
