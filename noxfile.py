@@ -19,6 +19,11 @@ nox.options.reuse_venv = "yes"  # a second call installs nothing
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 PROJECT = nox.project.load_toml("pyproject.toml")
 DOCS = Path("docs")
+LOOK_FOR_A_GPU = """
+import sys, torch
+if not torch.cuda.is_available():
+    sys.exit("PyTorch sees no GPU here: nothing was tested on one")
+"""
 
 
 def install(session: nox.Session, group: str) -> None:
@@ -74,6 +79,14 @@ def processes(session: nox.Session) -> None:
         *("pytest", "-m", "processes and not storm", "-n", "auto", "--dist", "loadfile"),
         *session.posargs,
     )
+
+
+@nox.session(default=False)
+def gpu(session: nox.Session) -> None:
+    """Run the tests that need a GPU; where PyTorch sees none, fail and say so."""
+    install(session, "test")
+    session.run("python", "-c", LOOK_FOR_A_GPU)
+    session.run("pytest", "-m", "gpu", *session.posargs)
 
 
 @nox.session(default=False)

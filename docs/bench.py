@@ -1,9 +1,10 @@
 """Time the trainer beside the alternatives, and each norm alone: ``nox -s bench``.
 
-Writes ``docs/timings``: ``loops.json``, ``layers.json``, ``starts.json``, ``processes.json`` and
-``cluster.json``. Nothing else should run on the machine meanwhile. The textbook loop is what most
-tutorials have: torchvision's transforms of single images in a DataLoader, maps in PyTorch's default
-layout, torch's own norms, the loss read back at each step.
+Writes ``docs/timings``: ``loops.json``, ``layers.json``, ``starts.json``, ``processes.json``,
+``cluster.json`` and, where there is a GPU, ``gpu.json``. Nothing else should run on the machine
+meanwhile. The textbook loop is what most tutorials have: torchvision's transforms of single images
+in a DataLoader, maps in PyTorch's default layout, torch's own norms, the loss read back at each
+step.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import bench_cluster
+import bench_gpu
 import lightning
 import torch
 from bench_process import ARMS
@@ -328,19 +330,21 @@ def main() -> None:
         "starts": (starts, "process", 3),
         "processes": (processes, "image", 3),
         "cluster": (bench_cluster.cases, "run", 15),
+        "gpu": (bench_gpu.cases, "case", 3),
     }
     parser.add_argument("--rounds", type=int, help="how often each case is timed")
     parser.add_argument("--only", choices=list(made))
     options = parser.parse_args()
     for name, (prepare, per, rounds) in made.items():
-        if options.only in (None, name):
+        if options.only in (None, name) and (cases := prepare()):
             timings = Timings(
                 name=name,
                 per=per,
-                seconds=interleave(prepare(), options.rounds or rounds),
-                environment=describe(pick_device("cpu")),
+                seconds=interleave(cases, options.rounds or rounds),
+                environment=describe(pick_device("cuda" if name == "gpu" else "cpu")),
                 date=dt.datetime.now(tz=dt.UTC).date().isoformat(),
                 memory=MEMORY if name == "processes" else {},
+                accuracy=bench_gpu.ACCURACY if name == "gpu" else {},
             )
             timings.save(TIMINGS)
             if name == "loops":

@@ -64,6 +64,7 @@ nitpick_ignore_regex = [
     # where torch defines what it calls torch.optim.SGD, torch.nn.BatchNorm2d and torch.autocast
     ("py:class", r"torch\.(optim\.sgd\.SGD|nn\.modules\.batchnorm\.BatchNorm2d)"),
     ("py:class", r"torch\.amp\.autocast_mode\.autocast"),
+    ("py:class", "tqdm"),  # whose documentation is a README
     ("py:class", r"(normstudy\.drawing\.)?_[PR]"),  # the signature of whatever is decorated
 ]
 suppress_warnings = [

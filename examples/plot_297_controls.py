@@ -2,8 +2,8 @@
 Does the order hold?
 ====================
 
-The distances between batch, group and layer norm, measured again with one setting changed at a
-time.
+The distances between batch, group and layer norm, measured again with another learning rate, a
+longer training, another weight decay, another place of the norms, and larger maps.
 
 **The question.** The main study gives every arm its own learning rate, 20 epochs, one weight decay,
 and the norms in front of the activations. Would another choice have told another story?
@@ -51,8 +51,8 @@ for name, control in found.items():
 # How much of a distance does tuning make up?
 # -------------------------------------------
 #
-# Every arm at the learning rate that the search chose for batch norm. An arm whose own rate was
-# another one pays for it here.
+# Every arm at the learning rate that the search chose for batch norm. That arm is the one of the
+# main study, with all its seeds; where another arm had another rate, it has three new runs.
 
 
 def show(name):
@@ -112,8 +112,9 @@ show("norms behind the activations")
 #
 # This control is not in the plan. The network of the main study was chosen for its speed, and its
 # accuracy is lower for that. The same layers, with the same weights to learn, on maps of twice the
-# side: only the pool behind the first convolution is left out, and each step takes about four times
-# the arithmetic. Every arm keeps the settings that were searched for the smaller maps.
+# side: only the pool behind the first convolution is left out, and all that follows it has four
+# times as many cells to compute. Every arm keeps the settings that were searched for the smaller
+# maps.
 
 show("maps of twice the side")
 

@@ -128,16 +128,16 @@ print(
 # measured. After each epoch of ten, on all images, the loss of four training batches is followed
 # along its gradient, for five lengths of step, in nats. After the last epoch:
 
-controls = run_study(STUDIES["controls"])
-epochs = controls["Batch norm"][0].recipe.epochs
-print(measured.landscape_table(controls, epochs))
+probed = run_study(STUDIES["probed"])
+epochs = probed["Batch norm"][0].recipe.epochs
+print(measured.landscape_table(probed, epochs))
 
 # %%
 # Negative is good: the step lowered the loss. The same after the first epoch, where the weights
 # still move far:
 
-print(measured.landscape_table(controls, 1))
-for arm, runs in controls.items():
+print(measured.landscape_table(probed, 1))
+for arm, runs in probed.items():
     print(
         f"{arm}: longest step that lowers the loss {measured.longest_step(runs, 1):g}"
     )
@@ -146,7 +146,7 @@ for arm, runs in controls.items():
 # And how much of the gradient is still there? A change of 0 is a straight slope. At 1 the new
 # gradient differs from the old one by as much as its own length.
 
-print(measured.turn_table(controls, 1))
+print(measured.turn_table(probed, 1))
 
 # %%
 # Read both tables by columns. If the explanation holds here, batch norm has the smallest change at

@@ -13,7 +13,7 @@ from normstudy.study import measured, responses
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 
-arms = run_study(STUDIES["controls"])
+arms = run_study(STUDIES["probed"])
 losses = measured.shift_losses(arms)
 print("In short, points lost on shifted test images, on average over all shifts:")
 print("; ".join(f"{arm} {lost:.1f}" for arm, lost in losses.items()))

@@ -203,12 +203,28 @@ for arm in ("Batch norm", "Group norm"):
 # Threads have to wait for each other at the end of every layer; trainings do not. So studies run
 # their trainings side by side.
 #
+# On a GPU
+# --------
+#
+# A GPU can compute a step of this network faster than a processor asks for its hundreds of kernels.
+# So the trainer draws an epoch at its start, asks for each step as one recorded graph, and reads
+# nothing back before the epoch ends.
+
+not_yet = "Nobody has timed it on a GPU yet: nox -s bench -- --only gpu"
+print(*timings.on_gpu() or [not_yet], sep="\n\n")
+
+# %%
+# A first run also loads the libraries, which is why one run is timed after another, and three
+# versions from the start of Python to its end. Up to eight runs share the card. The accuracies are
+# those of the main study, all in bfloat16 on the GPU, beside the published runs: mean ± standard
+# deviation (number of seeds). They should differ by no more than the seeds do.
+#
 # What this does not show
 # -----------------------
 #
-# One processor, float32, small maps. On a GPU a norm is bound by the memory even more, and group
-# norm has kernels of its own. Larger maps leave the caches earlier. Compiled networks can join a
-# norm with its neighbours, so that a pass over the memory is saved.
+# The ratios are those of one processor, float32, small maps. On a GPU a norm is bound by the memory
+# even more, and group norm has kernels of its own. Larger maps leave the caches earlier. Compiled
+# networks can join a norm with its neighbours, so that a pass over the memory is saved.
 #
 # Exercises
 # ---------

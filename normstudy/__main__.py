@@ -220,8 +220,8 @@ def study(
         seeds: Seeds of each arm, from 0; by default those of the study.
         data: Data set to move the study to.
         precision: Train everything in this precision; by default as the study says.
-        jobs: Trainings at a time; by default one per CPU core, or one on a GPU, or what a cluster
-            has workers for.
+        jobs: Trainings at a time; by default one per CPU core, on a GPU eight at most, or what a
+            cluster has workers for.
         device: Where to train; auto takes a GPU where there is one.
         backend: Who trains: loky, which is processes of this machine, or dask, a cluster's workers.
         scheduler: Address of the cluster's scheduler, as in tcp://10.0.0.1:8786.

@@ -379,6 +379,19 @@ def test_every_page_can_be_looked_at_or_one_of_each_kind():
     assert every.env["NORMSTUDY_EVERY_PAGE"] == "1"
 
 
+def test_tests_of_a_gpu_are_not_passed_over_where_there_is_none(monkeypatch):
+    session = Session("-x")
+    noxfile.gpu(session)
+    (python, option, look), tests = session.commands
+    assert (python, option) == ("python", "-c")
+    assert tests == ("pytest", "-m", "gpu", "-x")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    exec(look)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(SystemExit, match="PyTorch sees no GPU here: nothing was tested on one"):
+        exec(look)
+
+
 @pytest.mark.parametrize("argument", ["--retrain", "--fresh", "-E"])
 def test_a_build_from_nothing_forgets_the_pages(docs_folder, argument):
     noxfile.docs(Session(argument))

@@ -6,7 +6,8 @@ stand in for, made-up images and runs. Each of them is executed once.
 
 import ast
 import re
-from dataclasses import dataclass, field
+import shutil
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from normstudy.byhand.examples import NORMS, by_hand, penalties_by_hand, running_by_hand
 from normstudy.byhand.typeset import Working
-from normstudy.study import data, runs
+from normstudy.study import data, runs, timings
 from normstudy.study.data import FACTS, ImageSet, Split
 from normstudy.study.runs import run_all
 from normstudy.study.studies import STUDIES
@@ -215,3 +216,22 @@ def test_an_exercise_runs_as_it_is_asked(page: Path, number: str, ran: Ran) -> N
     changed = [name for name in tensors if names[name] is not tensors[name]]
     changed += [name for name, version in versions.items() if tensors[name]._version != version]
     assert not changed, f"{changed} are other tensors now: give them new names"
+
+
+def test_the_page_of_costs_shows_a_gpu_where_one_was_timed(monkeypatch, tmp_path, capsys):
+    (page,) = (page for page in PAGES if page.stem == "plot_510_costs")
+    for record in timings.TIMINGS.glob("*.json"):
+        shutil.copy(record, tmp_path)
+    monkeypatch.setattr(timings, "TIMINGS", tmp_path)
+    replace(
+        timings.read(tmp_path / "cluster.json"),
+        name="gpu",
+        seconds={("60 runs, from cold", "all arms"): [110.0]},
+        environment={"device": "NVIDIA H100"},
+        accuracy={"on the GPU": {"Batch norm": [0.91, 0.93]}},
+    ).save(tmp_path)
+    assert run.__wrapped__(page).error is None
+    shown = capsys.readouterr().out
+    assert re.search(r"60 runs, from cold +all arms +110\.0 +110\.0 to 110\.0", shown)
+    assert re.search(r"Batch norm +92\.00 ± 1\.41 % \(2\)", shown)
+    assert "Nobody has timed it" not in shown

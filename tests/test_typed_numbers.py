@@ -69,7 +69,7 @@ LOOKS_MEASURED = re.compile(
     re.IGNORECASE,
 )
 NOT_OURS = re.compile(
-    r":(?:foot)?cite\w*:|https?:|\]\("  # a role, a link
+    r":(?:foot)?cite\w*:|https?://(?!normstudy\.)"  # a role, a link to somebody else
     r"|\bet al\.|[A-Z]\w+,? \(?(?:19\d\d|20[01]\d|202[0-5])\b"  # or a year before our runs
     r"|\?$"
 )

@@ -31,7 +31,7 @@ class Change:
 
     @property
     def size(self) -> float:
-        """Points by which the distance grew, or below zero shrank or turned round."""
+        """The distance in the control less that in the study."""
         return self.after - self.before
 
     @property
@@ -59,9 +59,11 @@ class Change:
 def changes(study: Arms, control: Arms) -> list[Change]:
     """Compare the distances between arms in a control with those in the study.
 
-    Each change is a contrast of independent means, with Welch's interval (variances that need not
-    be equal, degrees of freedom by Satterthwaite), corrected by Bonferroni for the pairs of the
-    control. An arm that is the same in both, seeds aside, changes nothing and adds no variance.
+    Each change is a contrast of means, with Welch's interval (variances that need not be equal,
+    degrees of freedom by Satterthwaite), corrected by Bonferroni for the pairs of the control. The
+    means count as independent although their seeds are shared: results of one seed hardly move
+    together. An arm that is the same in both, seeds aside, has the runs of the study in both; it
+    changes nothing and adds no variance.
 
     Parameters
     ----------
@@ -78,23 +80,15 @@ def changes(study: Arms, control: Arms) -> list[Change]:
     B. L. Welch, The generalization of 'Student's' problem when several different population
     variances are involved, 1947, https://doi.org/10.1093/biomet/34.1-2.28
     """
-    if len(control) < 2 or not control.keys() <= study.keys():
-        msg = (
-            f"a control repeats two or more arms of the study ({', '.join(study)}); "
-            f"given: {', '.join(control) or 'none'}"
-        )
-        raise ValueError(msg)
-    pairs = list(combinations(control, 2))
-    same = {arm for arm, runs in control.items() if _setting(runs) == _setting(study[arm])}
+    compared = _compared(study, control)
+    pairs = list(combinations(compared, 2))
     found = []
     for pair in pairs:
-        before = [summarize(study[arm]) for arm in pair]
-        after = [summarize(study[arm] if arm in same else control[arm]) for arm in pair]
-        moving = [
-            m for arm, *of in zip(pair, before, after, strict=True) if arm not in same for m in of
-        ]
+        before, after = ([summarize(of[arm]) for arm in pair] for of in (study, compared))
+        moved = [arm for arm in pair if compared[arm] is not study[arm]]
+        means = [summarize(of[arm]) for arm in moved for of in (study, compared)]
         distances = [one.mean - other.mean for one, other in (before, after)]
-        size, half = distances[1] - distances[0], _half_width(moving, LEVEL / len(pairs))
+        size, half = distances[1] - distances[0], _half_width(means, LEVEL / len(pairs))
         found.append(
             Change(
                 pair=pair,
@@ -105,6 +99,20 @@ def changes(study: Arms, control: Arms) -> list[Change]:
             )
         )
     return found
+
+
+def _compared(study: Arms, control: Arms) -> Arms:
+    """The runs of the control, or where it repeats a recipe of the study, all of the study's."""
+    if len(control) < 2 or not control.keys() <= study.keys():
+        msg = (
+            f"a control repeats two or more arms of the study ({', '.join(study)}); "
+            f"given: {', '.join(control) or 'none'}"
+        )
+        raise ValueError(msg)
+    return {
+        arm: study[arm] if _setting(runs) == _setting(study[arm]) else runs
+        for arm, runs in control.items()
+    }
 
 
 def _setting(runs: Sequence[Run]) -> Recipe:
@@ -122,33 +130,49 @@ def _half_width(means: Sequence[Summary], level: float) -> float:
     return float(stats.t.ppf(1 - level / 2, freedom) * np.sqrt(total))
 
 
-def table(found: Sequence[Change]) -> Table:
-    """Tabulate distances in the study and in the control, and by how much they changed."""
+def table(found: Sequence[Change], names: tuple[str, str] = ("main study", "control")) -> Table:
+    """Tabulate distances in a study and in its control, and by how much they changed.
+
+    Parameters
+    ----------
+    found
+        What :func:`changes` returned.
+    names
+        Of the study and of the control.
+    """
     rows = []
     for c in found:
         distances = (number(x, 2, sign=True) for x in (c.before, c.after, c.size))
         rows.append((c.title, *distances, c.interval))
-    header = ("pair, points", "main study", "control", "change", "95 % interval of the change")
+    header = ("pair, points", *names, "change", "95 % interval of the change")
     return Table(header, tuple(rows))
 
 
 def answer(study: Arms, control: Arms) -> str:
-    """Say in two sentences whether the order holds in the control, and which distances changed."""
+    """Say whether the means keep their order in the control, and which distances changed.
+
+    Parameters
+    ----------
+    study, control
+        As in :func:`changes`.
+    """
     found = changes(study, control)
-    decided = sum(d.decided for d in differences(control))
-    turned = "; ".join(f"{c.title} {_from_to(c)}" for c in found if c.turned)
-    order = f"Another order: {turned}" if turned else "The order is that of the main study"
-    moved = "; ".join(
-        f"{c.title} {_from_to(c)} (95 % interval of the change {c.interval})"
-        for c in found
-        if c.decided
-    )
-    return (
-        f"{order}; {decided} of {len(found)} pairs are decided. "
-        f"Changed by more than chance: {moved or 'no distance'}."
-    )
+    decided = sum(d.decided for d in differences(_compared(study, control)))
+    sure = [_moved(c) for c in found if c.turned and c.decided]
+    unsure = [_moved(c) for c in found if c.turned and not c.decided]
+    changed = [
+        f"{_moved(c)} (95 % interval of the change {c.interval})" for c in found if c.decided
+    ]
+    parts = [
+        f"Turned round: {'; '.join(sure)}." if sure else "",
+        f"In another order, which may be chance: {'; '.join(unsure)}." if unsure else "",
+        "" if sure or unsure else "The means stand in the same order.",
+        f"Decided in the control: {decided} of {len(found)} pairs.",
+        f"Changed by more than chance: {'; '.join(changed) or 'no distance'}.",
+    ]
+    return " ".join(part for part in parts if part)
 
 
-def _from_to(change: Change) -> str:
+def _moved(change: Change) -> str:
     ends = (number(x, 2, sign=True) for x in (change.before, change.after))
-    return f"from {' to '.join(ends)} points"
+    return f"{change.title} from {' to '.join(ends)} points"

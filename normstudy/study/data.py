@@ -5,7 +5,7 @@ The only reader of data sets: CIFAR-10 and MNIST from their files
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -220,21 +220,18 @@ def _mean_and_std(images: Tensor) -> tuple[Tensor, Tensor]:
     return mean.float(), variance.sqrt().float()
 
 
-def draw_batch(
-    image_set: ImageSet, split: Split, index: Tensor, recipe: Recipe, generator: torch.Generator
-) -> Tensor:
-    """Select, augment and normalize a batch of training images.
+Draws = dict[str, Tensor]  # what happens to each image of a batch, by name; a row for each of them
 
-    Crop and mirror image are one gather from the uint8 images, whatever the size of the batch.
+
+def draw(image_set: ImageSet, num: int, recipe: Recipe, generator: torch.Generator) -> Draws:
+    """Draw crops, mirror images and all else that augments ``num`` images, before any is touched.
 
     Parameters
     ----------
     image_set
-        Holds the normalization constants and whether a mirror image keeps its class.
-    split
-        Part of the set that ``index`` points into.
-    index
-        Image numbers, shape (B,), int64.
+        Knows the size of its images, and whether a mirror image keeps its class.
+    num
+        Images of the batch.
     recipe
         Its fields ``crop``, ``flip``, ``rotation``, ``shear``, ``translation``, ``scaling`` and
         ``jitter``.
@@ -243,32 +240,102 @@ def draw_batch(
 
     Returns
     -------
-    Tensor
-        Shape (B, C, H, W), float32, channels-last.
+    dict
+        Tensors on the CPU: ``down`` and ``right``, where the crop begins, in pixels of the image,
+        (num, 1); and where the recipe asks for it ``mirrored``, (num, 1), ``matrix``, (num, 2, 3),
+        ``contrast`` and ``brightness``, (num,).
 
     Raises
     ------
     ValueError
         If the crop's padding is not smaller than the image, which leaves nothing to reflect.
     """
-    num, size, device = len(index), image_set.size, split.images.device
+    size = image_set.size
     if recipe.crop >= size:
         msg = f"crop={recipe.crop} is too large for {size}x{size} images; accepted: 0 to {size - 1}"
         raise ValueError(msg)
-    steps = torch.arange(size) - recipe.crop
-    shifts = torch.randint(0, 2 * recipe.crop + 1, (2, num, 1), generator=generator)
-    rows, columns = (_reflect(shift + steps, size) for shift in shifts)
+    shifts = torch.randint(0, 2 * recipe.crop + 1, (2, num, 1), generator=generator) - recipe.crop
+    drawn = {"down": shifts[0], "right": shifts[1]}
     if recipe.flip and image_set.mirror:
-        mirrored = torch.rand(num, 1, generator=generator) < 0.5
-        columns = torch.where(mirrored, columns.flip(1), columns)
-    rows, columns = rows.to(device), columns.to(device)
+        drawn["mirrored"] = torch.rand(num, 1, generator=generator) < 0.5
+    if recipe.rotation or recipe.translation or recipe.scaling or recipe.shear:
+        drawn["matrix"] = _matrices(num, recipe, generator)
+    if recipe.jitter:
+        drawn["contrast"] = 1 + _uniform(num, recipe.jitter, generator)
+        drawn["brightness"] = _uniform(num, recipe.jitter, generator)
+    return drawn
+
+
+def moved_at_once(draws: Iterable[Draws], device: torch.device) -> list[Draws]:
+    """Draw for all batches of an epoch now, in their order, and move it to a device in one go.
+
+    A copy of each batch's own would have the processor wait for the GPU at every step.
+    """
+    each = list(draws)
+    counts = [len(drawn["down"]) for drawn in each]
+    moved = (
+        torch.cat([drawn[name] for drawn in each]).to(device).split(counts) for name in each[0]
+    )
+    return [dict(zip(each[0], parts, strict=True)) for parts in zip(*moved, strict=True)]
+
+
+def augment(image_set: ImageSet, split: Split, index: Tensor, drawn: Draws) -> Tensor:
+    """Select, augment and normalize a batch of training images, where they lie.
+
+    Crop and mirror image are one gather from the uint8 images, whatever the size of the batch.
+
+    Parameters
+    ----------
+    image_set
+        Holds the normalization constants.
+    split
+        Part of the set that ``index`` points into.
+    index
+        Image numbers, shape (B,), int64.
+    drawn
+        What :func:`draw` returned for so many images, on the device of the split.
+
+    Returns
+    -------
+    Tensor
+        Shape (B, C, H, W), float32, channels-last.
+    """
+    steps = torch.arange(image_set.size, device=split.images.device)
+    rows, columns = (_reflect(drawn[n] + steps, image_set.size) for n in ("down", "right"))
+    if "mirrored" in drawn:
+        columns = torch.where(drawn["mirrored"], columns.flip(1), columns)
     images = split.images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
     batch = image_set.normalize(images)
-    if recipe.rotation or recipe.translation or recipe.scaling or recipe.shear:
-        batch = _warp(batch, recipe, generator)
-    if recipe.jitter:
-        batch = _jitter(batch, recipe.jitter, generator)
+    if "matrix" in drawn:
+        grid = F.affine_grid(drawn["matrix"], list(batch.shape), align_corners=False)
+        batch = F.grid_sample(batch, grid, padding_mode="border", align_corners=False)
+    if "contrast" in drawn:
+        contrast, brightness = (drawn[n].view(-1, 1, 1, 1) for n in ("contrast", "brightness"))
+        middle = batch.mean((1, 2, 3), keepdim=True)
+        batch = (batch - middle) * contrast + middle + brightness
     return batch
+
+
+def draw_batch(
+    image_set: ImageSet, split: Split, index: Tensor, recipe: Recipe, generator: torch.Generator
+) -> Tensor:
+    """Draw what :func:`augment` needs, and augment a batch.
+
+    Parameters
+    ----------
+    image_set, split, index
+        As in :func:`augment`.
+    recipe, generator
+        As in :func:`draw`.
+
+    Returns
+    -------
+    Tensor
+        Shape (B, C, H, W), float32, channels-last.
+    """
+    drawn = draw(image_set, len(index), recipe, generator)
+    device = split.images.device
+    return augment(image_set, split, index, {n: drawn[n].to(device) for n in drawn})
 
 
 def _reflect(position: Tensor, size: int) -> Tensor:
@@ -281,9 +348,8 @@ def _uniform(num: int, most: float, generator: torch.Generator) -> Tensor:
     return (2 * torch.rand(num, generator=generator) - 1) * most
 
 
-def _warp(batch: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Rotate, shear, scale and shift every image by its own amounts, bilinear, edges repeated."""
-    num = len(batch)
+def _matrices(num: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """Draw how each image is rotated, sheared, scaled and shifted: (num, 2, 3), as torch has it."""
     angle = _uniform(num, recipe.rotation * torch.pi / 180, generator)
     scale = 1 + _uniform(num, recipe.scaling, generator)
     shift = torch.stack([_uniform(num, 2 * recipe.translation, generator) for _ in range(2)], 1)
@@ -292,18 +358,7 @@ def _warp(batch: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
         lean = torch.eye(2).repeat(num, 1, 1)
         lean[:, 0, 1] = _uniform(num, recipe.shear * torch.pi / 180, generator).tan()
         turn = turn @ lean
-    matrix = torch.cat([turn / scale[:, None, None], shift[:, :, None]], 2).to(batch.device)
-    grid = F.affine_grid(matrix, list(batch.shape), align_corners=False)
-    return F.grid_sample(batch, grid, padding_mode="border", align_corners=False)
-
-
-def _jitter(batch: Tensor, most: float, generator: torch.Generator) -> Tensor:
-    """Change contrast about each image's mean, then brightness, in units of standard deviation."""
-    num, device = len(batch), batch.device
-    contrast = (1 + _uniform(num, most, generator)).view(num, 1, 1, 1).to(device)
-    brightness = _uniform(num, most, generator).view(num, 1, 1, 1).to(device)
-    middle = batch.mean((1, 2, 3), keepdim=True)
-    return (batch - middle) * contrast + middle + brightness
+    return torch.cat([turn / scale[:, None, None], shift[:, :, None]], 2)
 
 
 def to_display(images: Tensor) -> npt.NDArray[np.float64]:

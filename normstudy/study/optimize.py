@@ -80,8 +80,56 @@ def shrink(net: nn.Module, recipe: Recipe, lr: float) -> None:
         values.copy_(F.softshrink(values, lr * strength / (1 - recipe.momentum)))
 
 
+def descend(
+    net: nn.Module,
+    optimizer: SGD,
+    recipe: Recipe,
+    loss: Tensor,
+    lr: float | Tensor,
+) -> Tensor:
+    """Move the weights by one step, down the gradient of the loss and as the penalty wants them.
+
+    Parameters
+    ----------
+    net
+        Whose parameters.
+    optimizer
+        What :func:`make_optimizer` built for it.
+    recipe
+        Its fields about the penalty, and ``momentum``.
+    loss
+        Mean cross-entropy of the batch in nats, a scalar.
+    lr
+        Learning rate of this step, of all parameters. A tensor of float32 on the GPU is read there,
+        at every replay of a recorded step again; a proximal step takes a number only.
+
+    Returns
+    -------
+    Tensor
+        The penalty before the step, a scalar; 0 without one.
+    """
+    penalty = l1_penalty(net, recipe) if recipe.l1 else loss.new_zeros(())
+    proximal = recipe.l1 > 0 and recipe.l1_step == "proximal"
+    optimizer.zero_grad()
+    (loss if proximal else loss + penalty).backward()
+    numbers = [group["lr"] for group in optimizer.param_groups]
+    try:
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.step()
+    finally:  # the schedule goes on from numbers, and checkpoints keep them
+        for group, number in zip(optimizer.param_groups, numbers, strict=True):
+            group["lr"] = number
+    if proximal:
+        shrink(net, recipe, float(lr))
+    return penalty
+
+
 def make_optimizer(net: nn.Module, recipe: Recipe) -> SGD:
-    """Build SGD with momentum; weight decay covers what the recipe says."""
+    """Build SGD with momentum; weight decay covers what the recipe says.
+
+    On a GPU its step is one kernel for all parameters, which takes the learning rate as a tensor.
+    """
     decayed, on_all = weights(net), recipe.weight_decay_on == "all"
     others = set(net.parameters()) - set(decayed)
     return SGD(
@@ -95,6 +143,7 @@ def make_optimizer(net: nn.Module, recipe: Recipe) -> SGD:
         lr=recipe.lr,
         momentum=recipe.momentum,
         nesterov=recipe.nesterov and recipe.momentum > 0,
+        fused=next(net.parameters()).is_cuda or None,  # None leaves the choice to torch
     )
 
 

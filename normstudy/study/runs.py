@@ -313,8 +313,8 @@ def run_all(
     recipes
         What to train.
     n_jobs
-        Trainings at a time; default one per CPU core, as far as memory reaches, or one on a GPU;
-        on a cluster as many as it has workers for.
+        Trainings at a time; default one per CPU core, as far as memory reaches, on a GPU eight at
+        most; on a cluster as many as it has workers for.
     folder, device, progress, retrain
         As in :func:`run`.
 

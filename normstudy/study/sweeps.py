@@ -1,7 +1,8 @@
-"""Sweeps and controls as recipes: one setting at a time, around what the main study chose.
+"""Sweeps and controls as recipes: what the main study chose, with something changed.
 
-Each is small enough to be trained in an hour or two on two cores. What is spared for that, images,
-epochs or seeds, is said on its page, which sets runs of full length beside it.
+A sweep is small enough to be trained in an hour or two on two cores. What is spared for that,
+images, epochs or seeds, is said on its page, which sets runs of full length beside it. Controls
+have full length and three seeds.
 """
 
 from collections.abc import Mapping
@@ -76,11 +77,17 @@ CONTROLS: Mapping[str, tuple[str, Arms]] = MappingProxyType(
         "norm-last": (
             "a norm in front of the average pool in place of an activation",
             {
-                arm: variants(recipe, net="pyramid-norm-last")
-                for arm, recipe in {**_THREE, "Group norm, 24 groups": _MANY_GROUPS}.items()
+                **{
+                    arm: variants(recipe, net="pyramid-norm-last")
+                    for arm, recipe in {**_THREE, "Group norm, 24 groups": _MANY_GROUPS}.items()
+                },
+                "Group norm, 24 groups, activation last": (_MANY_GROUPS,),
             },
         ),
-        "many-groups": ("group norm with 24 groups", {"Group norm, 24 groups": (_MANY_GROUPS,)}),
+        "no-penalty": (
+            "batch norm at the learning rate of batch norm + L1",
+            {"Batch norm": variants(MAIN["Batch norm"], lr=MAIN["Batch norm + L1"].lr)},
+        ),
         "finer-maps": (
             "the same layers on maps of twice the side",
             {
@@ -197,7 +204,7 @@ SWEEPS: Mapping[str, Sweep] = MappingProxyType(
                 for arm in _FOUR
             },
         ),
-        "controls": Sweep(
+        "probed": Sweep(
             title="Four arms, measured while they train",
             arms={
                 arm: variants(_SHORT[arm], probe="statistics+corruptions+landscape+weights")

@@ -42,6 +42,8 @@ class Timings:
     """As in 2026-11-25."""
     memory: Mapping[str, int] = field(default_factory=dict)
     """The most that a process held, in bytes, by arm; empty where nobody looked."""
+    accuracy: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    """Test accuracies, fractions, by where and arm; empty where the time alone is of interest."""
 
     def median(self, case: Case) -> float:
         """Median over the rounds, in seconds."""
@@ -214,3 +216,42 @@ def ratios(timings: Timings, under: str, whats: Sequence[str] = (), *, rates: bo
                 cells.append("–")
         rows.append((arm, *cells))
     return Table((f"{'speed' if rates else 'time'} / {under}", *shown), tuple(rows))
+
+
+def on_gpu(folder: Path | None = None) -> list[Table]:
+    """Tabulate what trainings take on a GPU, and what they come to; nothing where nobody timed it.
+
+    Parameters
+    ----------
+    folder
+        Where ``gpu.json`` is; default :data:`TIMINGS`.
+
+    Returns
+    -------
+    list of Table
+        Seconds of each case; and by arm mean, standard deviation and number of the test accuracies.
+    """
+    path = (folder or TIMINGS) / "gpu.json"
+    if not path.exists():
+        return []
+    timings = read(path)
+    rows = [
+        (what, arm, f"{timings.median((what, arm)):.1f}", f"{min(s):.1f} to {max(s):.1f}")
+        for (what, arm), s in timings.seconds.items()
+    ]
+    head = f"{timings.environment['device']}, {timings.date}"
+    accuracies = timings.accuracy.values()
+    arms = dict.fromkeys(arm for of_place in accuracies for arm in of_place)
+    scores = [(arm, *(_score(of_place.get(arm, ())) for of_place in accuracies)) for arm in arms]
+    return [
+        Table((head, "of", "seconds", f"{timings.rounds} rounds"), tuple(rows)),
+        Table(("test accuracy (chance 10 %)", *timings.accuracy), tuple(scores)),
+    ]
+
+
+def _score(accuracies: Sequence[float]) -> str:
+    """Write mean, standard deviation and number of some accuracies."""
+    if len(accuracies) < 2:
+        return "–"
+    mean, sd = 100 * statistics.fmean(accuracies), 100 * statistics.stdev(accuracies)
+    return f"{mean:.2f} ± {sd:.2f} % ({len(accuracies)})"

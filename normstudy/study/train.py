@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.optim.lr_scheduler import LRScheduler
+from torch import Tensor
 from tqdm import tqdm
 
 from normstudy.study import checkpoints, data, environment, probes
 from normstudy.study.data import ImageSet, Split
+from normstudy.study.descent import Descent, show
 from normstudy.study.model import Net
-from normstudy.study.optimize import l1_penalty, make_optimizer, make_schedule, shrink, weights
+from normstudy.study.optimize import weights
 from normstudy.study.recipes import Recipe
-from normstudy.study.scoring import evaluate, in_precision, loss_and_accuracy
+from normstudy.study.scoring import evaluate, loss_and_accuracy
 
 CHANGES: tuple[tuple[Mapping[str, tuple[str, ...]], str], ...] = (
     ({}, "the first published numbers"),
@@ -113,29 +112,13 @@ def build(recipe: Recipe, image_set: ImageSet) -> Net:
         )
 
 
-@dataclass(slots=True)
-class _Training:
-    """A training in progress: what is trained on what, and everything that moves."""
+@dataclass(slots=True, kw_only=True)
+class _Training(Descent):
+    """A training in progress: what is trained, what it is scored on, and what was found so far."""
 
-    recipe: Recipe
-    image_set: ImageSet
-    train_split: Split
     score_split: Split
-    net: Net
-    optimizer: torch.optim.Optimizer
-    schedule: LRScheduler
-    generator: torch.Generator
     history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
     probed: dict[str, list[float]] = field(default_factory=dict)
-
-    @property
-    def device(self) -> torch.device:
-        """Where everything lies."""
-        return self.train_split.labels.device
-
-    def begin_anew(self) -> None:
-        """Build optimiser and schedule again, as they are before the first step."""
-        self.optimizer, self.schedule = _descent(self.net, self.recipe, self.train_split)
 
     def about(self) -> dict[str, Any]:
         """Collect what must be equal for the numbers to be those of one machine, to the bit."""
@@ -149,14 +132,13 @@ class _Training:
 
     def state(self) -> dict[str, Any]:
         """Collect everything that moves."""
-        on_gpu = self.device.type == "cuda"
         return {
             "net": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "generator": self.generator.get_state(),
             "random": torch.random.get_rng_state(),
-            "gpu_random": torch.cuda.get_rng_state(self.device) if on_gpu else None,
+            "gpu_random": torch.cuda.get_rng_state(self.device) if self.on_gpu else None,
             "history": self.history,
             "probed": self.probed,
         }
@@ -182,7 +164,7 @@ class _Training:
         self.schedule.load_state_dict(state["schedule"])
         self.generator.set_state(state["generator"].cpu())
         torch.random.set_rng_state(state["random"].cpu())
-        if self.device.type == "cuda":
+        if self.on_gpu:
             torch.cuda.set_rng_state(state["gpu_random"].cpu(), self.device)
         self.history, self.probed = history, probed
 
@@ -210,7 +192,9 @@ def train(
     """Train the network of a recipe, from its first to its last epoch.
 
     SGD with momentum, its learning rate stepped per batch: by default Nesterov's momentum and one
-    cycle (Smith & Topin 2019, https://arxiv.org/abs/1708.07120). The data are held on the device.
+    cycle (Smith & Topin 2019, https://arxiv.org/abs/1708.07120). The data are held on the device. A
+    GPU gets an epoch's random numbers at its start and is read at its end, and repeats the step as
+    a CUDA graph where that can be recorded (:mod:`normstudy.study.graphs`).
 
     Parameters
     ----------
@@ -236,7 +220,7 @@ def train(
     image_set = data.load(recipe.data).to(where)
     with torch.random.fork_rng():
         state = _start(recipe, image_set, where, checkpoint)
-        done, steps = len(state.history["epoch"]), _steps(recipe, state.train_split)
+        done, steps = len(state.history["epoch"]), state.steps
         if progress:
             environment.say_where(where, f"training {recipe.name}")
         with tqdm(
@@ -281,65 +265,29 @@ def _fresh(recipe: Recipe, image_set: ImageSet, device: torch.device) -> _Traini
         train_split = image_set.balanced(train_split, recipe.subset)
     net = build(recipe, image_set)
     net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer, schedule = _descent(net, recipe, train_split)
     torch.manual_seed(recipe.seed)  # dropout draws from PyTorch's own generator
-    generator = torch.Generator().manual_seed(recipe.seed)
     return _Training(
-        recipe, image_set, train_split, score_split, net, optimizer, schedule, generator
+        recipe=recipe,
+        image_set=image_set,
+        train_split=train_split,
+        score_split=score_split,
+        net=net,
+        generator=torch.Generator().manual_seed(recipe.seed),
     )
-
-
-def _descent(
-    net: nn.Module, recipe: Recipe, split: Split
-) -> tuple[torch.optim.Optimizer, LRScheduler]:
-    optimizer = make_optimizer(net, recipe)
-    return optimizer, make_schedule(optimizer, recipe, recipe.epochs * _steps(recipe, split))
-
-
-def _steps(recipe: Recipe, split: Split) -> int:
-    return math.ceil(len(split) / recipe.batch_size)
 
 
 def _one_epoch(state: _Training, epoch: int, bar: "tqdm[Any]") -> None:
     """Train on every image once, score, and append one value to each column of the history."""
     began = time.perf_counter()
-    recipe, device = state.recipe, state.device
+    recipe, seen = state.recipe, len(state.train_split)
     if recipe.rebuilt:
         state.begin_anew()
-    order = torch.randperm(len(state.train_split), generator=state.generator).to(device)
-    batches = order.split(recipe.batch_size)
-    sums = torch.zeros(4, dtype=torch.float64, device=device)  # loss, hits, penalty, images
-    finite = torch.ones(len(batches), dtype=torch.bool, device=device)
     lr = state.schedule.get_last_lr()[0]
-    proximal = recipe.l1 > 0 and recipe.l1_step == "proximal"
-    state.net.train()
-    for step, index in enumerate(batches):
-        images = data.draw_batch(state.image_set, state.train_split, index, recipe, state.generator)
-        labels = state.train_split.labels[index]
-        with in_precision(device, recipe.precision):
-            scores = state.net(images)
-        loss = F.cross_entropy(scores.float(), labels)
-        penalty = l1_penalty(state.net, recipe) if recipe.l1 else loss.new_zeros(())
-        state.optimizer.zero_grad()
-        (loss if proximal else loss + penalty).backward()
-        state.optimizer.step()
-        if proximal:
-            shrink(state.net, recipe, float(state.schedule.get_last_lr()[0]))
-        state.schedule.step()
-        with torch.no_grad():
-            finite[step] = torch.isfinite(loss + penalty)
-            hits = (scores.argmax(1) == labels).sum()
-            num = len(index)
-            sums += torch.stack([loss * num, hits, penalty * num, hits.new_tensor(num)])
-        bar.update()
-        if step % 20 == 0:
-            loss_sum, hits_sum, _, seen = sums.tolist()
-            bar.set_postfix(
-                epoch=epoch, loss=f"{loss_sum / seen:.3f}", accuracy=f"{hits_sum / seen:.1%}"
-            )
+    sums, finite = state.one_epoch(epoch, bar)
     _require_finite(finite, epoch, recipe)
     trained = time.perf_counter() - began
-    loss_sum, hits_sum, penalty_sum, seen = sums.tolist()
+    loss_sum, hits_sum, penalty_sum = sums.tolist()
+    show(bar, epoch, sums, seen)
     scores = evaluate(state.net, state.image_set, state.score_split, recipe.precision)
     test_loss, test_accuracy = loss_and_accuracy(scores, state.score_split.labels)
     finite[-1] = math.isfinite(test_loss)  # scores show what the last step broke

@@ -20,6 +20,9 @@ BACKENDS = ("loky", "dask")
 """What the command line accepts: processes of this machine, or workers of a Dask cluster."""
 
 _BYTES = 1_500_000_000  # what a training takes: PyTorch, CIFAR-10, the maps of a batch
+_BYTES_BESIDE_GPU = 3_000_000_000  # of the machine's memory: PyTorch with its libraries for a GPU
+_BYTES_ON_GPU = 2_000_000_000  # of the card's: a context (0.5 GB), CIFAR-10, maps, the graph's own
+_MOST_ON_GPU = 8  # an estimate: more take turns on a card that is busy already
 
 
 class ClusterError(RuntimeError):
@@ -86,11 +89,17 @@ def ready(
 
 
 def _at_a_time(device: torch.device) -> int:
-    """One training per CPU core of this machine, as far as memory reaches, or one on a GPU."""
+    """One training per CPU core, as far as memory reaches: the machine's, and that of a GPU in use.
+
+    On a GPU one process computes while another prepares, scores or saves. Kernels of several run at
+    the same time only under NVIDIA's Multi-Process Service, which belongs to the machine.
+    """
+    places = [int(joblib.cpu_count())]
     if device.type == "cuda":
-        return 1
-    fit: int = environment.free_memory() // _BYTES
-    return max(1, min(int(joblib.cpu_count()), fit))
+        free_on_card, _ = torch.cuda.mem_get_info(device)
+        places += [_MOST_ON_GPU, free_on_card // _BYTES_ON_GPU]
+    each = _BYTES_BESIDE_GPU if device.type == "cuda" else _BYTES
+    return max(1, min(*places, environment.free_memory() // each))
 
 
 def look(datasets: Iterable[str], precisions: Iterable[str], device: str) -> dict[str, Any]:

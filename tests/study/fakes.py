@@ -1,6 +1,10 @@
-"""Runs that nobody trained, for the tests of what is computed from runs."""
+"""Runs that nobody trained, for tests of what is computed from runs; a GPU that is not there."""
+
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 
 import numpy as np
+import torch
 
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
@@ -48,3 +52,45 @@ def made(accuracy, seed=0, *, penalty=0.0, **fields) -> Run:
 def arm(*accuracies, **fields) -> list[Run]:
     """Make an arm of runs that end at these test accuracies, in percent: one seed each."""
     return [made(accuracy, seed, **fields) for seed, accuracy in enumerate(accuracies)]
+
+
+class Card:
+    """Stands in for a GPU: what is recorded runs nothing until it is replayed.
+
+    Its own step can be recorded; an error has every recording fail.
+    """
+
+    def __init__(self, monkeypatch, error=None):
+        self.error, self.recording, self.program = error, False, None
+        self.plain, self.replays = 0, 0
+        stream = SimpleNamespace(wait_stream=lambda other: None)
+        monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+        monkeypatch.setattr(torch.cuda, "stream", lambda of: nullcontext())
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(replay=self.replay))
+        monkeypatch.setattr(torch.cuda, "graph", self.record)
+
+    @contextmanager
+    def record(self, graph, stream):
+        self.recording = True
+        try:
+            if self.error:
+                raise self.error
+            yield
+        except RuntimeError:
+            msg = "operation failed due to a previous error during capture"
+            raise RuntimeError(msg)  # noqa: B904 - as torch has it
+        finally:
+            self.recording = False
+
+    def replay(self):
+        self.replays += 1
+        self.program()
+
+    def double(self, *, x):
+        if self.recording:
+            output = torch.zeros_like(x)
+            self.program = lambda: output.copy_(2 * x)
+            return output
+        self.plain += 1
+        return 2 * x

@@ -102,20 +102,35 @@ def test_the_table_has_both_distances_and_the_change():
     assert title == "Batch norm \N{MINUS SIGN} Group norm"
     assert numbers == ["+3.00", "\N{MINUS SIGN}1.90", "\N{MINUS SIGN}4.90"]
     assert interval == changes(STUDY, CONTROL)[0].interval
+    assert found.header[1:3] == ("main study", "control")
+    assert table([], ("one", "other")).header[1:3] == ("one", "other")
 
 
-def test_the_answer_says_the_order_and_what_changed():
+def test_the_answer_says_what_turned_round_and_what_changed():
     said = answer(STUDY, CONTROL)
+    turned = "Batch norm \N{MINUS SIGN} Group norm from +3.00 to \N{MINUS SIGN}1.90 points"
     assert said.startswith(
-        "Another order: Batch norm \N{MINUS SIGN} Group norm from +3.00 to "
-        "\N{MINUS SIGN}1.90 points; 1 of 1 pairs are decided. "
+        f"Turned round: {turned}. Decided in the control: 1 of 1 pairs. "
+        f"Changed by more than chance: {turned} (95 % interval of the change \N{MINUS SIGN}"
     )
-    assert "(95 % interval of the change \N{MINUS SIGN}" in said
-    calm = {
-        "Batch norm": arm(84, 86, lr=0.2),
-        "Group norm": arm(81, 83, norm="group", lr=0.2),
-    }
+    calm = {"Batch norm": arm(84, 86, lr=0.2), "Group norm": arm(81, 83, norm="group", lr=0.2)}
     assert answer(STUDY, calm) == (
-        "The order is that of the main study; 0 of 1 pairs are decided. "
+        "The means stand in the same order. Decided in the control: 0 of 1 pairs. "
         "Changed by more than chance: no distance."
     )
+
+
+def test_an_order_that_may_have_turned_by_chance_is_called_so():
+    control = {"Batch norm": arm(80, 86, lr=0.2), "Group norm": arm(81, 87, norm="group", lr=0.2)}
+    assert answer(STUDY, control) == (
+        "In another order, which may be chance: Batch norm \N{MINUS SIGN} Group norm from +3.00 to "
+        "\N{MINUS SIGN}1.00 points. Decided in the control: 0 of 1 pairs. "
+        "Changed by more than chance: no distance."
+    )
+
+
+def test_the_answer_counts_pairs_on_the_runs_that_the_distances_are_from():
+    same = STUDY["Batch norm"][:1]
+    group = arm(82.1, 82.3, 82.2, norm="group", lr=0.2)
+    said = answer(STUDY, {"Batch norm": same, "Group norm": group})
+    assert "Decided in the control: 1 of 1 pairs." in said

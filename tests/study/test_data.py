@@ -202,6 +202,22 @@ def test_augmentation_follows_the_generator_alone(recipe):
     assert torch.isfinite(one).all()
 
 
+@pytest.mark.parametrize("recipe", [PLAIN, Recipe(crop=2), replace(EVERYTHING, crop=3)])
+@pytest.mark.parametrize("mirror", [True, False])
+def test_an_epoch_drawn_at_once_has_the_images_of_one_drawn_batch_by_batch(recipe, mirror):
+    images = some_set(20, mirror=mirror)
+    batches = torch.randperm(20).split(8)
+    each, at_once = (torch.Generator().manual_seed(5) for _ in range(2))
+    draws = data.moved_at_once(
+        (data.draw(images, len(index), recipe, at_once) for index in batches), torch.device("cpu")
+    )
+    assert len(draws) == len(batches)
+    for index, drawn in zip(batches, draws, strict=True):
+        expected = draw_batch(images, images.train, index, recipe, each)
+        assert torch.equal(data.augment(images, images.train, index, drawn), expected)
+    assert torch.equal(each.get_state(), at_once.get_state())
+
+
 def test_without_augmentation_a_batch_is_the_selected_images():
     images = some_set()
     index = torch.tensor([4, 0, 4])

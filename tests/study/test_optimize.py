@@ -9,6 +9,7 @@ from torch import nn
 
 from normstudy.study import data
 from normstudy.study.optimize import (
+    descend,
     l1_penalty,
     learning_rates,
     make_optimizer,
@@ -164,6 +165,45 @@ def test_a_training_with_a_proximal_step_has_weights_of_exactly_zero():
     assert (sharp.weight_quantiles == 0).mean() > 0.05
     assert (blunt.weight_quantiles == 0).mean() <= 0.001
     assert sharp.history["penalty"][0] > 0, "it is told, though it is no part of the loss"
+
+
+# -- a step ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("l1_step", ["subgradient", "proximal"])
+def test_a_step_moves_all_groups_at_its_rate_and_tells_the_penalty_before(l1_step):
+    recipe = Recipe(l1=0.3, l1_step=l1_step, lr=9.0, momentum=0.5, weight_decay=0.0)
+    net = Lasso([2.0, -1.0])
+    with torch.no_grad():
+        net.linear.weight[0] = torch.tensor([1.0, 1.0])
+    optimizer = make_optimizer(net, recipe)
+    penalty = descend(net, optimizer, recipe, net.loss(), 0.1)
+    assert penalty.item() == pytest.approx(0.6)
+    gradient = np.array([-1.0, 2.0]) + (0.3 if l1_step == "subgradient" else 0)
+    expected = 1 - 0.1 * 1.5 * gradient  # a first step with Nesterov's momentum
+    if l1_step == "proximal":
+        expected = soft(expected, 0.1 * 0.3 / 0.5)
+    np.testing.assert_allclose(net.linear.weight[0].detach().numpy(), expected, rtol=1e-6)
+    assert [group["lr"] for group in optimizer.param_groups] == [9.0, 9.0], "those of the schedule"
+
+
+def test_a_rate_may_be_a_tensor_and_the_schedule_keeps_its_numbers(monkeypatch):
+    recipe = replace(TINY, weight_decay=0.1)
+    numbers, tensors = (build(recipe, data.load("digits")) for _ in range(2))
+    for net, rate in ((numbers, 0.1), (tensors, torch.tensor(0.1))):
+        optimizer = make_optimizer(net, recipe)
+        descend(net, optimizer, recipe, net(torch.ones(2, 1, 8, 8)).square().mean(), rate)
+        assert [group["lr"] for group in optimizer.param_groups] == [recipe.lr] * 2
+    for one, other in zip(numbers.parameters(), tensors.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+    def refuse():
+        raise RuntimeError("as while a step is recorded")
+
+    monkeypatch.setattr(optimizer, "step", refuse)
+    with pytest.raises(RuntimeError, match="recorded"):
+        descend(net, optimizer, recipe, net(torch.ones(2, 1, 8, 8)).mean(), rate)
+    assert [group["lr"] for group in optimizer.param_groups] == [recipe.lr] * 2
 
 
 # -- schedules -------------------------------------------------------------------------------------

@@ -736,3 +736,14 @@ def test_cuda_where_there_is_none(folder, monkeypatch):
     with pytest.raises(ValueError, match=match):
         run_all([TINY], folder=folder, device="cuda")
     assert_no_locks(folder, [TINY])
+
+
+@pytest.mark.gpu
+def test_several_trainings_share_one_gpu(folder):
+    recipes = [replace(TINY, epochs=6, batch_size=128, seed=seed) for seed in range(6)]
+    found = run_all(recipes, folder=folder, device="cuda", n_jobs=3, progress=False)
+    alone = run(recipes[0], folder=folder / "alone", device="cuda", progress=False)
+    assert {made.environment["device"] for made in found} == {torch.cuda.get_device_name()}
+    assert min(made.accuracy for made in found) > 0.8
+    assert found[0].accuracy == pytest.approx(alone.accuracy, abs=0.03)
+    assert_no_locks(folder, recipes)

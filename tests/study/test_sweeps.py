@@ -28,7 +28,7 @@ SETTINGS = {
     "ghost-batches": {"ghost_batch", "lr"},  # the rate that was chosen for 128 images
     "group-counts": {"num_groups", "channels_per_group"},
     "depths": {"net", "lr"},
-    "controls": set(),
+    "probed": set(),
     "bn-momentum": {"bn_momentum"},
     "penalties": {"l1", "l1_on", "l1_step", "weight_decay"},
 }

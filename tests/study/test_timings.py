@@ -108,3 +108,36 @@ def test_costs_are_drawn_and_tabulated_relative_to_an_arm():
     made = replace(MADE, seconds=same)
     table = timings.beside(made, whats, "copy", what_under="one")
     assert table.rows == (("first", "2.00"), ("second", "4.00"))
+
+
+ON_GPU = Timings(
+    name="gpu",
+    per="case",
+    seconds={
+        ("one run, after a first one", "Batch norm"): [3.0, 3.5, 3.25],
+        ("60 runs, from cold", "all arms"): [110.0, 100.0, 120.0],
+    },
+    environment={"device": "NVIDIA H100"},
+    date="2026-11-25",
+    accuracy={
+        "on the GPU": {"Batch norm": [0.91, 0.93], "No norm": [0.8, 0.8]},
+        "published": {"Batch norm": [0.92, 0.92, 0.92], "No norm": [0.8]},
+    },
+)
+
+
+def test_what_a_gpu_takes_is_told_with_accuracies_beside_or_not_at_all(tmp_path):
+    assert timings.on_gpu(tmp_path) == []
+    ON_GPU.save(tmp_path)
+    assert read(tmp_path / "gpu.json") == ON_GPU
+    seconds, scores = timings.on_gpu(tmp_path)
+    assert seconds.header == ("NVIDIA H100, 2026-11-25", "of", "seconds", "3 rounds")
+    assert seconds.rows == (
+        ("one run, after a first one", "Batch norm", "3.2", "3.0 to 3.5"),
+        ("60 runs, from cold", "all arms", "110.0", "100.0 to 120.0"),
+    )
+    assert scores.header == ("test accuracy (chance 10 %)", "on the GPU", "published")
+    assert scores.rows == (
+        ("Batch norm", "92.00 ± 1.41 % (2)", "92.00 ± 0.00 % (3)"),
+        ("No norm", "80.00 ± 0.00 % (2)", "–"),
+    )

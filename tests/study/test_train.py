@@ -362,15 +362,15 @@ def test_l1_makes_weights_smaller_and_is_written_down():
 def interrupt(monkeypatch, after):
     """Press Ctrl-C at the given batch."""
     drawn = []
-    draw_batch = data.draw_batch
+    augment = data.augment
 
     def interrupted(*args):
         drawn.append(1)
         if len(drawn) > after:
             raise KeyboardInterrupt
-        return draw_batch(*args)
+        return augment(*args)
 
-    monkeypatch.setattr(data, "draw_batch", interrupted)
+    monkeypatch.setattr(data, "augment", interrupted)
     return drawn
 
 

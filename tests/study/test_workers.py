@@ -18,8 +18,26 @@ def test_no_more_workers_start_than_memory_holds(monkeypatch):
         monkeypatch.setattr(environment, "free_memory", lambda free=gigabytes: free * 10**9)
         assert workers._at_a_time(cpu) == jobs
         assert workers.ready([TINY] * 30, None, "cpu") == (min(jobs, 30), "cpu")
-    assert workers._at_a_time(torch.device("cuda")) == 1
     assert workers.ready([TINY] * 30, 40, "cpu") == (30, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("cores", "of_machine", "of_card", "jobs"),
+    [
+        (64, 500, 140, 8),  # more take turns
+        (4, 500, 140, 4),
+        (64, 16, 140, 5),
+        (64, 500, 8, 4),
+        (64, 500, 1, 1),  # which may fail, and says so
+    ],
+)
+def test_trainings_on_one_card_fit_its_memory_and_that_of_the_machine(
+    cores, of_machine, of_card, jobs, monkeypatch
+):
+    monkeypatch.setattr(joblib, "cpu_count", lambda: cores)
+    monkeypatch.setattr(environment, "free_memory", lambda: of_machine * 10**9)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (of_card * 10**9, 150 * 10**9))
+    assert workers._at_a_time(torch.device("cuda")) == jobs
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading", "sequential"])
