@@ -22,10 +22,11 @@ from normstudy.byhand.norms import index_sets
 from normstudy.study import compare, figures, pictures, summaries
 from normstudy.study.blueprint import network
 from normstudy.study.data import load
-from normstudy.study.model import Net, layer_table
+from normstudy.study.model import layer_table
 from normstudy.study.runs import PUBLISHED, Run, RunError, find
 from normstudy.study.store import write_whole
 from normstudy.study.studies import STUDIES, Study
+from normstudy.study.train import build
 from normstudy.tables import NORM_NAMES, Table
 
 STUDY = STUDIES["main"]
@@ -86,7 +87,7 @@ def draw(arms: Arms) -> dict[str, Figure]:
         "graph-2-test-accuracy": figures.history(
             arms, "test_accuracy", title="Graph 2: test accuracy", reference=STUDY.reference
         ),
-        "network": network(layer_table(Net(in_channels=images.in_channels), images.size)),
+        "network": network(layer_table(build(arms["Batch norm"][0].recipe, images), images.size)),
         "shared-cells": shared_cells(examples.SHAPE, num_groups=examples.NUM_GROUPS),
     }
     for label in SHOWN:
@@ -200,8 +201,8 @@ def _hyperparameters(arms: Arms) -> Table:
     """Tabulate the recipes of the arms, one setting a row."""
     recipes = [runs[0].recipe for runs in arms.values()]
     names = (
-        *("net", "epochs", "batch_size", "lr", "warmup", "momentum", "weight_decay", "l1"),
-        *("num_groups", "dropout", "crop", "flip", "precision"),
+        *("net", "init", "epochs", "batch_size", "lr", "warmup", "momentum", "weight_decay"),
+        *("l1", "num_groups", "dropout", "crop", "flip", "precision"),
     )
     rows = []
     for name in names:

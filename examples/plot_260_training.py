@@ -106,8 +106,8 @@ print(summaries.pairs(gaps))
 #
 # A gap says that something was learned that does not carry over, not what it was. And the gap
 # depends on the length of the training and on the augmentation at least as much as on the norm, and
-# here both are the same for all arms. A test that finds no difference in the gap, with so few
-# seeds, does not show that there is none.
+# here both are the same for all arms. A test that finds no difference in the gap does
+# not show that there is none.
 #
 # Exercises
 # ---------

@@ -72,8 +72,8 @@ print(summaries.verdict(pairs))
 # seeds would it take to know such a difference to within a quarter of a point? With standard
 # deviations :math:`s_1` and :math:`s_2` of the two arms, an interval of half-width :math:`h` takes
 # roughly :math:`q^2 (s_1^2 + s_2^2) / (2 h^2)` seeds of each, where :math:`q` is a quantile of the
-# studentized range. A standard deviation from ten seeds can itself be wrong by a third, and so can
-# these numbers by its square.
+# studentized range. A standard deviation from ten seeds can itself be too small by a factor of
+# nearly two, and the number of seeds by the square of that.
 
 still_open = [pair for pair in pairs if pair.verdict == "open"]
 print(summaries.seeds_needed(still_open, half_width=0.25))
@@ -126,8 +126,8 @@ else:
 # %%
 # A positive number on the right says that this network, with this schedule, does better than the
 # best of those reports. It does not say that our norm is better than theirs: the norm is the same,
-# and the rest of the training is what differs. That is worth seeing, since differences between
-# whole recipes are often as large as those between norms, and here they are larger.
+# and the rest of the training is what differs. That is worth seeing: compare it with the
+# differences between norms above.
 #
 # What was trained
 # ----------------
@@ -144,13 +144,13 @@ print(f"trained on: {', '.join(sorted(devices))}")
 # What this does not show
 # -----------------------
 #
-# One network, one data set, one batch size. Batch norm is known to suffer when there are few images
-# per batch, and group norm was proposed for that case (Wu & He 2018); here every batch is large.
-# The arm without a norm lacks its scales too, and no other arm's weights set the size of its
-# signals. The learning rates come from a search of ten epochs. Weight decay is one number for all
-# and not the same thing in each. All arms learn from the same training images; others would be one
-# more source of variance (Bouthillier et al. 2021). :ref:`plan` lists what else differs between the
-# arms, and was written before the first training.
+# One network, one data set, one batch size. Batch norm is known to suffer when there are few
+# images per batch, and group norm was proposed for that case (Wu & He 2018); here every batch is
+# large. The arm without a norm lacks its scales too, and in no other arm do the weights set the
+# size of the signals. The learning rates come from a search of ten epochs. Weight decay is one
+# number for all and not the same thing in each. All arms learn from the same training images;
+# others would be one more source of variance (Bouthillier et al. 2021). :ref:`plan` lists what
+# else differs between the arms, and was written before the first training.
 #
 # A decided difference says that there is one, not that it matters to anybody.
 #

@@ -118,13 +118,8 @@ def _base(arguments: list[str]) -> tuple[Recipe, str, bool]:
         return Recipe(), "defaults", False  # the real parser will say what is wrong
     if asked.norm not in NORMS or asked.data not in DATASETS:
         return Recipe(), "defaults", False
-    if found := chosen(asked.norm, asked.data, l1=l1):
-        arm, recipe = found
-        origin = f"settings of the study's arm {arm!r} on {asked.data}"
-    else:
-        arm, recipe = chosen("batch", asked.data) or ("", Recipe())
-        origin = f"no arm of the study has norm={asked.norm}, so these are the settings of {arm!r}"
-    origin = f"{origin}: {_words(recipe, _SHOWN)}"
+    arm, recipe = chosen(asked.norm, asked.data, l1=l1)
+    origin = f"settings of the study's arm {arm!r} on {asked.data}: {_words(recipe, _SHOWN)}"
     return replace(recipe, norm=asked.norm, l1=0.0), origin, asked.precision is None
 
 

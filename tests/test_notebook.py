@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import re
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def test_the_notebook_trains_and_compares_all_arms(notebook, monkeypatch):
     results, pairs = shown(notebook, "text/html")
     for arm in STUDIES["main"].arms:
         assert f"<td>{arm}</td>" in results
-    assert pairs.count("<tr>") == 1 + 10
+    assert pairs.count("<tr>") == 1 + 15
 
 
 def test_the_notebook_is_published_with_its_outputs(notebook):
@@ -81,8 +82,14 @@ def test_the_notebook_is_published_with_its_outputs(notebook):
     assert len(shown(notebook, "image/png")) == PICTURES
 
 
-def test_the_first_words_of_the_notebook_name_what_to_do_on_a_slow_processor(notebook):
-    assert "`%env NORMSTUDY_PRECISION=float32`" in notebook.cells[0].source
+def test_the_first_words_of_the_notebook_name_what_to_do_on_a_gpu(notebook):
+    assert "`%env NORMSTUDY_PRECISION=bfloat16`" in notebook.cells[0].source
+
+
+def test_the_variant_is_none_of_the_study(notebook):
+    source = next(cell.source for cell in notebook.cells if "variant = " in cell.source)
+    (groups,) = re.findall(r"num_groups=(\d+)", source)
+    assert int(groups) != STUDIES["main"].arms["Group norm"][0].num_groups
 
 
 def test_nothing_in_the_notebook_names_a_machine_or_a_time(notebook):

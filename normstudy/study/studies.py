@@ -114,7 +114,7 @@ class Study:
         return next(iter(self.recipes().values()))[0].data
 
 
-def chosen(norm: Norm, data: Dataset, *, l1: bool = False) -> tuple[str, Recipe] | None:
+def chosen(norm: Norm, data: Dataset, *, l1: bool = False) -> tuple[str, Recipe]:
     """Look up what the main study chose for a norm: the name of its arm, and its recipe.
 
     Parameters
@@ -125,17 +125,11 @@ def chosen(norm: Norm, data: Dataset, *, l1: bool = False) -> tuple[str, Recipe]
         Data set that the recipe is moved to.
     l1
         Whether the arm with an L1 penalty is asked for, where there is one.
-
-    Returns
-    -------
-    tuple or None
-        None for a norm that the study does not have.
     """
     main, wanted = STUDIES["main"], "layer" if norm == "layer_chw" else norm
     found = {arm: tried[0] for arm, tried in main.arms.items() if tried[0].norm == wanted}
-    for arm, recipe in sorted(found.items(), key=lambda item: (item[1].l1 > 0) != l1):
-        return arm, moved(replace(recipe, norm=norm), data)
-    return None
+    arm = min(found, key=lambda arm: (found[arm].l1 > 0) != l1)
+    return arm, moved(replace(found[arm], norm=norm), data)
 
 
 def _report(

@@ -250,11 +250,19 @@ def steps(arms: Arms, earlier: Arms) -> list[str]:
         line = f"{date}: {step}"
         if (said := before.get(pair)) is not None:
             said = said if said.pair == step.pair else -said
-            agrees = said.verdict == step.verdict and (said.mean > 0 or not said.decided)
-            word = "the same" if agrees else "otherwise"
-            line += f" The first network said {word}: {said.title} {_size(said)}, {_said(said)}."
+            line += f" {_earlier(said, step)}: {said.title} {_size(said)}, {_said(said)}."
         lines.append(line)
     return lines
+
+
+def _earlier(said: Difference, now: Difference) -> str:
+    """Say whether an earlier study decided a pair, and then as now or against it."""
+    if not said.decided:
+        return "The first network did not decide this"
+    if not now.decided:
+        return "The first network decided this"
+    opposite = (said.mean > 0) != (now.mean > 0)
+    return f"The first network said the {'opposite' if opposite else 'same'}"
 
 
 def beside(reference: Reference, arms: Arms) -> Table:

@@ -11,7 +11,8 @@ from normstudy.study.model import Net
 from normstudy.study.moving import moved
 from normstudy.study.recipes import DATASETS, NORMS, Recipe, variants, varied
 from normstudy.study.reports import LIMITS
-from normstudy.study.runs import find, run_study, save
+from normstudy.study.runs import find, load, run_study, save
+from normstudy.study.store import locate
 from normstudy.study.studies import STUDIES, Study, chosen
 
 MAIN, SEARCH, BUDGET = STUDIES["main"], STUDIES["learning-rates"], STUDIES["mnist"]
@@ -108,6 +109,22 @@ def test_the_search_tries_on_held_out_images_alone():
         (final,) = MAIN.arms[arm]
         assert {recipe.norm for recipe in recipes} == {final.norm}
         assert {recipe.l1 > 0 for recipe in recipes} == {final.l1 > 0}
+
+
+def test_each_arm_of_the_first_study_has_the_best_settings_of_those_that_were_tried():
+    for arm, tried in STUDIES["search"].recipes().items():
+        paths = [locate(runs.PUBLISHED, recipe.name) for recipe in tried]
+        best = max(map(load, paths), key=lambda run: run.accuracy).recipe
+        (final,) = STUDIES["cifar10"].arms[arm]
+        assert final == replace(best, epochs=final.epochs, validation=False), arm
+
+
+def test_what_diverged_in_the_first_search_left_no_run_and_is_not_chosen(tmp_path):
+    diverged = [recipe for tried in STUDIES["search"].diverged.values() for recipe in tried]
+    assert diverged
+    assert [recipe for recipe in diverged if find(recipe, tmp_path)] == []
+    finals = [(r.norm, r.lr, r.weight_decay, r.l1) for (r,) in STUDIES["cifar10"].arms.values()]
+    assert not {(r.norm, r.lr, r.weight_decay, r.l1) for r in diverged} & set(finals)
 
 
 # -- the budget of the reports on MNIST ------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Tables and sentences hold the numbers of their runs."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -196,24 +197,24 @@ def test_no_runs_are_refused(call):
 
 def test_steps_go_down_from_the_best_arm_and_an_earlier_study_has_its_word():
     def dated(*accuracies):
-        return [made_on(f"2026-11-{20 + n}", accuracy, n) for n, accuracy in enumerate(accuracies)]
-
-    def made_on(date, accuracy, seed):
-        return fake_run(
-            Recipe(data="digits", seed=seed), [0.5, accuracy / 100], environment={"date": date}
-        )
+        runs = enumerate(arm(*accuracies))
+        return [replace(run, environment={"date": f"2026-11-{20 + n}"}) for n, run in runs]
 
     now = {"Group norm": dated(70, 70.2, 70.4), "Batch norm": dated(80, 80.1, 80.4)}
     now["No norm"] = dated(70.1, 70.2, 70.3)
     earlier = {"Batch norm": arm(60, 60.1, 60.4), "Group norm": arm(65, 65.1, 65.4)}
     first, second = summaries.steps(now, earlier)
     assert first.startswith("2026-11-22: Batch norm is ahead of group norm by 9.97 points")
+    (before,) = compare.differences(earlier)
     assert first.endswith(
-        " The first network said otherwise: Batch norm \N{MINUS SIGN} Group norm "
-        f"{compare.differences(earlier)[0].measure.text(-5)}, 95 % interval "
-        f"{compare.differences(earlier)[0].interval}, ahead: group norm."
+        " The first network said the opposite: Batch norm \N{MINUS SIGN} Group norm "
+        f"\N{MINUS SIGN}5.00, 95 % interval {before.interval}, ahead: group norm."
     )
     assert "first network" not in second
     assert second.startswith("2026-11-22: ")
-    same = {"Batch norm": arm(80, 80.1, 80.4), "Group norm": arm(70, 70.2, 70.4)}
-    assert " The first network said the same: " in summaries.steps(now, same)[0]
+    for accuracies, word in {
+        (50, 50.2, 50.4): "said the same",
+        (40, 60, 80): "did not decide this",
+    }.items():
+        earlier["Group norm"] = arm(*accuracies)
+        assert f" The first network {word}: " in summaries.steps(now, earlier)[0]
