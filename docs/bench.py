@@ -36,7 +36,7 @@ from tqdm import tqdm
 
 from normstudy.study import data, files
 from normstudy.study.batchnorm import fold
-from normstudy.study.environment import describe, pick_device
+from normstudy.study.environment import SLOW, describe, pick_device, slowdown
 from normstudy.study.groupnorm import ChannelsLastGroupNorm
 from normstudy.study.model import make_norm
 from normstudy.study.optimize import l1_penalty
@@ -226,6 +226,7 @@ def loops() -> dict[Case, Callable[[], float]]:
     serial, parallel = textbook_batches(0), textbook_batches(2)
     cases: dict[Case, Callable[[], float]] = {}
     count = 128 * STEPS
+    bfloat16 = slowdown(torch.device("cpu")) < SLOW
     for arm, recipe in ARMS.items():
         module = Textbook(recipe)
         cases["textbook loop", arm] = partial(timed, partial(module.loop, serial), count)
@@ -234,6 +235,8 @@ def loops() -> dict[Case, Callable[[], float]]:
         )
         cases["PyTorch Lightning", arm] = partial(with_lightning, module, serial)
         cases["normstudy", arm] = study_epoch(recipe)
+        if bfloat16:
+            cases["normstudy in bfloat16", arm] = study_epoch(replace(recipe, precision="bfloat16"))
         cases["bare step", arm] = partial(timed, bare_step(recipe), count)
         cases["arithmetic alone", arm] = arithmetic(recipe)
         cases["evaluation", arm] = partial(timed, evaluation(recipe), SCORED)
