@@ -67,14 +67,14 @@ def in_sentence(arm: str) -> str:
 
 
 def number(value: float, digits: int, *, sign: bool = False) -> str:
-    """Write a number with fixed decimals and a real minus sign.
+    """Write a number with fixed decimals and a real minus sign; what rounds to zero has none.
 
     Examples
     --------
-    >>> number(-1.5, 2), number(1.5, 1, sign=True)
-    ('−1.50', '+1.5')
+    >>> number(-1.5, 2), number(1.5, 1, sign=True), number(-0.001, 2)
+    ('−1.50', '+1.5', '0.00')
     """
-    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:{'+' if sign else ''}z.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def p_value(p: float) -> str:
