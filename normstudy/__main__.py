@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from dataclasses import fields, replace
 from functools import partial, wraps
-from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,7 +27,7 @@ from normstudy.study import data, environment, workers
 from normstudy.study.files import DataError
 from normstudy.study.originals import Original
 from normstudy.study.recipes import DATASETS, NORMS, Dataset, Precision, Recipe
-from normstudy.study.runs import PUBLISHED, Run, RunError, find, run, run_all, stored
+from normstudy.study.runs import PUBLISHED, Run, RunError, run, run_all, stored
 from normstudy.study.store import RecordError, expanded, store_folder, writable, write_whole
 from normstudy.study.studies import OF_REPORTS, STUDIES, chosen
 from normstudy.study.train import DivergedError, build
@@ -43,11 +42,10 @@ _MOST = 1_000  # seeds of a study, trainings at a time, and threads
 _SHOWN = ("lr", "num_groups", "weight_decay", "l1", "batch_size", "crop", "precision")
 
 
-def train_command(base: Recipe, origin: str, *, adapt: bool = False) -> Callable[..., None]:
+def train_command(base: Recipe, origin: str) -> Callable[..., None]:
     """Build the command ``train`` whose settings, where none are given, are those of ``base``.
 
-    ``origin`` says in a line whose settings these are. With ``adapt``, a run that is not there yet
-    is trained in float32 on a machine where bfloat16 is slow or missing.
+    ``origin`` says in a line whose settings these are.
     """
 
     def train(
@@ -76,15 +74,8 @@ def train_command(base: Recipe, origin: str, *, adapt: bool = False) -> Callable
         torch.set_num_threads(threads or torch.get_num_threads())
         given = [f.name for f in fields(Recipe) if getattr(recipe, f.name) != getattr(base, f.name)]
         print(origin)
-        place = _store(folder)
-        if adapt and recipe.precision == "bfloat16" and find(recipe, place) is None:
-            times = environment.slowdown(environment.pick_device(device))
-            if times >= environment.SLOW:
-                recipe, given = replace(recipe, precision="float32"), [*given, "precision"]
-                slow = f"takes {times:.0f} times as long" if times < inf else "cannot be trained in"
-                print(f"precision float32, since bfloat16 {slow} here")
         print(f"changed: {_words(recipe, given) or 'nothing'}")
-        made = run(recipe, folder=place, device=device)
+        made = run(recipe, folder=_store(folder), device=device)
         print(f"run {recipe.name}")
         print(made.table())
         if pictures_to is not None:
@@ -104,23 +95,22 @@ def _words(recipe: Recipe, names: Iterable[str]) -> str:
     )
 
 
-def _base(arguments: list[str]) -> tuple[Recipe, str, bool]:
-    """Choose the settings that an incomplete ``train`` begins from; say whose, and if to adapt."""
+def _base(arguments: list[str]) -> tuple[Recipe, str]:
+    """Choose the settings that an incomplete ``train`` begins from, and say whose they are."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--norm", default="batch")
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--l1", default="0")
-    parser.add_argument("--precision")
     try:
         asked, _ = parser.parse_known_args(arguments)
         l1 = float(asked.l1) > 0
     except (argparse.ArgumentError, ValueError):
-        return Recipe(), "defaults", False  # the real parser will say what is wrong
+        return Recipe(), "defaults"  # the real parser will say what is wrong
     if asked.norm not in NORMS or asked.data not in DATASETS:
-        return Recipe(), "defaults", False
+        return Recipe(), "defaults"
     arm, recipe = chosen(asked.norm, asked.data, l1=l1)
     origin = f"settings of the study's arm {arm!r} on {asked.data}: {_words(recipe, _SHOWN)}"
-    return replace(recipe, norm=asked.norm, l1=0.0), origin, asked.precision is None
+    return replace(recipe, norm=asked.norm, l1=0.0), origin
 
 
 def _write_figures(
@@ -377,9 +367,9 @@ def _parse(arguments: list[str]) -> "partial[None]":
     ValueError
         If a value is out of range.
     """
-    base, origin, adapt = _base(arguments)
+    base, origin = _base(arguments)
     commands: dict[str, Callable[..., None]] = {
-        "train": train_command(base, origin, adapt=adapt),
+        "train": train_command(base, origin),
         "study": study,
         "runs": runs,
         "reproduce": reproduce,
