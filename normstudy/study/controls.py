@@ -1,6 +1,6 @@
 """Controls: by how much the distance between two arms changes when something else does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -12,6 +12,9 @@ from normstudy.study.measures import Arms, Summary, summarize
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
 from normstudy.tables import LEVEL, Table, number
+
+CHANCE = 10
+"""Accuracy of a guess among ten classes, in percent; docs/plan.rst counts a lost run as that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,6 +174,29 @@ def answer(study: Arms, control: Arms) -> str:
         f"Changed by more than chance: {'; '.join(changed) or 'no distance'}.",
     ]
     return " ".join(part for part in parts if part)
+
+
+def lost(diverged: Mapping[str, Sequence[Recipe]], control: Arms) -> str:
+    """Say which trainings diverged, and what the means become with these counted as chance.
+
+    Parameters
+    ----------
+    diverged
+        What left no run, by arm, as in a study.
+    control
+        Runs by arm.
+    """
+    parts = []
+    for arm, recipes in diverged.items():
+        values = list(summarize(control[arm]).values.values())
+        if not (missing := [r for r in recipes if r.data == control[arm][0].recipe.data]):
+            continue  # a report on other images than those of the study
+        counted = np.mean([*values, *[CHANCE] * len(missing)])
+        parts.append(
+            f"{arm}: {len(missing)} of {len(missing) + len(values)} trainings diverged and left no "
+            f"run. Counted as chance, {CHANCE} %, they make its mean {number(counted, 2)} %."
+        )
+    return " ".join(parts) or "Every training reached its end."
 
 
 def _moved(change: Change) -> str:

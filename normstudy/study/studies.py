@@ -284,8 +284,14 @@ _ALL = (
 )
 
 _CONTROLS = tuple(
-    Study(name=name, title=f"Control: {title}", seeds=(0, 1, 2), arms=arms)
-    for name, (title, arms) in CONTROLS.items()
+    Study(
+        name=name,
+        title=control.title,
+        arms=control.arms,
+        seeds=control.seeds,
+        diverged=control.diverged,
+    )
+    for name, control in CONTROLS.items()
 )
 
 _SMALL = Recipe(

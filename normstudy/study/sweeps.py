@@ -31,7 +31,7 @@ MAIN: Mapping[str, Recipe] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sweep:
-    """What a sweep trains: recipes by arm, and seeds; ``diverged`` as in a study."""
+    """What a sweep or a control trains: recipes by arm, seeds; ``diverged`` as in a study."""
 
     title: str
     arms: Arms
@@ -51,17 +51,25 @@ _SMALL = {arm: replace(recipe, subset=FIFTH) for arm, recipe in _SHORT.items()}
 _THREE = {arm: MAIN[arm] for arm in ("Batch norm", "Group norm", "Layer norm")}
 _MANY_GROUPS = replace(MAIN["Group norm"], num_groups=24)
 
-CONTROLS: Mapping[str, tuple[str, Arms]] = MappingProxyType(
+
+def _control(title: str, arms: Arms, diverged: Arms | None = None) -> Sweep:
+    return Sweep(title=f"Control: {title}", arms=arms, seeds=(0, 1, 2), diverged=diverged or {})
+
+
+_AT_ONE_RATE = {arm: replace(recipe, lr=MAIN["Batch norm"].lr) for arm, recipe in _THREE.items()}
+
+CONTROLS: Mapping[str, Sweep] = MappingProxyType(
     {
-        "one-rate": (
+        "one-rate": _control(
             "three norms at the learning rate of batch norm",
-            {arm: variants(recipe, lr=MAIN["Batch norm"].lr) for arm, recipe in _THREE.items()},
+            {arm: (recipe,) for arm, recipe in _AT_ONE_RATE.items()},
+            diverged={"Layer norm": (replace(_AT_ONE_RATE["Layer norm"], seed=1),)},
         ),
-        "forty-epochs": (
+        "forty-epochs": _control(
             "batch and group norm for twice as many epochs",
             {arm: variants(MAIN[arm], epochs=40) for arm in ("Batch norm", "Group norm")},
         ),
-        "weight-decay": (
+        "weight-decay": _control(
             "a smaller weight decay, at the chosen rates and at twice these",
             {
                 f"{arm}{words}": variants(recipe, weight_decay=1e-4, lr=factor * recipe.lr)
@@ -69,12 +77,12 @@ CONTROLS: Mapping[str, tuple[str, Arms]] = MappingProxyType(
                 for words, factor in (("", 1), (", twice the rate", 2))
             },
         ),
-        "norm-after-activation": (
+        "norm-after-activation": _control(
             "the norms behind the activations",
             {arm: variants(recipe, net="pyramid-act-first") for arm, recipe in _THREE.items()},
         ),
         # the following are not in the plan
-        "norm-last": (
+        "norm-last": _control(
             "a norm in front of the average pool in place of an activation",
             {
                 **{
@@ -84,11 +92,11 @@ CONTROLS: Mapping[str, tuple[str, Arms]] = MappingProxyType(
                 "Group norm, 24 groups, activation last": (_MANY_GROUPS,),
             },
         ),
-        "no-penalty": (
+        "no-penalty": _control(
             "batch norm at the learning rate of batch norm + L1",
             {"Batch norm": variants(MAIN["Batch norm"], lr=MAIN["Batch norm + L1"].lr)},
         ),
-        "finer-maps": (
+        "finer-maps": _control(
             "the same layers on maps of twice the side",
             {
                 arm: variants(recipe, net="pyramid-fine")
@@ -97,7 +105,7 @@ CONTROLS: Mapping[str, tuple[str, Arms]] = MappingProxyType(
         ),
     }
 )
-"""Title and arms of the controls of the main study, by name; each is trained with three seeds."""
+"""The controls of the main study, by the name of their study; each has three seeds."""
 
 # -- batch sizes -----------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 from study.fakes import arm
 
-from normstudy.study.controls import answer, changes, table
+from normstudy.study.controls import answer, changes, lost, table
+from normstudy.study.recipes import Recipe
 
 STUDY = {
     "Batch norm": arm(84, 85, 86, lr=0.1),
@@ -134,3 +135,15 @@ def test_the_answer_counts_pairs_on_the_runs_that_the_distances_are_from():
     group = arm(82.1, 82.3, 82.2, norm="group", lr=0.2)
     said = answer(STUDY, {"Batch norm": same, "Group norm": group})
     assert "Decided in the control: 1 of 1 pairs." in said
+
+
+def test_what_diverged_is_counted_as_chance():
+    gone = Recipe(norm="group", lr=0.2)
+    control = {"Batch norm": arm(80, 84), "Group norm": arm(81, 83, norm="group", lr=0.2)}
+    assert lost({"Group norm": (gone,)}, control) == (
+        "Group norm: 1 of 3 trainings diverged and left no run. "
+        "Counted as chance, 10 %, they make its mean 58.00 %."
+    )
+    whole = "Every training reached its end."
+    assert lost({}, control) == whole
+    assert lost({"Group norm": (Recipe(data="mnist"),)}, control) == whole
