@@ -138,7 +138,7 @@ def test_the_answer_counts_pairs_on_the_runs_that_the_distances_are_from():
 
 
 def test_what_diverged_is_counted_as_chance():
-    gone = Recipe(norm="group", lr=0.2)
+    gone = Recipe(data="digits", norm="group", lr=0.2)
     control = {"Batch norm": arm(80, 84), "Group norm": arm(81, 83, norm="group", lr=0.2)}
     assert lost({"Group norm": (gone,)}, control) == (
         "Group norm: 1 of 3 trainings diverged and left no run. "
