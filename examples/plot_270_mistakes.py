@@ -9,14 +9,14 @@ count of how far arms and seeds fail on the same images.
 the confidence of an answer be trusted?
 """
 
-from normstudy.study import mistakes, pictures
+from normstudy.study import agreement, mistakes, pictures
 from normstudy.study.data import load
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 
 study = STUDIES["main"]
 arms, images = run_study(study), load(study.data)
-print("In short:", mistakes.agreement_in_short(arms, images))
+print("In short:", agreement.in_short(arms, images))
 print(mistakes.calibration_in_short(arms, images))
 
 # %%
@@ -87,7 +87,7 @@ print(mistakes.confusions(first, images))
 # arm, and two arms over unequal seeds as well. So no pair has the advantage of having begun from
 # the same weights and seen the same batches.
 
-print(mistakes.agreement(arms, images))
+print(agreement.table(arms, images))
 
 every = mistakes.overlap(first, images)
 print(
@@ -96,13 +96,14 @@ print(
 )
 
 # %%
-# Look where the rows with "two seeds" stand. If they lead, then two networks with one norm agree
-# more on what is hard than two networks with different norms: the norm has some influence on which
-# images go wrong. The same holds for the arm with L1 and the one without, which have the same norm.
-# How large is the influence? Compare the step between the two kinds of rows with the distance from
-# either to 0. Most of the agreement is there whatever the norm, because some images are simply
-# harder than others. The pairs of runs share runs, so they are not independent of each other, and
-# the third digit means nothing.
+# The rows with "two seeds" are the measure: two networks with one norm, trained apart. The columns
+# on the right say by how much two arms agree less than that, with an interval from leaving out one
+# seed at a time, for all pairs at once. The arm with L1 and the one without have the same norm, so
+# they show what there is to see where norms do not differ. A part of what other pairs lose is their
+# accuracy: two networks of which one makes more mistakes cannot make the same ones. So look at arms
+# of nearly the same accuracy first. How large is the influence? Compare these numbers with kappa
+# itself: most of the agreement is there whatever the norm, because some images are simply harder
+# than others.
 #
 # Can the confidence be trusted?
 # ------------------------------
@@ -180,8 +181,8 @@ print(mistakes.calibration(arms, images))
 #
 #       batch, group_runs = arms["Batch norm"], arms["Group norm"]
 #       pairs = zip(batch, group_runs, strict=True)
-#       equal = mean(mistakes.kappa(a, b, images) for a, b in pairs)
-#       unequal = mean(value for *_, value in mistakes.kappas(batch, group_runs, images))
+#       equal = mean(agreement.kappa(a, b, images) for a, b in pairs)
+#       unequal = mean(value for *_, value in agreement.kappas(batch, group_runs, images))
 #       print(f"equal seeds {equal:.3f}, unequal seeds {unequal:.3f}")
 #       # the digits leave too few mistakes to tell
 #       assert abs(equal - unequal) < (0.01 if study.data == "cifar10" else 0.5)

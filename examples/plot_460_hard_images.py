@@ -9,7 +9,7 @@ wrong, classes, confusions, confidence, and pairs of networks that answer togeth
 do two norms help each other more than two seeds?
 """
 
-from normstudy.study import hardness, mistakes, pictures
+from normstudy.study import agreement, hardness, mistakes, pictures
 from normstudy.study.data import load
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
@@ -21,7 +21,7 @@ print(
     f"In short: {everywhere:,} of {len(images.test):,} test images are wrong in all of"
 )
 print(f"{num_runs} runs; independent errors would leave {chance:.1g}.")
-print(mistakes.agreement_in_short(arms, images))
+print(agreement.in_short(arms, images))
 
 # %%
 # **You will see** the images that are wrong most often, counts of what only one norm gets wrong,
@@ -88,13 +88,13 @@ if alone:
 #
 # Cohen's kappa over unequal seeds: 1 for the same errors, 0 for errors that coincide by chance.
 
-print(mistakes.agreement(arms, images))
+print(agreement.table(arms, images))
 
 # %%
-# Rows with "two seeds" are the measure for all others. A pair of norms below them disagrees more
-# than two trainings of one norm do; the distance to 0 is what all have in common. An arm of higher
-# accuracy has fewer errors, and they are the harder images, so kappa depends a little on accuracy
-# as well.
+# Rows with "two seeds" are the measure for all others: two trainings of one norm. The columns on
+# the right say by how much two arms agree less; the intervals leave out one seed at a time, and
+# hold for all pairs at once. Arms of unequal accuracy lose some agreement for that alone, so those
+# of nearly the same accuracy tell most. The distance from kappa to 0 is what all have in common.
 #
 # Class by class
 # --------------

@@ -191,7 +191,7 @@ def lost(diverged: Mapping[str, Sequence[Recipe]], control: Arms) -> str:
         values = list(summarize(control[arm]).values.values())
         if not (missing := [r for r in recipes if r.data == control[arm][0].recipe.data]):
             continue  # a report on other images than those of the study
-        counted = np.mean([*values, *[CHANCE] * len(missing)])
+        counted = float(np.mean([*values, *[CHANCE] * len(missing)]))
         parts.append(
             f"{arm}: {len(missing)} of {len(missing) + len(values)} trainings diverged and left no "
             f"run. Counted as chance, {CHANCE} %, they make its mean {number(counted, 2)} %."

@@ -1,8 +1,7 @@
 """Which images a run gets wrong, in what order, and which models get them wrong together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations_with_replacement
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy.typing as npt
 
 from normstudy.study.data import ImageSet
 from normstudy.study.runs import Run
-from normstudy.tables import Table, number
+from normstudy.tables import Table
 
 Arms = Mapping[str, Sequence[Run]]
 Order = Literal["most confident", "least confident", "index"]
@@ -152,39 +151,6 @@ def overlap(runs: Mapping[str, Run], images: ImageSet) -> Overlap:
     )
 
 
-def kappa(first: Run, second: Run, images: ImageSet) -> float:
-    """Compute how far two models fail on the same images, beyond chance: Cohen's kappa.
-
-    The two are treated as raters who call each test image right or wrong. 0 is what independent
-    mistakes give, 1 means the same mistakes.
-
-    References
-    ----------
-    J. Cohen, A Coefficient of Agreement for Nominal Scales, 1960;
-    https://scikit-learn.org/stable/modules/generated/sklearn.metrics.cohen_kappa_score.html
-    """
-    from sklearn.metrics import cohen_kappa_score  # noqa: PLC0415 - slow to import
-
-    return float(cohen_kappa_score(is_wrong(first, images), is_wrong(second, images)))
-
-
-def kappas(
-    first: Sequence[Run], second: Sequence[Run], images: ImageSet
-) -> list[tuple[int, int, float]]:
-    """Compute :func:`kappa` for all pairs of unequal seeds: (seed, seed, kappa).
-
-    Runs of equal seeds began from the same weights and saw the same batches, which two arms would
-    share and two seeds of one arm cannot. Within one arm each pair comes once.
-    """
-    return [
-        (a.recipe.seed, b.recipe.seed, kappa(a, b, images))
-        for a in first
-        for b in second
-        if a.recipe.seed != b.recipe.seed
-        and (a.recipe.seed < b.recipe.seed or replace(a.recipe, seed=b.recipe.seed) != b.recipe)
-    ]
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reliability:
     """Confidence against accuracy, in bins of confidence of equal width.
@@ -226,44 +192,6 @@ def reliability(runs: Sequence[Run], images: ImageSet, *, num_bins: int = 15) ->
     means = (np.bincount(bins, values, num_bins)[there] for values in (confidence, right))
     mean_confidence, accuracy = (total / counts[there] for total in means)
     return Reliability(counts=counts[there], confidence=mean_confidence, accuracy=accuracy)
-
-
-def agreement(arms: Arms, images: ImageSet) -> Table:
-    """Tabulate kappa of two arms, and of an arm with itself, over unequal seeds; highest first."""
-    header = ("who is compared", "pairs of runs", "mean kappa", "lowest", "highest")
-    rows = []
-    for (first, second), values in sorted(_kappas(arms, images), key=lambda e: -np.mean(e[1])):
-        who = f"{first}, two seeds" if first == second else f"{first} and {second}"
-        found = (float(np.mean(values)), min(values), max(values))
-        rows.append((who, str(len(values)), *(number(value, 3) for value in found)))
-    return Table(header, tuple(rows))
-
-
-def agreement_in_short(arms: Arms, images: ImageSet) -> str:
-    """Say whether different norms fail on the same images as far as two seeds of one arm do."""
-    norms = {arm: runs[0].recipe.norm for arm, runs in arms.items()}
-    means = {pair: float(np.mean(values)) for pair, values in _kappas(arms, images)}
-    within = [mean for (a, b), mean in means.items() if a == b]
-    across = [mean for (a, b), mean in means.items() if norms[a] != norms[b]]
-    if not within or not across:
-        return "these runs are of one norm, or of one seed an arm: there is nothing to compare"
-    apart = max(across) < min(within)
-    yes = "different norms fail on somewhat different images"
-    no = "these runs do not show that different norms fail on different images"
-    one, two = (f"{number(min(found), 2)} to {number(max(found), 2)}" for found in (within, across))
-    return (
-        f"{yes if apart else no}: kappa is {one} between two seeds of one arm, and {two} between "
-        "two norms (1: the same mistakes, 0: no more in common than by chance)."
-    )
-
-
-def _kappas(arms: Arms, images: ImageSet) -> list[tuple[tuple[str, str], list[float]]]:
-    """Compute kappa over unequal seeds, for every pair of arms that has such seeds."""
-    found = []
-    for a, b in combinations_with_replacement(arms, 2):
-        if values := [value for *_, value in kappas(arms[a], arms[b], images)]:
-            found.append(((a, b), values))
-    return found
 
 
 def confusions(runs: Mapping[str, Run], images: ImageSet) -> Table:

@@ -283,10 +283,11 @@ def settings(arms: Arms) -> Table:
 
 
 def shared_settings(arms: Arms) -> dict[str, object]:
-    """Collect the settings that all arms share."""
+    """Collect the settings that all arms share, but for those that are switched off."""
     recipes = [run.recipe for runs in arms.values() for run in runs]
     differing = {*varied(recipes), "seed"}
-    return {name: value for name, value in recipes[0].to_dict().items() if name not in differing}
+    shared = recipes[0].to_dict()
+    return {name: value for name, value in shared.items() if value and name not in differing}
 
 
 def penalties(arms: Arms) -> Table:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from normstudy.study.data import ImageSet, Split
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
 
@@ -52,6 +53,25 @@ def made(accuracy, seed=0, *, penalty=0.0, **fields) -> Run:
 def arm(*accuracies, **fields) -> list[Run]:
     """Make an arm of runs that end at these test accuracies, in percent: one seed each."""
     return [made(accuracy, seed, **fields) for seed, accuracy in enumerate(accuracies)]
+
+
+def answering(predictions, confidences=None, **fields) -> Run:
+    """Make a run that gives these answers to the images of :func:`image_set`."""
+    num = len(predictions)
+    return fake_run(
+        Recipe(**{"data": "digits", **fields}),
+        [0.5],
+        num=num,
+        predictions=np.array(predictions, dtype=np.int64),
+        confidences=np.array([0.5] * num if confidences is None else confidences, dtype=np.float32),
+    )
+
+
+def image_set(labels=(0, 1, 2, 0, 1, 2), name="digits") -> ImageSet:
+    """Make images of ants, bees and cats on which nothing is to be seen."""
+    split = Split(torch.zeros(len(labels), 4, 4, 1, dtype=torch.uint8), torch.tensor(labels))
+    zero = torch.zeros(1)
+    return ImageSet(name, split, split, ("ant", "bee", "cat"), zero, zero + 1)
 
 
 class Card:

@@ -2,50 +2,23 @@
 
 import numpy as np
 import pytest
-import torch
-from fakes import fake_run
 from hypothesis import given
 from hypothesis import strategies as st
+from study.fakes import answering, image_set
 
-from normstudy.study.data import ImageSet, Split
 from normstudy.study.mistakes import (
     Mistake,
-    agreement,
-    agreement_in_short,
     calibration,
     calibration_in_short,
     confusion,
     confusions,
     find_mistakes,
     is_wrong,
-    kappa,
-    kappas,
     overlap,
     reliability,
 )
-from normstudy.study.recipes import Recipe
 
-CLASSES = ("ant", "bee", "cat")
 LABELS = [0, 1, 2, 0, 1, 2]
-
-
-def image_set(labels=LABELS, name="digits"):
-    split = Split(torch.zeros(len(labels), 4, 4, 1, dtype=torch.uint8), torch.tensor(labels))
-    zero = torch.zeros(1)
-    return ImageSet(name, split, split, CLASSES, zero, zero + 1)
-
-
-def made(predictions, confidences=None, **fields):
-    num = len(predictions)
-    return fake_run(
-        Recipe(**{"data": "digits", **fields}),
-        [0.5],
-        num=num,
-        predictions=np.array(predictions, dtype=np.int64),
-        confidences=np.array([0.5] * num if confidences is None else confidences, dtype=np.float32),
-    )
-
-
 PREDICTIONS = [0, 2, 1, 0, 0, 1]  # images 1, 2, 4 and 5 are wrong
 CONFIDENCES = [0.99, 0.6, 0.9, 0.98, 0.7, 0.9]
 
@@ -59,12 +32,12 @@ CONFIDENCES = [0.99, 0.6, 0.9, 0.98, 0.7, 0.9]
     ],
 )
 def test_orders(order, expected):
-    found = find_mistakes(made(PREDICTIONS, CONFIDENCES), image_set(), order=order)
+    found = find_mistakes(answering(PREDICTIONS, CONFIDENCES), image_set(), order=order)
     assert [mistake.index for mistake in found] == expected
 
 
 def test_a_mistake_says_what_was_taken_for_what():
-    first = find_mistakes(made(PREDICTIONS, CONFIDENCES), image_set(), count=1)
+    first = find_mistakes(answering(PREDICTIONS, CONFIDENCES), image_set(), count=1)
     expected = Mistake(
         index=2,
         true=2,
@@ -79,7 +52,7 @@ def test_a_mistake_says_what_was_taken_for_what():
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.floats(0, 1, width=32))))
 def test_all_mistakes_are_mistakes_and_none_is_missing(rows):
     labels = [row[0] for row in rows]
-    run = made([row[1] for row in rows], [row[2] for row in rows])
+    run = answering([row[1] for row in rows], [row[2] for row in rows])
     images = image_set(labels) if rows else image_set([])
     found = find_mistakes(run, images, count=None)
     assert {m.index for m in found} == {i for i, (a, b, _) in enumerate(rows) if a != b}
@@ -89,16 +62,16 @@ def test_all_mistakes_are_mistakes_and_none_is_missing(rows):
 
 
 def test_confusion_counts_every_image_once():
-    counts = confusion(made(PREDICTIONS), image_set())
+    counts = confusion(answering(PREDICTIONS), image_set())
     assert counts.tolist() == [[2, 0, 0], [1, 0, 1], [0, 2, 0]]
-    assert counts.trace() == (~is_wrong(made(PREDICTIONS), image_set())).sum()
+    assert counts.trace() == (~is_wrong(answering(PREDICTIONS), image_set())).sum()
 
 
 def test_overlap_of_three_models():
     runs = {
-        "A": made([0, 2, 1, 0, 1, 2]),  # wrong: 1, 2
-        "B": made([0, 2, 0, 1, 1, 2]),  # wrong: 1, 2, 3; on 2 another wrong answer than A
-        "C": made([0, 1, 1, 0, 0, 2]),  # wrong: 2, 4
+        "A": answering([0, 2, 1, 0, 1, 2]),  # wrong: 1, 2
+        "B": answering([0, 2, 0, 1, 1, 2]),  # wrong: 1, 2, 3; on 2 another wrong answer than A
+        "C": answering([0, 1, 1, 0, 0, 2]),  # wrong: 2, 4
     }
     found = overlap(runs, image_set())
     assert found.names == ("A", "B", "C")
@@ -110,7 +83,7 @@ def test_overlap_of_three_models():
 
 
 def test_overlap_without_any_mistake_is_not_a_number():
-    found = overlap({"A": made(LABELS), "B": made(LABELS)}, image_set())
+    found = overlap({"A": answering(LABELS), "B": answering(LABELS)}, image_set())
     assert np.isnan(found.same_answer).all()
     assert found.any_wrong == 0
 
@@ -119,14 +92,17 @@ def test_overlap_without_any_mistake_is_not_a_number():
     ("call", "match"),
     [
         (
-            lambda: find_mistakes(made(LABELS), image_set(), order="wildest"),
+            lambda: find_mistakes(answering(LABELS), image_set(), order="wildest"),
             "unknown; accepted: most",
         ),
-        (lambda: find_mistakes(made(LABELS), image_set(), count=0), "count=0 is too few"),
-        (lambda: is_wrong(made(LABELS), image_set(name="mnist")), "trained on digits .* are mnist"),
-        (lambda: is_wrong(made(LABELS, validation=True), image_set()), "validation=False"),
-        (lambda: confusion(made([0, 1]), image_set()), "has 2 predictions and the test set 6"),
-        (lambda: overlap({"A": made(LABELS)}, image_set()), "1 run given; .* two or more"),
+        (lambda: find_mistakes(answering(LABELS), image_set(), count=0), "count=0 is too few"),
+        (
+            lambda: is_wrong(answering(LABELS), image_set(name="mnist")),
+            "trained on digits .* are mnist",
+        ),
+        (lambda: is_wrong(answering(LABELS, validation=True), image_set()), "validation=False"),
+        (lambda: confusion(answering([0, 1]), image_set()), "has 2 predictions and the test set 6"),
+        (lambda: overlap({"A": answering(LABELS)}, image_set()), "1 run given; .* two or more"),
     ],
 )
 def test_errors(call, match):
@@ -134,24 +110,8 @@ def test_errors(call, match):
         call()
 
 
-def test_kappa_by_hand():
-    one, other = made([0, 2, 1, 0, 0, 1]), made([0, 2, 2, 0, 0, 2])  # 4 and 2 of 6 wrong, 2 in both
-    # they agree on 4 of 6; chance gives (4 * 2 + 2 * 4) / 36
-    assert kappa(one, other, image_set()) == pytest.approx((4 / 6 - 16 / 36) / (1 - 16 / 36))
-    assert kappa(one, one, image_set()) == pytest.approx(1)
-
-
-def test_pairs_of_unequal_seeds_come_once_within_an_arm():
-    arm = [made(PREDICTIONS, seed=seed) for seed in (0, 1, 2)]
-    other = [made(PREDICTIONS, seed=seed, norm="group") for seed in (0, 1)]
-    within = [(a, b) for a, b, _ in kappas(arm, arm, image_set())]
-    assert within == [(0, 1), (0, 2), (1, 2)]
-    between = [(a, b) for a, b, _ in kappas(arm, other, image_set())]
-    assert between == [(0, 1), (1, 0), (2, 0), (2, 1)]
-
-
 def test_reliability_by_hand():
-    found = reliability([made(PREDICTIONS, CONFIDENCES)], image_set(), num_bins=4)
+    found = reliability([answering(PREDICTIONS, CONFIDENCES)], image_set(), num_bins=4)
     # images 1 (.6), 4 (.7), 2 and 5 (.9) are wrong, 0 (.99) and 3 (.98) are right
     last = (0.99 + 0.9 + 0.98 + 0.9) / 4
     assert found.counts.tolist() == [2, 4]
@@ -161,47 +121,26 @@ def test_reliability_by_hand():
 
 
 def test_a_confidence_of_one_lies_in_the_last_bin():
-    found = reliability([made([0], [1.0])], image_set([0]))
+    found = reliability([answering([0], [1.0])], image_set([0]))
     assert found.counts.tolist() == [1]
     assert found.error == 0
 
 
 def test_runs_are_counted_together():
-    one, other = made(PREDICTIONS, CONFIDENCES), made(LABELS, [0.6] * 6)
+    one, other = answering(PREDICTIONS, CONFIDENCES), answering(LABELS, [0.6] * 6)
     found = reliability([one, other], image_set(), num_bins=4)
     assert found.counts.tolist() == [8, 4]
     np.testing.assert_allclose(found.accuracy, [6 / 8, 0.5])
 
 
-TWO_ARMS = {
-    "A": [made([0, 2, 1, 0, 0, 1]), made([0, 2, 1, 0, 0, 1], seed=1)],
-    "B": [
-        made([1, 1, 2, 1, 1, 2], norm="group"),
-        made([1, 1, 2, 1, 1, 2], norm="group", seed=1),
-    ],
-}
-
-
-def test_agreement_is_within_arms_and_between_them():
-    table = agreement(TWO_ARMS, image_set())
-    rows = {row[0]: row[1:] for row in table.rows}
-    assert rows["A, two seeds"] == ("1", "1.000", "1.000", "1.000")
-    assert rows["A and B"][0] == "2"
-    assert rows["A and B"][1].startswith("\N{MINUS SIGN}")
-    text = agreement_in_short(TWO_ARMS, image_set())
-    assert text.startswith("different norms fail on somewhat different images: kappa is 1.00 to")
-    twins = {"A": TWO_ARMS["A"], "B": [made(PREDICTIONS, norm="group", seed=s) for s in (0, 1)]}
-    assert agreement_in_short(twins, image_set()).startswith("these runs do not show")
-
-
 def test_confusions_are_listed_by_their_number():
-    (row,) = confusions({"A": made([0, 2, 1, 0, 2, 1])}, image_set()).rows
+    (row,) = confusions({"A": answering([0, 2, 1, 0, 2, 1])}, image_set()).rows
     assert row == ("A", "4", "cat as bee: 2", "bee as cat: 2", row[-1])
     assert row[-1].endswith(": 0")
 
 
 def test_calibration_counts_answers_of_which_a_run_is_nearly_sure():
-    runs = {"A": [made(PREDICTIONS, [0.99, 0.99, 0.9, 0.98, 0.7, 0.9])]}
+    runs = {"A": [answering(PREDICTIONS, [0.99, 0.99, 0.9, 0.98, 0.7, 0.9])]}
     (row,) = calibration(runs, image_set()).rows
     # at 98.5 to 99.5 % are image 0, which is right, and image 1, which is wrong
     assert row[0:2] == ("A", "1")
@@ -210,9 +149,6 @@ def test_calibration_counts_answers_of_which_a_run_is_nearly_sure():
     assert f"{error:.1f} to {error:.1f} points apart" in calibration_in_short(runs, image_set())
 
 
-def test_what_cannot_be_compared_is_said_and_not_a_traceback():
-    one_norm = {"A": TWO_ARMS["A"], "B": [made(PREDICTIONS, lr=0.1), made(LABELS, lr=0.1, seed=1)]}
-    for arms in (one_norm, {arm: runs[:1] for arm, runs in TWO_ARMS.items()}):
-        assert agreement_in_short(arms, image_set()).endswith("there is nothing to compare")
-    (row,) = calibration({"A": [made(PREDICTIONS, [0.6] * 6)]}, image_set()).rows
+def test_without_an_answer_of_that_confidence_there_is_nothing_to_count():
+    (row,) = calibration({"A": [answering(PREDICTIONS, [0.6] * 6)]}, image_set()).rows
     assert row[-1] == "no such answer"

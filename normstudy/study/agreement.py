@@ -1,0 +1,158 @@
+"""How far models fail on the same images: two seeds of one arm, and two arms."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
+
+import numpy as np
+from scipy import stats
+
+from normstudy.study.data import ImageSet
+from normstudy.study.mistakes import is_wrong
+from normstudy.study.runs import Run
+from normstudy.tables import LEVEL, Table, number
+
+Arms = Mapping[str, Sequence[Run]]
+Kappas = Mapping[tuple[str, str], Sequence[tuple[int, int, float]]]
+
+
+def kappa(first: Run, second: Run, images: ImageSet) -> float:
+    """Compute how far two models fail on the same images, beyond chance: Cohen's kappa.
+
+    The two are treated as raters who call each test image right or wrong. 0 is what independent
+    mistakes give, 1 means the same mistakes.
+
+    References
+    ----------
+    J. Cohen, A Coefficient of Agreement for Nominal Scales, 1960;
+    https://scikit-learn.org/stable/modules/generated/sklearn.metrics.cohen_kappa_score.html
+    """
+    from sklearn.metrics import cohen_kappa_score  # noqa: PLC0415 - slow to import
+
+    return float(cohen_kappa_score(is_wrong(first, images), is_wrong(second, images)))
+
+
+def kappas(
+    first: Sequence[Run], second: Sequence[Run], images: ImageSet
+) -> list[tuple[int, int, float]]:
+    """Compute :func:`kappa` for all pairs of unequal seeds: (seed, seed, kappa).
+
+    Runs of equal seeds began from the same weights and saw the same batches, which two arms would
+    share and two seeds of one arm cannot. Within one arm each pair comes once.
+    """
+    return [
+        (a.recipe.seed, b.recipe.seed, kappa(a, b, images))
+        for a in first
+        for b in second
+        if a.recipe.seed != b.recipe.seed
+        and (a.recipe.seed < b.recipe.seed or replace(a.recipe, seed=b.recipe.seed) != b.recipe)
+    ]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Apart:
+    """By how much two arms agree less on what is hard than two seeds of one of them do."""
+
+    pair: tuple[str, str]
+    size: float
+    """Kappa of two seeds of one arm, the mean of both arms, minus kappa of the two arms."""
+    half: float
+    """Half of the 95 % interval of ``size``, for all pairs at once; NaN for less than 3 seeds."""
+
+    @property
+    def decided(self) -> bool:
+        """Whether chance alone does not explain it."""
+        return self.size > self.half
+
+
+def apart(arms: Arms, images: ImageSet) -> list[Apart]:
+    """Compare the agreement of every two arms with that of two seeds of one arm.
+
+    The standard error is that of the jackknife, which leaves out one seed at a time, of both arms;
+    the intervals are Student's, corrected by Bonferroni for the number of pairs.
+
+    Arms of unequal accuracy cannot agree as well as two of one accuracy: a part of ``size`` may be
+    the difference in accuracy, and no more.
+
+    References
+    ----------
+    B. Efron and C. Stein, The jackknife estimate of variance, 1981,
+    https://doi.org/10.1214/aos/1176345462
+    """
+    return _apart(_kappas(arms, images))
+
+
+def _apart(found: Kappas) -> list[Apart]:
+    pairs = [(a, b) for a, b in found if a != b and {(a, a), (b, b)} <= found.keys()]
+    return [_distance(found, pair, LEVEL / len(pairs)) for pair in pairs]
+
+
+def _distance(found: Kappas, pair: tuple[str, str], level: float) -> Apart:
+    a, b = pair
+
+    def without(gone: int | None) -> float:
+        means = (
+            np.mean([value for *seeds, value in found[who] if gone not in seeds])
+            for who in ((a, a), (b, b), pair)
+        )
+        one, other, both = means
+        return float((one + other) / 2 - both)
+
+    seeds = sorted({seed for *two, _ in found[pair] for seed in two})
+    half = float("nan")
+    if (n := len(seeds)) > 2:
+        error = (n - 1) / np.sqrt(n) * np.std([without(seed) for seed in seeds], ddof=1)
+        half = float(stats.t.ppf(1 - level / 2, n - 1) * error)
+    return Apart(pair=pair, size=without(None), half=half)
+
+
+def table(arms: Arms, images: ImageSet) -> Table:
+    """Tabulate kappa of two arms, and of an arm with itself, over unequal seeds; highest first.
+
+    The last columns hold what :func:`apart` finds.
+    """
+    header = (
+        *("who is compared", "pairs of runs", "mean kappa"),
+        *("less than two seeds of one arm by", "95 % interval"),
+    )
+    found = _kappas(arms, images)
+    less = {one.pair: one for one in _apart(found)}
+    means = {pair: float(np.mean([value for *_, value in of])) for pair, of in found.items()}
+    rows = []
+    for pair in sorted(found, key=lambda pair: -means[pair]):
+        who = f"{pair[0]}, two seeds" if pair[0] == pair[1] else " and ".join(pair)
+        columns = ["\N{EN DASH}", "\N{EN DASH}"]
+        if one := less.get(pair):
+            ends = (number(one.size + sign * one.half, 3) for sign in (-1, 1))
+            known = not np.isnan(one.half)
+            columns = [number(one.size, 3), " to ".join(ends) if known else "none"]
+        rows.append((who, str(len(found[pair])), number(means[pair], 3), *columns))
+    return Table(header, tuple(rows))
+
+
+def in_short(arms: Arms, images: ImageSet) -> str:
+    """Say whether different norms fail on the same images as far as two seeds of one arm do."""
+    norms = {arm: runs[0].recipe.norm for arm, runs in arms.items()}
+    found = _kappas(arms, images)
+    within = [float(np.mean([value for *_, value in of])) for (a, b), of in found.items() if a == b]
+    across = [one for one in _apart(found) if norms[one.pair[0]] != norms[one.pair[1]]]
+    if not across:
+        return "these runs are of one norm, or of one seed an arm: there is nothing to compare"
+    decided = sum(one.decided for one in across)
+    yes = "different norms fail on somewhat different images"
+    no = "these runs do not show that different norms fail on different images"
+    seeds = " to ".join(number(end(within), 2) for end in (min, max))
+    sizes = sorted(one.size for one in across)
+    return (
+        f"{yes if decided else no}. Kappa (1: the same mistakes, 0: no more in common than by "
+        f"chance) is {seeds} between two seeds of one arm, and lower by {number(sizes[0], 2)} to "
+        f"{number(sizes[-1], 2)} between two norms. That is more than chance in {decided} of "
+        f"{len(across)} pairs of arms."
+    )
+
+
+def _kappas(arms: Arms, images: ImageSet) -> Kappas:
+    """Compute kappa over unequal seeds, for every pair of arms that has such seeds."""
+    pairs = combinations_with_replacement(arms, 2)
+    found = {(a, b): kappas(arms[a], arms[b], images) for a, b in pairs}
+    return {pair: values for pair, values in found.items() if values}
