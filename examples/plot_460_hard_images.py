@@ -94,7 +94,7 @@ print(agreement.table(arms, images))
 # Rows with "two seeds" are the measure for all others: two trainings of one norm. The columns on
 # the right say by how much two arms agree less; the intervals leave out one seed at a time, and
 # hold for all pairs at once. Arms of unequal accuracy lose some agreement for that alone, so those
-# of nearly the same accuracy tell most. The distance from kappa to 0 is what all have in common.
+# of nearly the same accuracy tell most. What is left of kappa is what all have in common.
 #
 # Class by class
 # --------------
