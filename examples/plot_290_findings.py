@@ -68,6 +68,11 @@ print(summaries.pairs(pairs))
 print(summaries.verdict(pairs))
 
 # %%
+# The arms with batch norm differ in their learning rate as well as in the penalty:
+# :ref:`sphx_glr_auto_examples_plot_280_penalty.py` sets them side by side at one rate. And the
+# first network had a norm in front of the pool, where it might have cost one norm more than
+# another: :ref:`sphx_glr_auto_examples_plot_295_head.py` measures that.
+#
 # An open pair is not a pair of equally good arms. It means that these runs cannot tell. How many
 # seeds would it take to know such a difference to within a quarter of a point? With standard
 # deviations :math:`s_1` and :math:`s_2` of the two arms, an interval of half-width :math:`h` takes
