@@ -21,7 +21,7 @@ many = {
     "Group norm, 24 groups": norm_last.pop("Group norm, 24 groups, activation last")
 }
 free = {arm: {**main, **many}[arm] for arm in norm_last}
-print(f"With a norm in front of the pool: {controls.answer(free, norm_last)}")
+print("In short, with a norm in front of the pool:", controls.answer(free, norm_last))
 
 # %%
 # **You will see** how many independent numbers the classifier gets under each norm, what that does

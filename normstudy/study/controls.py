@@ -152,7 +152,7 @@ def table(found: Sequence[Change], names: tuple[str, str] = ("main study", "cont
 
 
 def answer(study: Arms, control: Arms) -> str:
-    """Say whether the means keep their order in the control, and which distances changed.
+    """Say which distances changed in the control, and whether the means keep their order.
 
     Parameters
     ----------
@@ -166,12 +166,15 @@ def answer(study: Arms, control: Arms) -> str:
     changed = [
         f"{_moved(c)} (95 % interval of the change {c.interval})" for c in found if c.decided
     ]
+    more = "; ".join(changed)
     parts = [
+        f"Changed by more than chance: {more}."
+        if more
+        else "No distance changed by more than chance.",
         f"Turned round: {'; '.join(sure)}." if sure else "",
         f"In another order, which may be chance: {'; '.join(unsure)}." if unsure else "",
         "" if sure or unsure else "The means stand in the same order.",
         f"Decided in the control: {decided} of {len(found)} pairs.",
-        f"Changed by more than chance: {'; '.join(changed) or 'no distance'}.",
     ]
     return " ".join(part for part in parts if part)
 
