@@ -112,20 +112,23 @@ for arm, runs in norm_last.items():
 # These are its distances. Its network had a norm last, and other widths, another activation and
 # other settings too.
 
-shown = ("Batch norm", "Group norm", "Layer norm")
-first = {
-    arm: runs for arm, runs in run_study(STUDIES["cifar10"]).items() if arm in shown
-}
+shown = {"Batch norm", "Group norm", "Layer norm"}
+
+
+def among(arms):
+    """Compare all arms of a study, and tabulate the pairs of those that are shown here."""
+    return summaries.pairs([d for d in differences(arms) if shown.issuperset(d.pair)])
+
+
+first = run_study(STUDIES["cifar10"])
 groups = first["Group norm"][0].recipe.num_groups
-print(f"First network, group norm with {groups} groups")
-print(summaries.pairs(differences(first)))
-print("\nPresent network")
-print(summaries.pairs(differences({arm: main[arm] for arm in shown})))
+print(f"First network, group norm with {groups} groups\n{among(first)}\n")
+print(f"Present network\n{among(main)}")
 
 # %%
 # Accuracies of different networks are not to be compared: the present one was chosen for its speed.
-# What can be compared is the distance between two arms of one network. The intervals of the first
-# table are wide, since it has few seeds.
+# What can be compared is the distance between two arms of one network. The intervals are those of
+# the whole study in both tables; in the first one they are wide, since it has few seeds.
 #
 # What this does not show
 # -----------------------
