@@ -119,8 +119,8 @@ for rates, control in found.items():
 #       print(f"{moves[0] / moves[1]:.1f} times")
 #       assert 90 < moves[0] / moves[1] < 110
 #
-#    A hundred times: the gradient is a tenth, and the weights are ten times as large. So a large
-#    weight in front of a norm learns slowly, and decay is what keeps it from growing.
+#    The square of the factor: the gradient shrinks by it, and the weights have grown by it. So a
+#    large weight in front of a norm learns slowly, and decay is what keeps it from growing.
 #
 # .. dropdown:: Answer to 2
 #
@@ -134,8 +134,8 @@ for rates, control in found.items():
 #       print(f"by {1 - kept:.2g} of itself; {steps:,.0f} steps halve it")
 #       assert abs(kept**steps - 0.5) < 1e-9
 #
-#    By :math:`\eta \lambda` of itself, at the peak of the schedule. So twice the rate with the same
-#    decay forgets twice as fast.
+#    By :math:`\eta \lambda` of itself, at the peak of the schedule. So doubling the rate at the same
+#    decay doubles the forgetting.
 #
 # Where to go next
 # ----------------
