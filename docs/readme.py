@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from normstudy.byhand import examples
 from normstudy.byhand.diagrams import PICTURED, shared_cells
 from normstudy.byhand.norms import index_sets
-from normstudy.study import compare, figures, pictures, summaries
+from normstudy.study import compare, controls, figures, findings, pictures, summaries
 from normstudy.study.blueprint import network
 from normstudy.study.data import load
 from normstudy.study.model import layer_table
@@ -119,14 +119,15 @@ def blocks(arms: Arms, record: dict[str, Any]) -> dict[str, str]:
     mistakes = [text for name, text in shown.items() if name.startswith("mistakes")]
     found, earlier = compare.differences(arms), published_arms(STUDIES["cifar10"])
     return {
-        "short-answer": "\n".join(f"- {line}" for line in summaries.short_answer(arms)),
+        "short-answer": "\n".join(f"- {line}" for line in findings.short_answer(arms)),
         "reports": _reports(arms),
         "counts": _counts(),
         "shared-cells": shown["shared-cells"],
         "by-hand": _by_hand(),
         "graph-1": shown["graph-1-test-loss"],
         "graph-2": shown["graph-2-test-accuracy"],
-        "steps": "\n".join(f"- {line}" for line in summaries.steps(arms, earlier)),
+        "steps": "\n".join(f"- {line}" for line in findings.steps(arms, earlier)),
+        "asides": _asides(arms),
         "findings": summaries.results(arms).markdown(),
         "differences": f"{summaries.pairs(found).markdown()}\n\n{summaries.verdict(found)}",
         "mistakes": "\n\n".join(mistakes),
@@ -159,6 +160,20 @@ def _picture(name: str, alt: str) -> str:
     return f"![{alt}](docs/readme/{name}.png)"
 
 
+def _asides(arms: Arms) -> str:
+    """Say what two controls found: the penalty at one learning rate, and a norm that comes last."""
+    alone = published_arms(STUDIES["no-penalty"])["Batch norm"]
+    at_one_rate = {"Batch norm + L1": arms["Batch norm + L1"], "Batch norm": alone}
+    (penalty,) = compare.differences(at_one_rate)
+    last = published_arms(STUDIES["norm-last"])
+    free = {**arms, "Group norm, 24 groups": last.pop("Group norm, 24 groups, activation last")}
+    head = controls.changes({arm: free[arm] for arm in last}, last)[0]
+    return (
+        f"- At one learning rate: {penalty}\n"
+        f"- {controls.sentence(head, 'with a norm in front of the pool')}"
+    )
+
+
 def _reports(arms: Arms) -> str:
     """Set our means beside the best numbers of the class reports."""
     if STUDY.reference is None:
@@ -167,11 +182,11 @@ def _reports(arms: Arms) -> str:
 
 
 def _counts() -> str:
-    """Count the means that 32 channels of one image have under each norm."""
-    shape = (1, 32, 8, 8)
+    """Count the means that maps of the network have for one image, under each norm."""
+    shape = (1, 72, 8, 8)
     counts = {n: len(index_sets(shape, n, num_groups=8).unique()) for n in PICTURED}
-    rows = [(NORM_NAMES[n], str(count), str(32 * 8 * 8 // count)) for n, count in counts.items()]
-    header = ("one image, 32 channels of 8×8, 8 groups", "means", "cells in each")
+    rows = [(NORM_NAMES[n], str(count), str(72 * 8 * 8 // count)) for n, count in counts.items()]
+    header = ("one image, 72 channels of 8×8, 8 groups", "means", "cells in each")
     return Table(header, tuple(rows)).markdown()
 
 

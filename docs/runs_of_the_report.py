@@ -18,11 +18,11 @@ from sphinx.util.docutils import SphinxDirective
 
 from normstudy.study.data import load
 from normstudy.study.files import DataError
+from normstudy.study.findings import short_answer
 from normstudy.study.recipes import DATASETS, Recipe
 from normstudy.study.runs import find, run_all, run_study
 from normstudy.study.store import RecordError
 from normstudy.study.studies import STUDIES
-from normstudy.study.summaries import short_answer
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "examples").glob("plot_*.py"))

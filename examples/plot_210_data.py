@@ -68,8 +68,9 @@ for accuracy in (0.80, 0.85, 0.90):
 
 # %%
 # So two networks whose accuracies differ by less than that may well change places on other test
-# images. All arms of this study are scored on the same images. The tests on the page of findings
-# ask what other seeds would give on these images, and not what other images would.
+# images. All arms of this study are scored on the same images. The verdicts on the page of
+# findings ask what other seeds would give on these images; further intervals there count the images
+# too.
 #
 # What happens to a batch
 # -----------------------

@@ -73,9 +73,9 @@ print(summaries.layers(net, images.size))
 # %%
 # Look down the last column: before the average, one number sees the whole width of the image, so it
 # could recognise an object by its outline and not only by its texture. A norm adds something that
-# the column does not count. Under group and layer norm each number also depends on the mean and the
-# variance of whole maps, so in a weak form it sees the whole image; under batch norm, in training,
-# the whole batch.
+# the column does not count. Under group, layer and instance norm each number also depends on the
+# mean and the variance of whole maps, so in a weak form it sees the whole image; under batch norm,
+# in training, the whole batch.
 #
 # Let us check one row by hand. The first layer has one 3×3 kernel for each pair of a colour and a
 # channel, and no bias: batch norm would subtract it again with the mean.

@@ -1,6 +1,6 @@
 """
-The three norms in the network
-==============================
+Batch, group and layer norm in the network
+==========================================
 
 What batch, group and layer norm are in the network that the next pages train, place by place.
 
@@ -30,8 +30,9 @@ print(
 print("Only batch norm, and only in training, lets other images change the scores.")
 
 # %%
-# **You will see** the cells that share a mean, PyTorch's layers beside the formula on maps of the
-# network itself, how many means each norm takes from a batch, and a test with a changed neighbour.
+# **You will see** the cells that share a mean, the network's layers beside the formula on maps of
+# the network itself, how many means each norm takes from a batch, and a test with a changed
+# neighbour.
 #
 # Who shares a mean
 # -----------------
@@ -54,7 +55,7 @@ picture = shared_cells((2, 4, 2, 2), num_groups=2)
 # ----------
 #
 # Here are the three networks with the settings of the study, all with the same random weights. We
-# send a batch of test images to the first norm of each, and compare PyTorch's layer with the
+# send a batch of test images to the first norm of each, and compare the network's layer with the
 # formula of the pages by hand. They agree to 5 decimals, as the network computes in float32.
 
 import torch
@@ -88,9 +89,10 @@ with torch.no_grad():
 print(summaries.shared_means(recipes, images))
 
 # %%
-# Group norm has the most means and so the smallest sets, a few neighbouring channels of one image.
-# Layer norm has one mean per image. Batch norm has one per channel, whose set grows with the batch:
-# it is the only one of the three to which the size of the batch matters.
+# Of these three, group norm has the most means and so the smallest sets, a few neighbouring
+# channels of one image. Instance norm, which is group norm with a group for each channel, has more
+# still. Layer norm has one mean per image. Batch norm has one per channel, whose set grows with the
+# batch: it is the only one of the three to which the size of the batch matters.
 #
 # Who looks at the other images?
 # ------------------------------

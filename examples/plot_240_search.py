@@ -18,8 +18,9 @@ search = STUDIES["learning-rates"]
 searched, lost = run_study(search), search.diverged
 rates = sorted({recipe.lr for tried in search.arms.values() for recipe in tried})
 print(
-    f"In short: yes. Every arm was tried at the same {len(rates)} rates, from {rates[0]:g} to "
-    f"{rates[-1]:g}, with {len(search.seeds)} seeds at each."
+    f"In short: nearly. Every arm was tried at the same {len(rates)} rates, from {rates[0]:g} to "
+    f"{rates[-1]:g}, with {len(search.seeds)} seeds at each. Group norm and the L1 penalty have a "
+    "setting more, and so a few trials more."
 )
 print(searches.at_another(searched, "lr", "Batch norm", lost))
 
@@ -33,7 +34,7 @@ print(searches.at_another(searched, "lr", "Batch norm", lost))
 # It would seem fair to train all arms with the same settings. It is not: a norm changes how large
 # the steps of a training may be. A learning rate that suits batch norm can be too high for a
 # network without any norm, and a comparison at that rate would measure the choice of the rate. So
-# each arm gets its own, and all have the same budget to find it.
+# each arm gets its own, from the same rates.
 #
 # The search does not look at the test images. It trains on 45,000 of CIFAR-10's training images and
 # scores on the 5,000 others, for ten epochs, with seeds that the study does not use. This page
@@ -82,9 +83,11 @@ print(searches.by_value(searched, "lr", lost, measure="test_loss"))
 # ----------------------
 #
 # Group norm has one more setting, and so has the L1 penalty. Both were searched at the rate just
-# found, so these two arms had a slightly larger budget. Where another value was chosen than in the
-# search of the rate, its neighbouring rates were tried too, as the last table shows. Layer norm is
-# group norm with one group, and instance norm with a group for each channel.
+# found, so these two arms had a larger budget, and the best of more trials is flattered more. Where
+# another value was chosen than in the search of the rate, its neighbouring rates were tried too, as
+# the last table of each measure shows. Where the smallest lambda is taken, a smaller one may be
+# better still: the plan tries none, as that would hardly be a penalty. Layer norm is group norm
+# with one group, and instance norm with a group for each channel.
 
 groups, lambdas = run_study(STUDIES["groups"]), run_study(STUDIES["lambdas"])
 with_l1 = MAIN["Batch norm + L1"]
@@ -93,9 +96,11 @@ one_rate, one_lambda = (
     for name in ("lr", "l1")
     for arm, runs in lambdas.items()
 )
-print(searches.by_value(groups, "num_groups"), end="\n\n")
-print(searches.by_value(one_rate, "l1"), end="\n\n")
-print(searches.by_value(one_lambda, "lr"))
+for measure in ("test_accuracy", "test_loss"):
+    print(f"Validation {measure.removeprefix('test_')}")
+    print(searches.by_value(groups, "num_groups", measure=measure), end="\n\n")
+    print(searches.by_value(one_rate, "l1", measure=measure), end="\n\n")
+    print(searches.by_value(one_lambda, "lr", measure=measure), end="\n\n")
 
 # %%
 # Is the study trained with what was found?

@@ -45,17 +45,17 @@ graph_1 = figures.history(arms, "test_loss", title="Graph 1: test loss")
 # overshoots. In the last epochs the learning rate goes to zero, the lines settle, and only then are
 # they comparable. The order in the middle says little about the order at the end.
 #
-# Which lines are apart, and which only look so? A line above another says little when their bands
-# overlap. The intervals in the table hold for all pairs at once (Games & Howell 1976): in 95 of 100
-# studies like this one, every one of them covers its true difference. An arm is ahead where the
-# interval keeps clear of zero.
+# Which lines are apart, and which only look so? Bands show single seeds, and means are known more
+# closely, so whether bands overlap does not tell. The intervals in the table hold for all pairs at
+# once (Games & Howell 1976): in 95 of 100 studies like this one, every one of them covers its true
+# difference. An arm is ahead where the interval keeps clear of zero.
 
 losses = differences(arms, "test_loss")
 print(summaries.pairs(losses))
 
 # %%
 # A negative difference means that the first arm of the pair has the lower loss, and so the better
-# one. Only a difference that is large beside the spread of both arms is decided.
+# one.
 #
 # Graph 2: test accuracy
 # ----------------------

@@ -118,16 +118,16 @@ trust = pictures.reliability_diagram(arms, images)
 # On the dotted line, an answer given with a confidence of 80% is right in 80 of 100 cases. A curve
 # below it belongs to networks that are too sure of themselves. The label is the expected
 # calibration error (Guo et al. 2017): the distance between confidence and accuracy, averaged over
-# the answers. Guo et al. found 3 to 5 points for the networks that they trained on CIFAR-10, all of
-# them far larger than this one.
+# the answers. Guo et al. found 3 to 5 points for the networks that they trained on CIFAR-10, most
+# of them far larger than this one.
 
 print(mistakes.calibration(arms, images))
 
 # %%
 # Compare the mean confidence with the accuracy. The last column asks about the answers that were
 # given with about 99% confidence. One in a hundred of them should be wrong. So ten confident
-# mistakes are no sign yet of a confidence that means nothing: among thousands of answers at 99%,
-# dozens of mistakes are to be expected.
+# mistakes are no sign yet of a confidence that means nothing: some are to be expected wherever
+# there are hundreds of such answers.
 #
 # What this does not show
 # -----------------------

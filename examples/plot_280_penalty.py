@@ -36,8 +36,8 @@ print(*differences(alone))
 # What is compared with what
 # --------------------------
 #
-# The search gave the arm with the penalty another learning rate than batch norm alone. In front of
-# a norm, the learning rate decides how long the weights are, as a penalty does. So this page sets
+# The search gave the arm with the penalty another learning rate than batch norm alone, and two arms
+# that differ in two settings do not tell what either of them does. So this page sets
 # the arm beside a control: batch norm without the penalty at the same rate, with three seeds, which
 # was added when the study was under way. The arm of the study stands in the tables as well.
 
@@ -116,15 +116,15 @@ weights = figures.weight_magnitudes(alone)
 # %%
 # Pick a point on the horizontal axis, say 50%: half of the weights are smaller than the height of
 # the line there. Where the line of the arm with the penalty lies below the other, its weights are
-# smaller. The dotted line marks the magnitude below which a weight counts as switched off here.
+# smaller. The dotted line marks the magnitude below which a weight counts as small here.
 # It is a mark and not a zero: the subgradient step of SGD jumps across zero and back, so it makes
 # weights small but hardly ever exactly zero.
 
 print(summaries.penalties(arms))
 
 # %%
-# The two columns on the right compare the arms: the fraction of weights that are nearly off, and
-# the magnitude in the middle of the sorted row. With batch norm behind a convolution, there is a
+# The two columns on the right compare the arms: the fraction of weights that are small, and the
+# magnitude in the middle of the sorted row. With batch norm behind a convolution, there is a
 # subtlety. The norm divides by the standard deviation of what the convolution gives, so halving all
 # weights of a channel changes nothing in the output. There a penalty can be paid by making all
 # weights smaller together, without choosing any. In this network a norm follows the first
@@ -142,7 +142,7 @@ print(
 assert bound > total / 2
 
 # %%
-# Whether the penalty chooses, and switches some weights off while others stay, is seen in the
+# Whether the penalty chooses, and makes some weights small while others stay, is seen in the
 # *shape* of the line and not in its height.
 #
 # What does it cost?
@@ -157,15 +157,17 @@ for measure in ("test_accuracy", "train_accuracy", "gap"):
 # the seeds explain. The second tells what happened on the training images, where a penalty is
 # expected to cost. The third is about the gap between the two, which a penalty is meant to narrow
 # ("ahead" means a smaller gap). Each is tested alone here; the page of findings corrects for the
-# number of all pairs. All three are about the same learning rate. What the two arms of the study
-# differ by beyond that is the work of their rates.
+# number of all pairs. All three are about the same learning rate. How much of the distance between
+# the two arms of the study is due to their rates and how much to the penalty, these runs cannot
+# tell as long as the first interval holds both zero and that distance.
 #
 # What this does not show
 # -----------------------
 #
-# One value of :math:`\lambda` is no dose-response curve. A larger one would switch off more weights
-# and cost more. Nothing was pruned here: whether the nearly-off weights can be removed without loss
-# has to be tried. And a penalty may act differently beside another norm.
+# One value of :math:`\lambda` is no dose-response curve; larger ones were tried in the search alone
+# (:ref:`sphx_glr_auto_examples_plot_240_search.py`). Nothing was pruned here: whether the small
+# weights can be removed without loss has to be tried. And a penalty may act differently beside
+# another norm.
 #
 # Exercises
 # ---------

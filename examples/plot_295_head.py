@@ -21,7 +21,9 @@ many = {
     "Group norm, 24 groups": norm_last.pop("Group norm, 24 groups, activation last")
 }
 free = {arm: {**main, **many}[arm] for arm in norm_last}
-print("In short, with a norm in front of the pool:", controls.answer(free, norm_last))
+moved = controls.changes(free, norm_last)
+print("In short:", controls.sentence(moved[0], "with a norm in front of the pool"))
+print(controls.answer(free, norm_last))
 
 # %%
 # **You will see** how many independent numbers the classifier gets under each norm, what that does
@@ -91,7 +93,7 @@ for name, (recipe, lost) in tried.items():
 print(f"Activation last\n{summaries.results(free, ['test_accuracy', 'test_loss'])}\n")
 print(f"Norm last\n{summaries.results(norm_last, ['test_accuracy', 'test_loss'])}\n")
 names = ("activation last", "norm last")
-print(controls.table(controls.changes(free, norm_last), names))
+print(controls.table(moved, names))
 
 # %%
 # Read one pair at a time: its distance with the activation last, with the norm last, and by how
@@ -104,7 +106,8 @@ for arm, runs in norm_last.items():
 
 # %%
 # If the count of free inputs were all that matters, many groups would lose most, few groups less,
-# layer norm next to nothing, and batch norm nothing at all.
+# layer norm next to nothing, and batch norm nothing at all. Compare that with the costs above: do
+# they follow the count?
 #
 # The first study
 # ---------------
@@ -133,7 +136,8 @@ print(f"Present network\n{among(main)}")
 # What this does not show
 # -----------------------
 #
-# The settings were searched with the activation last, and not again with the norm last. A norm in
+# This comparison is not in :ref:`plan`, and has three seeds. The settings were searched with the
+# activation last, and not again with the norm last. A norm in
 # front of the pool has one effect more than the lost inputs: it sets their size. And what the head
 # costs in this network need not be what it cost in the first one, whose distance may have other
 # reasons.

@@ -134,8 +134,8 @@ for rates, control in found.items():
 #       print(f"by {1 - kept:.2g} of itself; {steps:,.0f} steps halve it")
 #       assert abs(kept**steps - 0.5) < 1e-9
 #
-#    By :math:`\eta \lambda` of itself, at the peak of the schedule. So doubling the rate at the same
-#    decay doubles the forgetting.
+#    By :math:`\eta \lambda` of itself, at the peak of the schedule. So doubling the rate at the
+#    same decay doubles the forgetting.
 #
 # Where to go next
 # ----------------

@@ -9,14 +9,14 @@ each with its own learning rate, five seeds, scored after the last epoch.
 are the images that every norm gets wrong labelled rightly?
 """
 
-from normstudy.study import doubtful, summaries
+from normstudy.study import doubtful, findings, summaries
 from normstudy.study.data import load
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 
 study, search = STUDIES["mnist"], STUDIES["mnist-learning-rates"]
 arms, images = run_study(study), load(study.data)
-print("In short:", *summaries.short_answer(arms), sep="\n")
+print("In short:", *findings.short_answer(arms), sep="\n")
 print(doubtful.in_short(arms, images))
 
 # %%

@@ -78,10 +78,11 @@ spreads = consensus.spreads(pairs, arms)
 print(consensus.scatter(pairs, arms))
 
 # %%
-# So luck with the seed is the smaller part. What makes the reports disagree is everything else that
-# they chose: the network, the settings, and whether each norm got a learning rate of its own. The
-# same norm is a different arm in every report. An average over them is an answer to the question
-# "what will a student see who tries both?", and not to "which norm is better?".
+# If their seeds scatter as ours do, luck with the seed is the smaller part. The rest is everything
+# else: the network, the settings, whether each norm got a learning rate of its own, how the epoch
+# was picked, and errors. Which of these it is, the list cannot say. The same norm is a different
+# arm in every report. An average over them is an answer to the question "what will a student see
+# who tries both?", and not to "which norm is better?".
 #
 # Does size explain it?
 # ---------------------

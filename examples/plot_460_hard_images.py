@@ -9,6 +9,8 @@ wrong, classes, confusions, confidence, and pairs of networks that answer togeth
 do two norms help each other more than two seeds?
 """
 
+from statistics import mean
+
 from normstudy.study import agreement, hardness, mistakes, pictures
 from normstudy.study.data import load
 from normstudy.study.runs import run_study
@@ -22,6 +24,12 @@ print(
 )
 print(f"{num_runs} runs; independent errors would leave {chance:.1g}.")
 print(agreement.in_short(arms, images))
+together = hardness.ensembles(arms, images)
+(one, other), best = max(together.items(), key=lambda item: mean(item[1]))
+partner = "another seed of it" if one == other else other
+print(
+    f"The best pair of networks is {one} with {partner}: {mean(best):.2f} % together."
+)
 
 # %%
 # **You will see** the images that are wrong most often, counts of what only one norm gets wrong,
@@ -32,7 +40,9 @@ print(agreement.in_short(arms, images))
 # -------------------------
 #
 # One picture of ten confident errors belongs to one seed. Counted over all runs of all arms, what
-# remains belongs to the images: the ten that the fewest trainings get right, whatever the norm.
+# remains belongs to the images: ten that the fewest trainings get right, whatever the norm. Of
+# images that are wrong equally often, those come first whose wrong answers are given with the most
+# confidence.
 
 hard = hardness.most_often_wrong(arms, images)
 most = hardness.grid(
@@ -40,7 +50,7 @@ most = hardness.grid(
     images,
     name="hard-images",
     title="Wrong in most runs",
-    note="The ten that most runs of all arms get wrong.",
+    note="Wrong in most runs of all arms, and with the most confidence.",
 )
 
 # %%
@@ -139,8 +149,7 @@ print(mistakes.calibration(arms, images))
 # runs of unequal seeds answer together, and the surer one counts. (Runs keep the probability of
 # their answer alone, so the ten probabilities cannot be averaged.)
 
-found = hardness.ensembles(arms, images)
-print(hardness.ensemble_table(found, arms))
+print(hardness.ensemble_table(together, arms))
 
 # %%
 # The last column is the gain over the better of the two alone. A pair of unequal arms starts with a
@@ -151,8 +160,9 @@ print(hardness.ensemble_table(found, arms))
 #
 # Why an image is hard is not answered by counting. The counts are about one network of fewer than
 # 50,000 parameters, and say nothing about larger ones. The test images are the same for
-# all arms, so that nothing here says how the arms would rank on others. And a surer answer is not
-# always a better one, so a mean of probabilities would gain more.
+# all arms, so that nothing here says how the arms would rank on others;
+# :ref:`sphx_glr_auto_examples_plot_290_findings.py` has intervals for that. And a mean of
+# probabilities might gain more than the surer of two answers.
 #
 # Exercises
 # ---------

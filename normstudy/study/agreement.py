@@ -7,7 +7,9 @@ from itertools import combinations_with_replacement
 import numpy as np
 from scipy import stats
 
+from normstudy.study.compare import MARGIN
 from normstudy.study.data import ImageSet
+from normstudy.study.measures import summarize
 from normstudy.study.mistakes import is_wrong
 from normstudy.study.runs import Run
 from normstudy.tables import LEVEL, Table, number
@@ -141,14 +143,32 @@ def in_short(arms: Arms, images: ImageSet) -> str:
     decided = sum(one.decided for one in across)
     yes = "different norms fail on somewhat different images"
     no = "these runs do not show that different norms fail on different images"
-    seeds = " to ".join(number(end(within), 2) for end in (min, max))
-    sizes = sorted(one.size for one in across)
+    near, rest = (
+        [one.size for one in across if (_step(one, arms) < MARGIN) == close]
+        for close in (True, False)
+    )
+    kinds = {
+        f"by {_range(near, 3)} between two norms within {MARGIN:g} points of accuracy": near,
+        f"by {_range(rest, 3)} between two further apart, whose mistakes must differ": rest,
+    }
+    lower = ", and ".join(words for words, sizes in kinds.items() if sizes)
     return (
         f"{yes if decided else no}. Kappa (1: the same mistakes, 0: no more in common than by "
-        f"chance) is {seeds} between two seeds of one arm, and lower by {number(sizes[0], 2)} to "
-        f"{number(sizes[-1], 2)} between two norms. That is more than chance in {decided} of "
-        f"{len(across)} pairs of arms."
+        f"chance) is {_range(within, 2)} between two seeds of one arm. It is lower {lower}. "
+        f"That is more than chance in {decided} of {len(across)} pairs of arms."
     )
+
+
+def _step(one: Apart, arms: Arms) -> float:
+    """Distance between the mean accuracies of two arms, in points."""
+    first, second = (summarize(arms[arm]).mean for arm in one.pair)
+    return abs(first - second)
+
+
+def _range(values: Sequence[float], digits: int) -> str:
+    if not values:
+        return ""
+    return f"{number(min(values), digits)} to {number(max(values), digits)}"
 
 
 def _kappas(arms: Arms, images: ImageSet) -> Kappas:

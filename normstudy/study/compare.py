@@ -19,7 +19,7 @@ from normstudy.study.measures import CONFIDENCE, Arms, Measure, Summary, check_a
 from normstudy.study.mistakes import is_wrong
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
-from normstudy.tables import LEVEL, in_sentence
+from normstudy.tables import LEVEL, in_sentence, number
 
 MARGIN = 0.5  # points of accuracy; a difference that is surely smaller matters to nobody here
 TOLERANCE = 0.3  # points of validation accuracy; settings as close as that are told by their loss
@@ -90,9 +90,13 @@ class Difference:
     def interval(self) -> str:
         """The interval as text."""
         known = not np.isnan(self.low)
-        return (
-            f"{self.measure.text(self.low)} to {self.measure.text(self.high)}" if known else "none"
-        )
+        return f"{self._end(self.low)} to {self._end(self.high)}" if known else "none"
+
+    def _end(self, value: float) -> str:
+        """Write an end of the interval; one that is not zero does not look like zero."""
+        written = self.measure.text(value)
+        close = value != 0 and written == self.measure.text(0)
+        return number(value, self.measure.digits + 1) if close else written
 
     @property
     def unit(self) -> str:
@@ -116,7 +120,7 @@ class Difference:
         evidence = f"95 % interval {d.interval}"
         if d.measure.better == "lower":  # where less is better, ahead means a negative difference
             evidence = f"95 % interval {(-d).interval}"
-        order = f"{in_sentence(ahead)} is ahead of {behind} by {amount}"
+        order = f"{in_sentence(ahead)} is better than {behind} by {amount}"
         if d.tied:
             order = f"{in_sentence(ahead)} and {behind} have the same {d.measure.title}"
         if min(d.first.n, d.second.n) == 1:

@@ -179,6 +179,15 @@ def answer(study: Arms, control: Arms) -> str:
     return " ".join(part for part in parts if part)
 
 
+def sentence(change: Change, setting: str) -> str:
+    """Say what becomes of one distance in a setting, and how sure its change is."""
+    before, after = (number(x, 2, sign=True) for x in (change.before, change.after))
+    return (
+        f"{change.title} is {after} points {setting} and {before} without "
+        f"(95 % interval of the change {change.interval})."
+    )
+
+
 def lost(diverged: Mapping[str, Sequence[Recipe]], control: Arms) -> str:
     """Say which trainings diverged, and what the means become with these counted as chance.
 

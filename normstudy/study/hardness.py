@@ -60,10 +60,12 @@ def _described(index: int, runs: Sequence[Run], images: ImageSet, margin: float 
 
 
 def most_often_wrong(arms: Arms, images: ImageSet, count: int = 10) -> list[Hard]:
-    """List the images that most runs of all arms get wrong; ties in the order of the test set."""
+    """List the images that most runs of all arms get wrong, then with the most confidence."""
     runs = [run for of_arm in arms.values() for run in of_arm]
-    wrong = np.sum([is_wrong(run, images) for run in runs], axis=0)
-    order = np.argsort(-wrong, kind="stable")[:count]
+    missed = np.array([is_wrong(run, images) for run in runs])
+    wrong = missed.sum(0)
+    sure = (missed * [run.confidences for run in runs]).sum(0)
+    order = np.lexsort((-sure, -wrong))[:count]
     return [_described(int(i), runs, images) for i in order if wrong[i]]
 
 

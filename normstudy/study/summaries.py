@@ -147,9 +147,9 @@ def verdict(found: Sequence[Difference]) -> str:
         largest, smallest = (_ahead(d) for d in (decided[0], decided[-1]))
         sizes = largest if len(decided) == 1 else f"from {smallest} to {largest}"
         parts.append(f"Decided: {len(decided)} of {len(found)} pairs, {sizes}.")
-    if of["equal"]:
+    if found[0].measure.unit == "%":
         listed = "; ".join(f"{d.title} ({_size(d)})" for d in of["equal"])
-        parts.append(f"Equal within {MARGIN:g} points: {listed}.")
+        parts.append(f"Equal within {MARGIN:g} points: {listed or 'no pair'}.")
     if of["open"]:
         listed = "; ".join(f"{d.title} ({_size(d)})" for d in of["open"])
         parts.append(f"Open: {listed}.")
@@ -185,13 +185,14 @@ def seeds_needed(found: Sequence[Difference], half_width: float) -> Table:
     return Table(header, tuple(rows))
 
 
-def both_samples(
-    found: Sequence[Difference], intervals: Mapping[tuple[str, str], tuple[float, float]]
-) -> Table:
-    """Set intervals that count the test images as a sample too beside those for these images."""
+def both_samples(arms: Arms, intervals: Mapping[tuple[str, str], tuple[float, float]]) -> Table:
+    """Set intervals that count the test images as a sample too beside those for these images.
+
+    Both are those of each pair alone.
+    """
     rows = []
-    for d in found:
-        low, high = intervals[d.pair]
+    for pair, (low, high) in intervals.items():
+        (d,) = differences({arm: arms[arm] for arm in pair})
         wider = f"{d.measure.text(low)} to {d.measure.text(high)}"
         rows.append((d.title, d.measure.text(d.mean, sign=True), d.interval, wider))
     header = ("pair", "difference", "95 % interval, these images", "95 % interval, other images")
@@ -205,64 +206,6 @@ def correlations(found: Sequence[Correlation]) -> Table:
         ends = f"{number(c.low, 2)} to {number(c.high, 2)}"
         rows.append((f"{c.pair[0]}, {c.pair[1]}", str(c.n), number(c.r, 2, sign=True), ends))
     return Table(("pair", "seeds", "r over seeds", "95 % interval"), tuple(rows))
-
-
-def short_answer(arms: Arms) -> list[str]:
-    """Answer in a line for each arm: its accuracy, and how far it is behind the best one."""
-    check_arms(arms)
-    means = {arm: summarize(runs) for arm, runs in arms.items()}
-    order = sorted(means, key=lambda arm: -means[arm].mean)
-    best, num_scored = order[0], arms[order[0]][0].num_scored
-    scored = arms[best][0].recipe.scored
-    first = f"{best}: {means[best]} % of {num_scored:,} {scored} images right"
-    lines = [f"{first}, mean ± standard deviation of {means[best].n} seeds, after the last epoch."]
-    found = {frozenset(d.pair): d for d in differences(arms)} if len(arms) > 1 else {}
-    for arm in order[1:]:
-        d = found[frozenset((arm, best))]
-        d = d if d.pair[0] == best else -d
-        size = f"{abs(d.mean):.2f} points behind {in_sentence(best)}"
-        if d.tied:
-            size = f"the same as {in_sentence(best)}"
-        if not math.isnan(d.low):
-            size += f" (95 % interval {d.interval})"
-        equal = f"; equal within {MARGIN:g} points" if d.equal else ""
-        tail = equal if d.decided or d.equal else "; the data do not decide between the two"
-        lines.append(f"{arm}: {means[arm]} %, {size}{tail}.")
-    return lines
-
-
-def steps(arms: Arms, earlier: Arms) -> list[str]:
-    """Say what was found in a dated sentence for each step from the best arm down to the last one.
-
-    Parameters
-    ----------
-    arms
-        Runs by arm; the date is that of the last one.
-    earlier
-        Runs of an earlier study by arm; where it has both arms of a step, its word stands beside.
-    """
-    ranked = sorted(arms, key=lambda arm: -summarize(arms[arm]).mean)
-    date = max(str(run.environment["date"]) for runs in arms.values() for run in runs)
-    now, before = ({frozenset(d.pair): d for d in differences(of)} for of in (arms, earlier))
-    lines = []
-    for pair in map(frozenset, pairwise(ranked)):
-        step = now[pair].ordered()
-        line = f"{date}: {step}"
-        if (said := before.get(pair)) is not None:
-            said = said if said.pair == step.pair else -said
-            line += f" {_earlier(said, step)}: {said.title} {_size(said)}, {_said(said)}."
-        lines.append(line)
-    return lines
-
-
-def _earlier(said: Difference, now: Difference) -> str:
-    """Say whether an earlier study decided a pair, and then as now or against it."""
-    if not said.decided:
-        return "The first network did not decide this"
-    if not now.decided:
-        return "The first network decided this"
-    opposite = (said.mean > 0) != (now.mean > 0)
-    return f"The first network said the {'opposite' if opposite else 'same'}"
 
 
 def beside(reference: Reference, arms: Arms) -> Table:

@@ -109,7 +109,7 @@ def test_validation_scores_are_called_so():
 
 def test_without_spread_nothing_is_decided():
     assert str(compare.differences({"A": arm(80), "B": arm(90)})[0]) == (
-        "One seed decides nothing; in it, B is ahead of A by 10.00 points of test accuracy."
+        "One seed decides nothing; in it, B is better than A by 10.00 points of test accuracy."
     )
     equal, apart, known = compare.differences(
         {"A": arm(88, 88), "B": arm(88, 88), "C": arm(87, 88)}
@@ -237,3 +237,10 @@ def test_a_setting_is_chosen_by_accuracy_and_among_close_ones_by_loss():
 def test_errors(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_an_end_that_is_not_zero_does_not_look_like_zero():
+    (found,) = compare.differences({"A": arm(80.1, 80.3, 80.2), "B": arm(80.0, 80.1, 79.9)})
+    ends = replace(found, low=0.0044, high=0.4)
+    assert ends.interval == "0.004 to 0.40"
+    assert replace(found, low=-0.0044, high=0.0).interval == "\N{MINUS SIGN}0.004 to 0.00"

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from study.fakes import arm
 
-from normstudy.study.controls import answer, changes, lost, table
+from normstudy.study.controls import answer, changes, lost, sentence, table
 from normstudy.study.recipes import Recipe
 
 STUDY = {
@@ -95,6 +95,14 @@ def test_a_control_repeats_arms_of_the_study():
     for control in ({"Batch norm": STUDY["Batch norm"]}, {}, {**CONTROL, "None": arm(50)}):
         with pytest.raises(ValueError, match="a control repeats two or more arms of the study"):
             changes(STUDY, control)
+
+
+def test_one_distance_can_be_told_in_a_sentence():
+    (found,) = changes(STUDY, CONTROL)
+    assert sentence(found, "at a large rate") == (
+        "Batch norm \N{MINUS SIGN} Group norm is \N{MINUS SIGN}1.90 points at a large rate and "
+        f"+3.00 without (95 % interval of the change {found.interval})."
+    )
 
 
 def test_the_table_has_both_distances_and_the_change():

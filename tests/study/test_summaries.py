@@ -1,7 +1,6 @@
 """Tables and sentences hold the numbers of their runs."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,18 +67,6 @@ def test_pairs_and_verdict_follow_the_test():
     assert "to 3.23 points (batch norm ahead of group norm)." in text
     assert text.count("Open: Group norm \N{MINUS SIGN} Layer norm (+0.03, 95 % interval") == 0
     assert "Open: Group norm \N{MINUS SIGN} Layer norm (\N{MINUS SIGN}0.03" in text
-
-
-def test_the_short_answer_has_a_line_for_each_arm_best_first():
-    lines = summaries.short_answer(THREE)
-    assert lines[0].startswith("Batch norm: 89.00 ± 1.00 % of 1,000 test images right")
-    assert [line.split(":")[0] for line in lines] == ["Batch norm", "Layer norm", "Group norm"]
-    assert "3.23 points behind batch norm (95 % interval " in lines[2]
-    close = summaries.short_answer({"A": arm(88, 89, 90), "B": arm(89, 88, 89.5)})
-    assert close[1].endswith("; the data do not decide between the two.")
-    (single, other) = summaries.short_answer({"A": arm(88), "B": arm(80)})
-    assert "n = 1" in single
-    assert "interval" not in other
 
 
 def test_our_numbers_beside_somebody_elses():
@@ -187,34 +174,8 @@ def test_splits_and_shared_means_of_the_digits():
     [
         lambda: summaries.results({}),
         lambda: summaries.accuracies({"A": []}),
-        lambda: summaries.short_answer({}),
     ],
 )
 def test_no_runs_are_refused(call):
     with pytest.raises(ValueError, match="no runs to compare"):
         call()
-
-
-def test_steps_go_down_from_the_best_arm_and_an_earlier_study_has_its_word():
-    def dated(*accuracies):
-        runs = enumerate(arm(*accuracies))
-        return [replace(run, environment={"date": f"2026-11-{20 + n}"}) for n, run in runs]
-
-    now = {"Group norm": dated(70, 70.2, 70.4), "Batch norm": dated(80, 80.1, 80.4)}
-    now["No norm"] = dated(70.1, 70.2, 70.3)
-    earlier = {"Batch norm": arm(60, 60.1, 60.4), "Group norm": arm(65, 65.1, 65.4)}
-    first, second = summaries.steps(now, earlier)
-    assert first.startswith("2026-11-22: Batch norm is ahead of group norm by 9.97 points")
-    (before,) = compare.differences(earlier)
-    assert first.endswith(
-        " The first network said the opposite: Batch norm \N{MINUS SIGN} Group norm "
-        f"\N{MINUS SIGN}5.00, 95 % interval {before.interval}, ahead: group norm."
-    )
-    assert "first network" not in second
-    assert second.startswith("2026-11-22: ")
-    for accuracies, word in {
-        (50, 50.2, 50.4): "said the same",
-        (40, 60, 80): "did not decide this",
-    }.items():
-        earlier["Group norm"] = arm(*accuracies)
-        assert f" The first network {word}: " in summaries.steps(now, earlier)[0]

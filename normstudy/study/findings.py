@@ -1,0 +1,72 @@
+"""The findings of a study in sentences."""
+
+import math
+from itertools import pairwise
+
+from normstudy.study.compare import MARGIN, Difference, differences
+from normstudy.study.measures import Arms, check_arms, summarize
+from normstudy.tables import in_sentence
+
+
+def short_answer(arms: Arms) -> list[str]:
+    """Answer in a line for each arm: its accuracy, and how far it is behind the best one."""
+    check_arms(arms)
+    means = {arm: summarize(runs) for arm, runs in arms.items()}
+    order = sorted(means, key=lambda arm: -means[arm].mean)
+    best, num_scored = order[0], arms[order[0]][0].num_scored
+    scored = arms[best][0].recipe.scored
+    first = f"{best}: {means[best]} % of {num_scored:,} {scored} images right"
+    lines = [f"{first}, mean ± standard deviation of {means[best].n} seeds, after the last epoch."]
+    found = {frozenset(d.pair): d for d in differences(arms)} if len(arms) > 1 else {}
+    for arm in order[1:]:
+        d = found[frozenset((arm, best))]
+        d = d if d.pair[0] == best else -d
+        size = f"{abs(d.mean):.2f} points behind {in_sentence(best)}"
+        if d.tied:
+            size = f"the same as {in_sentence(best)}"
+        if not math.isnan(d.low):
+            size += f" (95 % interval {d.interval})"
+        equal = f"; equal within {MARGIN:g} points" if d.equal else ""
+        tail = equal if d.decided or d.equal else "; the data do not decide between the two"
+        lines.append(f"{arm}: {means[arm]} %, {size}{tail}.")
+    return lines
+
+
+def steps(arms: Arms, earlier: Arms) -> list[str]:
+    """Say what was found in a dated sentence for each step from the best arm down to the last one.
+
+    Parameters
+    ----------
+    arms
+        Runs by arm; the date is that of the last one.
+    earlier
+        Runs of an earlier study by arm; its word stands beside each step.
+    """
+    ranked = sorted(arms, key=lambda arm: -summarize(arms[arm]).mean)
+    date = max(str(run.environment["date"]) for runs in arms.values() for run in runs)
+    now, before = ({frozenset(d.pair): d for d in differences(of)} for of in (arms, earlier))
+    lines = []
+    for pair in map(frozenset, pairwise(ranked)):
+        step = now[pair].ordered()
+        line = f"{date}: {step}"
+        if (said := before.get(pair)) is None:
+            line += " The first study did not have both arms."
+        else:
+            line += f" {_earlier(said if said.pair == step.pair else -said, step)}"
+        lines.append(line)
+    return lines
+
+
+def _earlier(said: Difference, now: Difference) -> str:
+    """Say what an earlier study found for a pair, and whether that fits what is found now."""
+    size = f"{said.title} {said.measure.text(said.mean, sign=True)}, 95 % interval {said.interval}"
+    if not said.decided:
+        return f"The first network did not decide this: {size}."
+    if now.decided:
+        opposite = (said.mean > 0) != (now.mean > 0)
+        return f"The first network said the {'opposite' if opposite else 'same'}: {size}."
+    apart = bool(said.low > now.high or said.high < now.low)
+    return (
+        f"The first network put {in_sentence(said.ordered().pair[0])} ahead: {size}"
+        f"{', which does not overlap with the interval here' * apart}."
+    )
