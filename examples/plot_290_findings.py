@@ -20,7 +20,7 @@ print("In short:", *findings.steps(arms, first), sep="\n")
 
 # %%
 # **You will see** the table of results, the interval of every arm and of every difference, what the
-# test decides about each pair, and the settings behind the numbers.
+# test decides about each pair, what other settings change, and the settings behind the numbers.
 #
 # The results
 # -----------
@@ -130,6 +130,26 @@ print(summaries.both_samples(arms, image_intervals(arms, load(study.data))))
 # All arms are scored on the same images, and they fail on many of the same ones. So what other
 # images would do is common to both arms for a good part, and the differences move less than the
 # accuracies.
+#
+# Other settings
+# --------------
+#
+# Would one learning rate for all, twice the epochs, or another place of the norms have told another
+# story? :ref:`sphx_glr_auto_examples_plot_297_controls.py` has the numbers. In short:
+
+from normstudy.study import controls
+
+trained = {
+    "One learning rate for all": run_study(STUDIES["one-rate"]),
+    "Twice the epochs": run_study(STUDIES["forty-epochs"]),
+    "Norms behind the activations": run_study(STUDIES["norm-after-activation"]),
+}
+for change, control in trained.items():
+    print(f"{change}: {controls.answer(arms, control)}")
+
+# %%
+# With three seeds each, a control can show that a distance is fragile, and hardly ever that it is
+# not.
 
 # %%
 # Beside other reports
