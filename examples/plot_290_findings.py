@@ -145,7 +145,8 @@ trained = {
     "Norms behind the activations": run_study(STUDIES["norm-after-activation"]),
 }
 for change, control in trained.items():
-    print(f"{change}: {controls.answer(arms, control)}")
+    lost = STUDIES["one-rate"].diverged if "rate" in change else None
+    print(f"{change}: {controls.answer(arms, control, lost)}")
 
 # %%
 # With three seeds each, a control can show that a distance is fragile, and hardly ever that it is

@@ -22,9 +22,11 @@ found = {
     "twice the epochs": longer,
     "norms behind the activations": behind,
 }
+lost = {"one learning rate for all": STUDIES["one-rate"].diverged}
 print("In short:")
 for name, control in found.items():
-    print(f"{name}: {controls.answer(main, control)}")
+    answer = controls.answer(main, control, lost.get(name))
+    print(f"With {name}: {answer}")
 
 # %%
 # **You will see** three controls that were planned with the main study, each with the question that
@@ -53,11 +55,10 @@ def show(name):
     print(f"With {name}")
     print(f"{summaries.results(control, ['test_accuracy', 'train_accuracy'])}\n")
     print(controls.table(controls.changes(main, control)))
-    print(controls.answer(main, control))
+    print(controls.answer(main, control, lost.get(name)))
 
 
 show("one learning rate for all")
-print(controls.lost(STUDIES["one-rate"].diverged, one_rate))
 
 # %%
 # The intervals are as wide as they are because arms scatter widely at a rate that is too large for

@@ -13,6 +13,8 @@ from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
 from normstudy.tables import LEVEL, Table, number
 
+Diverged = Mapping[str, Sequence[Recipe]]
+WIDE = 3  # standard deviations in a control above this many of the study's are said
 CHANCE = 10
 """Accuracy of a guess among ten classes, in percent; docs/plan.rst counts a lost run as that."""
 
@@ -151,13 +153,15 @@ def table(found: Sequence[Change], names: tuple[str, str] = ("main study", "cont
     return Table(header, tuple(rows))
 
 
-def answer(study: Arms, control: Arms) -> str:
+def answer(study: Arms, control: Arms, diverged: Diverged | None = None) -> str:
     """Say which distances changed in the control, and whether the means keep their order.
 
     Parameters
     ----------
     study, control
         As in :func:`changes`.
+    diverged
+        What left no run in the control, by arm; said first, with the arms that scatter widely.
     """
     found = changes(study, control)
     decided = sum(d.decided for d in differences(_compared(study, control)))
@@ -168,6 +172,8 @@ def answer(study: Arms, control: Arms) -> str:
     ]
     more = "; ".join(changed)
     parts = [
+        lost(diverged, control) if diverged else "",
+        *(_scattered(arm, study[arm], runs) for arm, runs in control.items()),
         f"Changed by more than chance: {more}."
         if more
         else "No distance changed by more than chance.",
@@ -188,7 +194,16 @@ def sentence(change: Change, setting: str) -> str:
     )
 
 
-def lost(diverged: Mapping[str, Sequence[Recipe]], control: Arms) -> str:
+def _scattered(arm: str, study: Sequence[Run], control: Sequence[Run]) -> str:
+    """Give the ends of an arm that scatters several times as widely as it does in the study."""
+    before, after = summarize(study), summarize(control)
+    if not after.sd > WIDE * before.sd:  # nor where an arm of one seed has no spread
+        return ""
+    ends = (number(end(after.values.values()), 2) for end in (min, max))
+    return f"{arm} scatters from {' to '.join(ends)} %."
+
+
+def lost(diverged: Diverged, control: Arms) -> str:
     """Say which trainings diverged, and what the means become with these counted as chance.
 
     Parameters

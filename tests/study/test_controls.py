@@ -131,11 +131,21 @@ def test_the_answer_says_what_turned_round_and_what_changed():
 
 def test_an_order_that_may_have_turned_by_chance_is_called_so():
     control = {"Batch norm": arm(80, 86, lr=0.2), "Group norm": arm(81, 87, norm="group", lr=0.2)}
-    assert answer(STUDY, control) == (
+    assert answer(STUDY, control).endswith(
         "No distance changed by more than chance. In another order, which may be chance: "
         "Batch norm \N{MINUS SIGN} Group norm from +3.00 to \N{MINUS SIGN}1.00 points. "
         "Decided in the control: 0 of 1 pairs."
     )
+
+
+def test_the_answer_says_first_what_diverged_or_scatters():
+    gone = {"Group norm": (Recipe(data="digits", norm="group", lr=0.3),)}
+    wild = {"Batch norm": arm(84, 86, lr=0.3), "Group norm": arm(60, 80, norm="group", lr=0.3)}
+    said = answer(STUDY, wild, gone)
+    assert said.startswith(
+        f"{lost(gone, wild)} Group norm scatters from 60.00 to 80.00 %. No distance changed"
+    )
+    assert "scatters" not in answer(STUDY, CONTROL)
 
 
 def test_the_answer_counts_pairs_on_the_runs_that_the_distances_are_from():
