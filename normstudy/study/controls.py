@@ -195,7 +195,7 @@ def sentence(change: Change, setting: str) -> str:
 
 
 def _scattered(arm: str, study: Sequence[Run], control: Sequence[Run]) -> str:
-    """Give the ends of an arm that scatters several times as widely as it does in the study."""
+    """Give the ends of an arm that scatters far more widely than it does in the study."""
     before, after = summarize(study), summarize(control)
     if not after.sd > WIDE * before.sd:  # nor where an arm of one seed has no spread
         return ""
