@@ -17,7 +17,7 @@ from normstudy.study.runs import Run
 from normstudy.tables import LEVEL, number
 
 CONFIDENCE = 1 - LEVEL
-SMALL_WEIGHT = 1e-3  # a weight below this magnitude counts as switched off
+SMALL_WEIGHT = 1e-3  # a weight below this magnitude counts as small
 
 Arms = Mapping[str, Sequence[Run]]
 
