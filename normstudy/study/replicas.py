@@ -66,6 +66,7 @@ def _member(
         "gloo", init_method=meeting, rank=rank, world_size=num, timeout=_PATIENCE
     )
     try:
+        dist.barrier()  # who has little to do must not leave before the others have connected
         return work(rank, *arguments)
     finally:
         dist.destroy_process_group()
