@@ -17,7 +17,7 @@ from normstudy.study.moving import moved, report_data
 from normstudy.study.originals import ORIGINALS, Original
 from normstudy.study.recipes import Dataset, Norm, Precision, Recipe, variants
 from normstudy.study.reports import LIMITS, best, reports_on
-from normstudy.study.sweeps import BASE, CONTROLS, MAIN, SWEEPS
+from normstudy.study.sweeps import BASE, CONTROLS, MAIN, SWEEPS, Sweep
 
 Arms = Mapping[str, tuple[Recipe, ...]]
 
@@ -283,16 +283,23 @@ _ALL = (
     ),
 )
 
-_CONTROLS = tuple(
-    Study(
-        name=name,
-        title=control.title,
-        arms=control.arms,
-        seeds=control.seeds,
-        diverged=control.diverged,
+
+def _of(sweeps: Mapping[str, Sweep], *, stands_in: bool) -> tuple[Study, ...]:
+    """Make a study of each sweep."""
+    return tuple(
+        Study(
+            name=name,
+            title=sweep.title,
+            arms=sweep.arms,
+            seeds=sweep.seeds,
+            diverged=sweep.diverged,
+            stands_in=stands_in,
+        )
+        for name, sweep in sweeps.items()
     )
-    for name, control in CONTROLS.items()
-)
+
+
+_CONTROLS = _of(CONTROLS, stands_in=True)
 
 _SMALL = Recipe(
     data="mnist",
@@ -334,17 +341,8 @@ _ON_MNIST = (
     ),
 )
 
-_SWEEPS = tuple(
-    Study(
-        name=name,
-        title=sweep.title,
-        arms=sweep.arms,
-        seeds=sweep.seeds,
-        diverged=sweep.diverged,
-        stands_in=False,  # made for the images of CIFAR-10, of which the digits are too few
-    )
-    for name, sweep in SWEEPS.items()
-)
+# made for the images of CIFAR-10, of which the digits are too few
+_SWEEPS = _of(SWEEPS, stands_in=False)
 
 _REPORTS = (
     _report("B", "", "as it was built: a cycle that begins anew every epoch", originals.B, 5),
