@@ -140,13 +140,13 @@ print(summaries.both_samples(arms, image_intervals(arms, load(study.data))))
 from normstudy.study import controls
 
 trained = {
-    "One learning rate for all": run_study(STUDIES["one-rate"]),
-    "Twice the epochs": run_study(STUDIES["forty-epochs"]),
-    "Norms behind the activations": run_study(STUDIES["norm-after-activation"]),
+    "One learning rate for all": STUDIES["one-rate"],
+    "Twice the epochs": STUDIES["forty-epochs"],
+    "Norms behind the activations": STUDIES["norm-after-activation"],
 }
 for change, control in trained.items():
-    lost = STUDIES["one-rate"].diverged if "rate" in change else None
-    print(f"{change}: {controls.answer(arms, control, lost)}")
+    answer = controls.answer(arms, run_study(control), control.diverged)
+    print(f"{change}: {answer}")
 
 # %%
 # With three seeds each, a control can show that a distance is fragile, and hardly ever that it is

@@ -22,10 +22,14 @@ found = {
     "twice the epochs": longer,
     "norms behind the activations": behind,
 }
-lost = {"one learning rate for all": STUDIES["one-rate"].diverged}
+lost = {
+    "one learning rate for all": STUDIES["one-rate"].diverged,
+    "twice the epochs": STUDIES["forty-epochs"].diverged,
+    "norms behind the activations": STUDIES["norm-after-activation"].diverged,
+}
 print("In short:")
 for name, control in found.items():
-    answer = controls.answer(main, control, lost.get(name))
+    answer = controls.answer(main, control, lost[name])
     print(f"With {name}: {answer}")
 
 # %%
@@ -55,7 +59,7 @@ def show(name):
     print(f"With {name}")
     print(f"{summaries.results(control, ['test_accuracy', 'train_accuracy'])}\n")
     print(controls.table(controls.changes(main, control)))
-    print(controls.answer(main, control, lost.get(name)))
+    print(controls.answer(main, control, lost[name]))
 
 
 show("one learning rate for all")

@@ -93,11 +93,10 @@ def _distance(found: Kappas, pair: tuple[str, str], level: float) -> Apart:
     a, b = pair
 
     def without(gone: int | None) -> float:
-        means = (
+        one, other, both = (
             np.mean([value for *seeds, value in found[who] if gone not in seeds])
             for who in ((a, a), (b, b), pair)
         )
-        one, other, both = means
         return float((one + other) / 2 - both)
 
     seeds = sorted({seed for *two, _ in found[pair] for seed in two})
