@@ -151,9 +151,13 @@ class ImageSet:
     def normalize(self, images: Tensor) -> Tensor:
         """Turn uint8 images (N, H, W, C) into float32 (N, C, H, W) of mean 0 and variance 1.
 
-        The result is a view in the channels-last memory format.
+        The result is a view in the memory format of the images: channels-last if they are
+        contiguous.
         """
-        return ((images.float() - self.mean) / self.std).permute(0, 3, 1, 2)
+        mean, std = self.mean, self.std
+        if images.is_contiguous():  # then the innermost loop is one over C, and slow: lengthen it
+            mean, std = (of.repeat(images.shape[2], 1) for of in (mean, std))
+        return ((images.float() - mean) / std).permute(0, 3, 1, 2)
 
     def to(self, device: torch.device | str) -> "ImageSet":
         """Copy the set to a device once, so that no batch has to travel."""
@@ -282,7 +286,7 @@ def moved_at_once(draws: Iterable[Draws], device: torch.device) -> list[Draws]:
 def augment(image_set: ImageSet, split: Split, index: Tensor, drawn: Draws) -> Tensor:
     """Select, augment and normalize a batch of training images, where they lie.
 
-    Crop and mirror image are one gather from the uint8 images, whatever the size of the batch.
+    Crop and mirror image are one gather from the uint8 pixels of the batch, whatever its size.
 
     Parameters
     ----------
@@ -300,11 +304,15 @@ def augment(image_set: ImageSet, split: Split, index: Tensor, drawn: Draws) -> T
     Tensor
         Shape (B, C, H, W), float32, channels-last.
     """
-    steps = torch.arange(image_set.size, device=split.images.device)
-    rows, columns = (_reflect(drawn[n] + steps, image_set.size) for n in ("down", "right"))
+    size, channels = image_set.size, image_set.in_channels
+    steps = torch.arange(size, device=split.images.device)
+    rows, columns = (_reflect(drawn[n] + steps, size) for n in ("down", "right"))
     if "mirrored" in drawn:
         columns = torch.where(drawn["mirrored"], columns.flip(1), columns)
-    images = split.images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
+    first_rows = torch.arange(0, len(index) * size, size, device=steps.device)[:, None]
+    pixels = ((first_rows + rows) * size)[:, :, None] + columns[:, None, :]
+    images = split.images.index_select(0, index).view(-1, channels)  # contiguous in any case
+    images = images.index_select(0, pixels.flatten()).view(-1, size, size, channels)
     batch = image_set.normalize(images)
     if "matrix" in drawn:
         grid = F.affine_grid(drawn["matrix"], list(batch.shape), align_corners=False)
