@@ -2,8 +2,7 @@
 Does a more accurate network keep the order?
 ============================================
 
-The same layers on maps of twice the side: batch norm, with and without an L1 penalty, group norm
-and layer norm.
+The same layers on maps of twice the side: batch, group and layer norm.
 
 **The question.** The network of the main study was chosen for its speed, and pays for it in every
 arm. Are the distances between the norms those of a network that is short of accuracy?
@@ -80,8 +79,7 @@ print(summaries.pairs(differences(finer)))
 # -----------------------
 #
 # This comparison is not in the plan of the main study. It has three seeds an arm, and settings that
-# were searched on another network. Instance norm and no norm were left out for the time that they
-# take.
+# were searched on another network. The other arms were left out for the time that they take.
 #
 # Exercises
 # ---------

@@ -14,21 +14,12 @@ from normstudy.study.compare import differences
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 
-main, tried = run_study(STUDIES["main"]), run_study(STUDIES["weight-decay"])
-doubled = ", twice the rate"
-found = {
-    "the chosen rates": {
-        a: runs for a, runs in tried.items() if not a.endswith(doubled)
-    },
-    "twice the rates": {
-        a.removesuffix(doubled): runs
-        for a, runs in tried.items()
-        if a.endswith(doubled)
-    },
-}
+study = STUDIES["weight-decay"]
+main, tried = run_study(STUDIES["main"]), run_study(study)
+found, lost = controls.by_setting(tried), controls.by_setting(study.diverged)
 print("In short:")
-for rates, control in found.items():
-    print(f"At {rates}: {controls.answer(main, control)}")
+for rate, control in found.items():
+    print(f"At {rate}: {controls.answer(main, control, lost.get(rate))}")
 
 # %%
 # **You will see** how the three arms end with the smaller decay, at both rates, and by how much
@@ -45,7 +36,7 @@ for rates, control in found.items():
 
 decays = {runs[0].recipe.weight_decay for of in (main, tried) for runs in of.values()}
 print("weight decay:", " and ".join(f"{decay:g}" for decay in sorted(decays)))
-few = {arm: main[arm] for arm in found["the chosen rates"]}
+few = {arm: main[arm] for arm in found["the chosen rate"]}
 for arm, runs in few.items():
     rates = [f"{of[arm][0].recipe.lr:g}" for of in found.values()]
     print(f"{arm}: {runs[0].recipe.lr:g} in the main study, {' and '.join(rates)} here")
@@ -56,10 +47,10 @@ for arm, runs in few.items():
 
 columns = ["test_accuracy", "train_accuracy"]
 print(f"Main study\n{summaries.results(few, columns)}\n")
-for rates, control in found.items():
-    print(f"Smaller decay, {rates}\n{summaries.results(control, columns)}\n")
+for rate, control in found.items():
+    print(f"Smaller decay, {rate}\n{summaries.results(control, columns)}\n")
     print(controls.table(controls.changes(main, control)))
-print(controls.lost(STUDIES["weight-decay"].diverged, tried))
+print(controls.lost(study.diverged, tried))
 
 # %%
 # The intervals hold for all pairs of one rate at once. With three seeds, small changes mostly stay
@@ -70,11 +61,9 @@ print(controls.lost(STUDIES["weight-decay"].diverged, tried))
 #
 # The distances may stay while all arms move. These sentences are each tested alone.
 
-for rates, control in found.items():
+for rate, control in found.items():
     for arm, runs in control.items():
-        (gain,) = differences(
-            {f"smaller decay, {rates}": runs, "main study": main[arm]}
-        )
+        (gain,) = differences({f"smaller decay, {rate}": runs, "main study": main[arm]})
         print(f"{arm}: {gain}")
 
 # %%

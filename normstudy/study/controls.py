@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 from scipy import stats
@@ -13,6 +14,7 @@ from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
 from normstudy.tables import LEVEL, Table, number
 
+_T = TypeVar("_T")
 Diverged = Mapping[str, Sequence[Recipe]]
 WIDE = 3  # standard deviations in a control above this many of the study's are said
 CHANCE = 10
@@ -59,6 +61,34 @@ class Change:
         """The interval of the change as text."""
         known = not np.isnan(self.low)
         return f"{number(self.low, 2)} to {number(self.high, 2)}" if known else "none"
+
+
+def by_setting(arms: Mapping[str, _T]) -> dict[str, dict[str, _T]]:
+    """Take a control of several settings apart: by setting, the arms under their plain names.
+
+    Parameters
+    ----------
+    arms
+        Anything by arm, where the name of an arm is followed by a comma and its setting.
+
+    Raises
+    ------
+    ValueError
+        If a name has no setting.
+
+    Examples
+    --------
+    >>> by_setting({"Batch norm, slow": 1, "Batch norm, fast": 2})
+    {'slow': {'Batch norm': 1}, 'fast': {'Batch norm': 2}}
+    """
+    found: dict[str, dict[str, _T]] = {}
+    for name, value in arms.items():
+        arm, comma, setting = name.partition(", ")
+        if not comma:
+            msg = f"the arm {name!r} names no setting; write it as 'Batch norm, twice the rate'"
+            raise ValueError(msg)
+        found.setdefault(setting, {})[arm] = value
+    return found
 
 
 def changes(study: Arms, control: Arms) -> list[Change]:

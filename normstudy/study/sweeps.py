@@ -72,9 +72,9 @@ CONTROLS: Mapping[str, Sweep] = MappingProxyType(
         "weight-decay": _control(
             "a smaller weight decay, at the chosen rates and at twice these",
             {
-                f"{arm}{words}": variants(recipe, weight_decay=1e-4, lr=factor * recipe.lr)
+                f"{arm}, {rate}": variants(recipe, weight_decay=1e-4, lr=factor * recipe.lr)
                 for arm, recipe in _THREE.items()
-                for words, factor in (("", 1), (", twice the rate", 2))
+                for rate, factor in (("the chosen rate", 1), ("twice the rate", 2))
             },
         ),
         "norm-after-activation": _control(
@@ -98,10 +98,7 @@ CONTROLS: Mapping[str, Sweep] = MappingProxyType(
         ),
         "finer-maps": _control(
             "the same layers on maps of twice the side",
-            {
-                arm: variants(recipe, net="pyramid-fine")
-                for arm, recipe in {**_THREE, "Batch norm + L1": MAIN["Batch norm + L1"]}.items()
-            },
+            {arm: variants(recipe, net="pyramid-fine") for arm, recipe in _THREE.items()},
         ),
     }
 )

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from study.fakes import arm
 
-from normstudy.study.controls import answer, changes, lost, sentence, table
+from normstudy.study.controls import answer, by_setting, changes, lost, sentence, table
 from normstudy.study.recipes import Recipe
 
 STUDY = {
@@ -19,6 +19,14 @@ CONTROL = {
     "Batch norm": arm(80.2, 80.4, lr=0.2),
     "Group norm": arm(82.1, 82.3, 82.2, norm="group", lr=0.2),
 }
+
+
+def test_a_control_of_two_settings_is_taken_apart():
+    both = {"Batch norm, slow": 1, "Group norm, slow": 2, "Batch norm, fast": 3}
+    found = {"slow": {"Batch norm": 1, "Group norm": 2}, "fast": {"Batch norm": 3}}
+    assert by_setting(both) == found
+    with pytest.raises(ValueError, match="the arm 'Batch norm' names no setting; write it as"):
+        by_setting({"Batch norm": 1})
 
 
 def test_a_change_is_the_distance_of_the_control_less_that_of_the_study():
