@@ -135,7 +135,8 @@ print(summaries.both_samples(arms, image_intervals(arms, load(study.data))))
 # --------------
 #
 # Would one learning rate for all, twice the epochs, or another place of the norms have told another
-# story? :ref:`sphx_glr_auto_examples_plot_297_controls.py` has the numbers. In short:
+# story? :ref:`sphx_glr_auto_examples_plot_297_controls.py` has the numbers, and
+# :ref:`sphx_glr_auto_examples_plot_299_weight_decay.py` those of a smaller weight decay. In short:
 
 from normstudy.study import controls
 
@@ -147,6 +148,11 @@ trained = {
 for change, control in trained.items():
     answer = controls.answer(arms, run_study(control), control.diverged)
     print(f"{change}: {answer}")
+
+decay = STUDIES["weight-decay"]
+for rate, control in controls.by_setting(run_study(decay)).items():
+    lost = controls.by_setting(decay.diverged).get(rate)
+    print(f"A smaller weight decay, {rate}: {controls.answer(arms, control, lost)}")
 
 # %%
 # With three seeds each, a control can show that a distance is fragile, and hardly ever that it is

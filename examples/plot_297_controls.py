@@ -102,9 +102,9 @@ show("norms behind the activations")
 #
 # One setting at a time: two of them together may do what neither does alone. Instance norm and no
 # norm were left out for the time they take. Nothing here was searched anew: a rate that was best
-# for 20 epochs need not be best for 40. The plan has a fourth control, of the weight decay, which
-# has a page of its own once it is trained. The precision has none, since all arms are trained in
-# float32.
+# for 20 epochs need not be best for 40. The plan has a fourth control, of the weight decay, with a
+# page of its own: :ref:`sphx_glr_auto_examples_plot_299_weight_decay.py`. The precision has none,
+# since all arms are trained in float32.
 #
 # Exercises
 # ---------

@@ -54,7 +54,7 @@ columns = ["test_accuracy", "train_accuracy", "gap"]
 print(f"Main study\n{summaries.results(main, columns)}\n")
 print(f"Finer maps\n{summaries.results(finer, columns)}\n")
 for arm, runs in finer.items():
-    (gain,) = differences({"finer maps": runs, "main study": main[arm]})
+    (gain,) = differences({"finer maps": runs, "the main study": main[arm]})
     print(f"{arm}: {gain}")
 
 # %%

@@ -49,7 +49,7 @@ columns = ["test_accuracy", "train_accuracy"]
 print(f"Main study\n{summaries.results(few, columns)}\n")
 for rate, control in found.items():
     print(f"Smaller decay, {rate}\n{summaries.results(control, columns)}\n")
-    print(controls.table(controls.changes(main, control)))
+    print(controls.table(controls.changes(main, control)), end="\n\n")
 print(controls.lost(study.diverged, tried))
 
 # %%
@@ -63,7 +63,8 @@ print(controls.lost(study.diverged, tried))
 
 for rate, control in found.items():
     for arm, runs in control.items():
-        (gain,) = differences({f"smaller decay, {rate}": runs, "main study": main[arm]})
+        pair = {f"a smaller decay at {rate}": runs, "the main study": main[arm]}
+        (gain,) = differences(pair)
         print(f"{arm}: {gain}")
 
 # %%
