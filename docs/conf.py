@@ -65,7 +65,7 @@ nitpick_ignore_regex = [
     ("py:class", r"torch\.(optim\.sgd\.SGD|nn\.modules\.batchnorm\.BatchNorm2d)"),
     ("py:class", r"torch\.amp\.autocast_mode\.autocast"),
     ("py:class", "tqdm"),  # whose documentation is a README
-    ("py:class", r"(normstudy\.drawing\.)?_[PR]"),  # the signature of whatever is decorated
+    ("py:class", r"(normstudy\..*\.)?_[PRT]"),  # type variables
 ]
 suppress_warnings = [
     # of the whole path, which is the reader's choice; a test looks at the names of the examples

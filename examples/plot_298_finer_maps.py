@@ -53,12 +53,13 @@ print(summaries.layers(nets["finer maps"], images.size))
 columns = ["test_accuracy", "train_accuracy", "gap"]
 print(f"Main study\n{summaries.results(main, columns)}\n")
 print(f"Finer maps\n{summaries.results(finer, columns)}\n")
+gains = []
 for arm, runs in finer.items():
-    (gain,) = differences({"finer maps": runs, "the main study": main[arm]})
-    print(f"{arm}: {gain}")
+    gains += differences({f"{arm}, finer maps": runs, arm: main[arm]})
+print(summaries.pairs(gains))
 
 # %%
-# Each of these sentences is tested alone.
+# Each of these rows is tested alone.
 #
 # What becomes of the distances
 # -----------------------------

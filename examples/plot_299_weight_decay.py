@@ -59,13 +59,13 @@ print(controls.lost(study.diverged, tried))
 # Is an arm better off?
 # ---------------------
 #
-# The distances may stay while all arms move. These sentences are each tested alone.
+# The distances may stay while all arms move. Each row is tested alone.
 
 for rate, control in found.items():
+    gains = []
     for arm, runs in control.items():
-        pair = {f"a smaller decay at {rate}": runs, "the main study": main[arm]}
-        (gain,) = differences(pair)
-        print(f"{arm}: {gain}")
+        gains += differences({f"{arm}, smaller decay": runs, arm: main[arm]})
+    print(f"At {rate}\n{summaries.pairs(gains)}\n")
 
 # %%
 # What this does not show
