@@ -68,6 +68,10 @@ for rate, control in found.items():
     print(f"At {rate}\n{summaries.pairs(gains)}\n")
 
 # %%
+# Read the two tables together. What an arm loses at its chosen rate, and not at twice that rate, it
+# loses to shorter steps and not to the decay itself. And an arm that is as good at both rates does
+# not depend on that product much.
+#
 # What this does not show
 # -----------------------
 #
