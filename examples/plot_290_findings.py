@@ -37,8 +37,9 @@ print(f"Chance level: accuracy 10 %, loss 2.303 nats. Test images: {num_images:,
 
 # %%
 # First read down the column of test accuracies, where the lines of :numref:`fig-test-accuracy` end,
-# then compare the steps in it with the numbers behind ±. The training accuracy and the gap say
-# whether an arm that is behind fits worse or generalizes worse.
+# then compare the steps in it with the numbers behind ±. Those are for single trainings; divide them
+# by the root of the number of seeds for the mean. The training accuracy and the gap say whether an
+# arm that is behind fits worse or generalizes worse.
 #
 # In pictures
 # -----------
@@ -121,8 +122,9 @@ if not clear:
 # The intervals so far are about other seeds, on these same test images. Another set of test images
 # would move the accuracies as well. The last column draws both again and again, the seeds of each
 # arm and the images, from those that are there (Owen 2007). The column before it counts the seeds
-# alone. Both have the intervals of each pair alone, which are narrower than those above and decide
-# nothing; and a bootstrap of ten seeds is itself a little too narrow.
+# alone. Both are intervals of each pair alone, and decide nothing. The first are narrower than
+# those above for that reason; the second may be wider all the same, since other images are one more
+# source of chance. A bootstrap of ten seeds is itself a little too narrow.
 
 print(summaries.both_samples(arms, image_intervals(arms, load(study.data))))
 
@@ -156,7 +158,8 @@ for rate, control in controls.by_setting(run_study(decay)).items():
 
 # %%
 # With three seeds each, a control can show that a distance is fragile, and hardly ever that it is
-# not.
+# not. The intervals hold within each of these lines and not for all of them together: among so
+# many changes, one may well be chance.
 
 # %%
 # Beside other reports
@@ -213,11 +216,12 @@ for name in ("one-rate", "forty-epochs", "weight-decay", "norm-after-activation"
 #
 # One network, one data set, one batch size. Batch norm is known to suffer when there are few
 # images per batch, and group norm was proposed for that case (Wu & He 2018); here every batch is
-# large. The arm without a norm lacks its scales too, and in no other arm do the weights set the
-# size of the signals. The learning rates come from a search of ten epochs. Weight decay is one
-# number for all and not the same thing in each. All arms learn from the same training images;
-# others would be one more source of variance (Bouthillier et al. 2021). :ref:`plan` lists what
-# else differs between the arms, and was written before the first training.
+# large. The arm without a norm lacks its scales too, and only there do the weights set the size of
+# the signals inside the blocks; what the blocks add up to meets no norm in any arm. The learning
+# rates come from a search of ten epochs. Weight decay is one number for all and not the same thing
+# in each. All arms learn from the same training images; others would be one more source of variance
+# (Bouthillier et al. 2021). :ref:`plan` lists what else differs between the arms, and was written
+# before the first training.
 #
 # A decided difference says that there is one, not that it matters to anybody.
 #
@@ -229,8 +233,7 @@ for name in ("one-rate", "forty-epochs", "weight-decay", "norm-after-activation"
 # 1. Keep the first three seeds. How many pairs are decided, and how far do the differences move?
 # 2. How many pairs would be decided if each were tested as if it were alone?
 # 3. Give group norm the number of groups that makes it layer norm. Does the network then compute
-#    what the arm with layer norm computes, and what else must you change so that it learns the
-#    same?
+#    what the arm with layer norm computes, and would it learn the same?
 #
 # .. dropdown:: Answer to 1
 #
@@ -273,9 +276,10 @@ for name in ("one-rate", "forty-epochs", "weight-decay", "norm-after-activation"
 #       nets = (build(each, images) for each in (recipe, replace(one, num_groups=1)))
 #       first, second = (net(batch) for net in nets)
 #       assert (first - second).abs().max() < 1e-4
+#       assert replace(one, norm="layer", num_groups=recipe.num_groups) == recipe
 #
-#    With ``num_groups=1`` the untrained networks give the same scores but for rounding. To learn
-#    the same it also needs the learning rate of layer norm.
+#    With ``num_groups=1`` the untrained networks give the same scores but for rounding, and they
+#    learn the same but for that: the search chose one learning rate for both.
 #
 # Where to go next
 # ----------------

@@ -12,7 +12,7 @@ from normstudy.study.compare import differences
 from normstudy.study.measures import Arms, Summary, summarize
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
-from normstudy.tables import LEVEL, Table, number
+from normstudy.tables import LEVEL, Table, in_sentence, number
 
 _T = TypeVar("_T")
 Diverged = Mapping[str, Sequence[Recipe]]
@@ -115,13 +115,13 @@ def changes(study: Arms, control: Arms) -> list[Change]:
     B. L. Welch, The generalization of 'Student's' problem when several different population
     variances are involved, 1947, https://doi.org/10.1093/biomet/34.1-2.28
     """
-    compared = _compared(study, control)
-    pairs = list(combinations(compared, 2))
+    both = compared(study, control)
+    pairs = list(combinations(both, 2))
     found = []
     for pair in pairs:
-        before, after = ([summarize(of[arm]) for arm in pair] for of in (study, compared))
-        moved = [arm for arm in pair if compared[arm] is not study[arm]]
-        means = [summarize(of[arm]) for arm in moved for of in (study, compared)]
+        before, after = ([summarize(of[arm]) for arm in pair] for of in (study, both))
+        moved = [arm for arm in pair if both[arm] is not study[arm]]
+        means = [summarize(of[arm]) for arm in moved for of in (study, both)]
         distances = [one.mean - other.mean for one, other in (before, after)]
         size, half = distances[1] - distances[0], _half_width(means, LEVEL / len(pairs))
         found.append(
@@ -136,8 +136,14 @@ def changes(study: Arms, control: Arms) -> list[Change]:
     return found
 
 
-def _compared(study: Arms, control: Arms) -> Arms:
-    """The runs of the control, or where it repeats a recipe of the study, all of the study's."""
+def compared(study: Arms, control: Arms) -> Arms:
+    """Collect the runs of a control; where it repeats a recipe of the study, all of the study's.
+
+    Raises
+    ------
+    ValueError
+        As in :func:`changes`.
+    """
     if len(control) < 2 or not control.keys() <= study.keys():
         msg = (
             f"a control repeats two or more arms of the study ({', '.join(study)}); "
@@ -191,26 +197,37 @@ def answer(study: Arms, control: Arms, diverged: Diverged | None = None) -> str:
     study, control
         As in :func:`changes`.
     diverged
-        What left no run in the control, by arm; said first, with the arms that scatter widely.
+        What left no run in the control, by arm; said first, with the arms that scatter widely. The
+        order is given without it and, where that makes a difference, with it counted as chance.
     """
-    found = changes(study, control)
-    decided = sum(d.decided for d in differences(_compared(study, control)))
-    sure = [_moved(c) for c in found if c.turned and c.decided]
-    unsure = [_moved(c) for c in found if c.turned and not c.decided]
+    gone, both, found = diverged or {}, compared(study, control), changes(study, control)
+    means = {arm: _with_lost(runs, _lost(runs, gone.get(arm, ()))) for arm, runs in both.items()}
+    counted = [replace(c, after=means[c.pair[0]] - means[c.pair[1]]) for c in found]
+    ahead = [pair.ordered().pair for pair in differences(both) if pair.decided]
+    order = {
+        "Turned round": [_moved(c) for c in found if c.turned and c.decided],
+        "In another order, which may be chance": [
+            _moved(c) for c in found if c.turned and not c.decided
+        ],
+        "In another order once what diverged is counted as chance": [
+            _moved(now)
+            for c, now in zip(found, counted, strict=True)
+            if now.turned and not c.turned
+        ],
+    }
     changed = [
         f"{_moved(c)} (95 % interval of the change {c.interval})" for c in found if c.decided
     ]
-    more = "; ".join(changed)
+    decided = "; ".join(f"{first} ahead of {in_sentence(second)}" for first, second in ahead)
     parts = [
-        lost(diverged, control) if diverged else "",
+        lost(gone, control) if gone else "",
         *(_scattered(arm, study[arm], runs) for arm, runs in control.items()),
-        f"Changed by more than chance: {more}."
-        if more
-        else "No distance changed by more than chance.",
-        f"Turned round: {'; '.join(sure)}." if sure else "",
-        f"In another order, which may be chance: {'; '.join(unsure)}." if unsure else "",
-        "" if sure or unsure else "The means stand in the same order.",
-        f"Decided in the control: {decided} of {len(found)} pairs.",
+        f"Changed by more than chance: {'; '.join(changed)}."
+        if changed
+        else "These runs show no change of a distance beyond chance.",
+        *(f"{how}: {'; '.join(which)}." for how, which in order.items() if which),
+        "" if any(order.values()) else "The means stand in the same order.",
+        f"Decided here, {len(ahead)} of {len(found)} pairs: {decided or 'none'}.",
     ]
     return " ".join(part for part in parts if part)
 
@@ -245,15 +262,24 @@ def lost(diverged: Diverged, control: Arms) -> str:
     """
     parts = []
     for arm, recipes in diverged.items():
-        values = list(summarize(control[arm]).values.values())
-        if not (missing := [r for r in recipes if r.data == control[arm][0].recipe.data]):
-            continue  # a report on other images than those of the study
-        counted = float(np.mean([*values, *[CHANCE] * len(missing)]))
+        runs = control[arm]
+        if not (num := _lost(runs, recipes)):
+            continue
         parts.append(
-            f"{arm}: {len(missing)} of {len(missing) + len(values)} trainings diverged and left no "
-            f"run. Counted as chance, {CHANCE} %, they make its mean {number(counted, 2)} %."
+            f"{arm}: {num} of {num + len(runs)} trainings diverged and left no run. Counted as "
+            f"chance, {CHANCE} %, they make its mean {number(_with_lost(runs, num), 2)} %."
         )
     return " ".join(parts) or "Every training reached its end."
+
+
+def _lost(runs: Sequence[Run], recipes: Sequence[Recipe]) -> int:
+    """Count what left no run, but for what is of other images, as in a report on digits."""
+    return sum(recipe.data == runs[0].recipe.data for recipe in recipes)
+
+
+def _with_lost(runs: Sequence[Run], num: int) -> float:
+    """Mean accuracy in percent, with as many lost runs counted as chance."""
+    return float(np.mean([*summarize(runs).values.values(), *[CHANCE] * num]))
 
 
 def _moved(change: Change) -> str:

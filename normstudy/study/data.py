@@ -149,13 +149,13 @@ class ImageSet:
         return split[chosen.to(split.labels.device)]
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Turn uint8 images (N, H, W, C) into float32 (N, C, H, W) of mean 0 and variance 1.
+        """Turn uint8 images (N, H, W, C) into float32 (N, C, H, W).
 
-        The result is a view in the memory format of the images: channels-last if they are
-        contiguous.
+        Over all training images, each channel then has mean 0 and variance 1. Contiguous images
+        give a channels-last tensor; others keep their own order in memory.
         """
         mean, std = self.mean, self.std
-        if images.is_contiguous():  # then the innermost loop is one over C, and slow: lengthen it
+        if images.is_contiguous():  # rows of W C numbers in place of C: a longer innermost loop
             mean, std = (of.repeat(images.shape[2], 1) for of in (mean, std))
         return ((images.float() - mean) / std).permute(0, 3, 1, 2)
 
@@ -311,7 +311,7 @@ def augment(image_set: ImageSet, split: Split, index: Tensor, drawn: Draws) -> T
         columns = torch.where(drawn["mirrored"], columns.flip(1), columns)
     first_rows = torch.arange(0, len(index) * size, size, device=steps.device)[:, None]
     pixels = ((first_rows + rows) * size)[:, :, None] + columns[:, None, :]
-    images = split.images.index_select(0, index).view(-1, channels)  # contiguous in any case
+    images = split.images.index_select(0, index).view(-1, channels)  # made contiguous
     images = images.index_select(0, pixels.flatten()).view(-1, size, size, channels)
     batch = image_set.normalize(images)
     if "matrix" in drawn:

@@ -7,9 +7,10 @@ import pytest
 from scipy import stats
 from study.fakes import arm
 
-from normstudy.study.controls import answer, by_setting, changes, lost, sentence, table
+from normstudy.study.controls import answer, by_setting, changes, compared, lost, sentence, table
 from normstudy.study.recipes import Recipe
 
+MINUS = "\N{MINUS SIGN}"
 STUDY = {
     "Batch norm": arm(84, 85, 86, lr=0.1),
     "Group norm": arm(81, 82, 83, 82, norm="group", lr=0.1),
@@ -82,6 +83,7 @@ def test_nine_and_a_half_of_ten_intervals_hold_the_true_change():
 
 def test_an_arm_that_is_the_same_in_both_changes_nothing():
     control = {"Batch norm": STUDY["Batch norm"][:2], "Group norm": CONTROL["Group norm"]}
+    assert compared(STUDY, control) == control | {"Batch norm": STUDY["Batch norm"]}
     (found,) = changes(STUDY, control)
     group = [82.1, 82.3, 82.2]
     assert found.after == pytest.approx(85 - 82.2)
@@ -103,6 +105,8 @@ def test_a_control_repeats_arms_of_the_study():
     for control in ({"Batch norm": STUDY["Batch norm"]}, {}, {**CONTROL, "None": arm(50)}):
         with pytest.raises(ValueError, match="a control repeats two or more arms of the study"):
             changes(STUDY, control)
+        with pytest.raises(ValueError, match="a control repeats two or more arms of the study"):
+            compared(STUDY, control)
 
 
 def test_one_distance_can_be_told_in_a_sentence():
@@ -129,20 +133,22 @@ def test_the_answer_says_what_turned_round_and_what_changed():
     assert said.startswith(
         f"Changed by more than chance: {turned} (95 % interval of the change \N{MINUS SIGN}"
     )
-    assert said.endswith(f"Turned round: {turned}. Decided in the control: 1 of 1 pairs.")
+    assert said.endswith(
+        f"Turned round: {turned}. Decided here, 1 of 1 pairs: Group norm ahead of batch norm."
+    )
     calm = {"Batch norm": arm(84, 86, lr=0.2), "Group norm": arm(81, 83, norm="group", lr=0.2)}
     assert answer(STUDY, calm) == (
-        "No distance changed by more than chance. The means stand in the same order. "
-        "Decided in the control: 0 of 1 pairs."
+        "These runs show no change of a distance beyond chance. "
+        "The means stand in the same order. Decided here, 0 of 1 pairs: none."
     )
 
 
 def test_an_order_that_may_have_turned_by_chance_is_called_so():
     control = {"Batch norm": arm(80, 86, lr=0.2), "Group norm": arm(81, 87, norm="group", lr=0.2)}
     assert answer(STUDY, control).endswith(
-        "No distance changed by more than chance. In another order, which may be chance: "
+        "beyond chance. In another order, which may be chance: "
         "Batch norm \N{MINUS SIGN} Group norm from +3.00 to \N{MINUS SIGN}1.00 points. "
-        "Decided in the control: 0 of 1 pairs."
+        "Decided here, 0 of 1 pairs: none."
     )
 
 
@@ -151,7 +157,7 @@ def test_the_answer_says_first_what_diverged_or_scatters():
     wild = {"Batch norm": arm(84, 86, lr=0.3), "Group norm": arm(60, 80, norm="group", lr=0.3)}
     said = answer(STUDY, wild, gone)
     assert said.startswith(
-        f"{lost(gone, wild)} Group norm scatters from 60.00 to 80.00 %. No distance changed"
+        f"{lost(gone, wild)} Group norm scatters from 60.00 to 80.00 %. These runs show no"
     )
     assert "scatters" not in answer(STUDY, CONTROL)
 
@@ -160,7 +166,18 @@ def test_the_answer_counts_pairs_on_the_runs_that_the_distances_are_from():
     same = STUDY["Batch norm"][:1]
     group = arm(82.1, 82.3, 82.2, norm="group", lr=0.2)
     said = answer(STUDY, {"Batch norm": same, "Group norm": group})
-    assert "Decided in the control: 1 of 1 pairs." in said
+    assert "Decided here, 1 of 1 pairs: Batch norm ahead of group norm." in said
+
+
+def test_an_order_that_only_the_lost_runs_turn_is_told_apart():
+    gone = {"Batch norm": (Recipe(data="digits", lr=0.2, seed=2),)}
+    said = answer(STUDY, CONTROL | {"Batch norm": arm(84, 86, lr=0.2)}, gone)
+    one, only = "which may be chance", "once what diverged is counted as chance"
+    turned = f"Batch norm {MINUS} Group norm from +3.00 to {MINUS}22.20 points"
+    assert f"In another order {only}: {turned}." in said
+    assert one not in said
+    assert "same order" not in said
+    assert only not in answer(STUDY, CONTROL, gone)  # where it has turned without them
 
 
 def test_what_diverged_is_counted_as_chance():
