@@ -37,9 +37,9 @@ print(f"Chance level: accuracy 10 %, loss 2.303 nats. Test images: {num_images:,
 
 # %%
 # First read down the column of test accuracies, where the lines of :numref:`fig-test-accuracy` end,
-# then compare the steps in it with the numbers behind ±. Those are for single trainings; divide them
-# by the root of the number of seeds for the mean. The training accuracy and the gap say whether an
-# arm that is behind fits worse or generalizes worse.
+# then compare the steps in it with the numbers behind ±. Those are of single trainings: for the
+# mean, divide them by the root of the number of seeds. The training accuracy and the gap say
+# whether an arm that is behind fits worse or generalizes worse.
 #
 # In pictures
 # -----------
