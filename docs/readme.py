@@ -9,7 +9,7 @@ and the code, whose digest is kept beside the pictures together with a digest of
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -118,15 +118,17 @@ def blocks(arms: Arms, record: dict[str, Any]) -> dict[str, str]:
     shown = {name: _picture(name, words["alt"]) for name, words in record["pictures"].items()}
     mistakes = [text for name, text in shown.items() if name.startswith("mistakes")]
     found, earlier = compare.differences(arms), published_arms(STUDIES["cifar10"])
+    finer = published_arms(STUDIES["finer-maps"])
     return {
-        "short-answer": "\n".join(f"- {line}" for line in findings.short_answer(arms)),
+        "short-answer": _listed(findings.short_answer(arms)),
+        "finer-maps": _listed(findings.short_answer(finer)),
         "reports": _reports(arms),
         "counts": _counts(),
         "shared-cells": shown["shared-cells"],
         "by-hand": _by_hand(),
         "graph-1": shown["graph-1-test-loss"],
         "graph-2": shown["graph-2-test-accuracy"],
-        "steps": "\n".join(f"- {line}" for line in findings.steps(arms, earlier)),
+        "steps": _listed(findings.steps(arms, earlier)),
         "asides": _asides(arms),
         "findings": summaries.results(arms).markdown(),
         "differences": f"{summaries.pairs(found).markdown()}\n\n{summaries.verdict(found)}",
@@ -134,6 +136,10 @@ def blocks(arms: Arms, record: dict[str, Any]) -> dict[str, str]:
         "network": shown["network"],
         "hyperparameters": _hyperparameters(arms).markdown(),
     }
+
+
+def _listed(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def fill(text: str, written: Mapping[str, str]) -> str:

@@ -204,10 +204,11 @@ def answer(study: Arms, control: Arms, diverged: Diverged | None = None) -> str:
     means = {arm: _with_lost(runs, _lost(runs, gone.get(arm, ()))) for arm, runs in both.items()}
     counted = [replace(c, after=means[c.pair[0]] - means[c.pair[1]]) for c in found]
     ahead = [pair.ordered().pair for pair in differences(both) if pair.decided]
+    sure = [c for c in found if c.turned and c.decided and {c.pair, c.pair[::-1]} & {*ahead}]
     order = {
-        "Turned round": [_moved(c) for c in found if c.turned and c.decided],
+        "Turned round": [_moved(c) for c in sure],
         "In another order, which may be chance": [
-            _moved(c) for c in found if c.turned and not c.decided
+            _moved(c) for c in found if c.turned and c not in sure
         ],
         "In another order once what diverged is counted as chance": [
             _moved(now)

@@ -152,6 +152,18 @@ def test_an_order_that_may_have_turned_by_chance_is_called_so():
     )
 
 
+def test_a_sure_change_to_an_order_that_is_open_is_no_turn():
+    study = {"A": arm(79.9, 80, 80.1, lr=0.1), "B": arm(80.2, 80.3, 80.4, norm="group", lr=0.1)}
+    control = {
+        "A": arm(81.8, 82, 82.2, lr=0.2),
+        "B": arm(81.5, 81.7, 81.9, norm="group", lr=0.2),
+    }
+    said = answer(study, control)
+    assert said.startswith("Changed by more than chance: A ")
+    assert "In another order, which may be chance: A " in said
+    assert "Turned round" not in said
+
+
 def test_the_answer_says_first_what_diverged_or_scatters():
     gone = {"Group norm": (Recipe(data="digits", norm="group", lr=0.3),)}
     wild = {"Batch norm": arm(84, 86, lr=0.3), "Group norm": arm(60, 80, norm="group", lr=0.3)}

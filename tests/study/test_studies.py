@@ -17,7 +17,7 @@ from normstudy.study.studies import STUDIES, Study, chosen
 
 MAIN, SEARCH, BUDGET = STUDIES["main"], STUDIES["learning-rates"], STUDIES["mnist"]
 # pages of reports and sweeps may wait for their runs; nothing else may be left out of the report
-WAIT = ("plot_298", "plot_3", "plot_4")
+WAIT = ("plot_3", "plot_4")
 SHOWN = studies_of([*(p for p in PAGES if not p.stem.startswith(WAIT)), *NOTEBOOKS])
 ARMS = [
     *("Batch norm", "Batch norm + L1", "Group norm"),
