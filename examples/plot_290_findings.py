@@ -162,8 +162,7 @@ for rate, control in controls.by_setting(run_study(decay)).items():
 # With three seeds each, a control can show that a distance is fragile, and hardly ever that it is
 # not. The intervals hold within each of these lines and not for all of them together: among so
 # many changes, one may well be chance.
-
-# %%
+#
 # Beside other reports
 # --------------------
 #
