@@ -18,8 +18,8 @@ images = load(study.data)
 error = 100 * (0.85 * 0.15 / len(images.test)) ** 0.5
 print(
     f"In short: {len(images.classes)} classes, {len(images.train):,} images to learn them from "
-    f"and {len(images.test):,} to be scored on.\nA guess is right for about 10 % of them, and an "
-    f"accuracy of 85 % has a standard error of {error:.2f} points."
+    f"and {len(images.test):,} to be scored on.\nA guess is right for about 10% of them, and an "
+    f"accuracy of 85% has a standard error of {error:.2f} points."
 )
 
 # %%

@@ -66,7 +66,7 @@ graph = figures.sweep(
 # which setting is better. The loss is a finer measure. So of all settings whose mean validation
 # accuracy is within 0.3 points of the best, the rule takes the one of lowest mean validation loss.
 # It was written down before the first of these trainings (:ref:`plan`). The tables have the means
-# over the seeds; ``>`` marks what was taken. Chance is 10 % and 2.303 nats: what stands near these
+# over the seeds; ``>`` marks what was taken. Chance is 10% and 2.303 nats: what stands near these
 # has learned nothing, though its loss stayed finite.
 
 print("Accuracy, %")

@@ -80,7 +80,7 @@ graph_2 = figures.history(
 
 print(summaries.accuracies(arms))
 num_images = arms["Batch norm"][0].num_scored
-print(f"Chance level: 10 % and 2.303 nats. Test images: {num_images:,}")
+print(f"Chance level: 10% and 2.303 nats. Test images: {num_images:,}")
 
 # %%
 # Two kinds of spread stand in this table. The number behind ± is the standard deviation over the
@@ -142,7 +142,7 @@ print(summaries.best_epochs(arms))
 #       epochs = zip(*(run.history["test_accuracy"] for run in arms[best]), strict=True)
 #       means = [100 * sum(epoch) / len(epoch) for epoch in epochs]
 #       passed = next(e for e, mean in enumerate(means, 1) if mean >= last[lowest])
-#       print(f"{best} passes the last {last[lowest]:.2f} % of {lowest} in epoch {passed}")
+#       print(f"{best} passes the last {last[lowest]:.2f}% of {lowest} in epoch {passed}")
 #       assert passed < len(means)
 #
 #    Only in the last epochs: while the learning rate is high, all arms stay below what they reach

@@ -90,7 +90,7 @@ gap = figures.gap(arms)
 print(summaries.results(arms, ["train_accuracy", "test_accuracy", "gap"]))
 print()
 print(summaries.results(arms, ["train_loss", "test_loss"]))
-print("Chance level: 10 %, 2.303 nats. Behind ±: standard deviation over the seeds.")
+print("Chance level: 10%, 2.303 nats. Behind ±: standard deviation over the seeds.")
 
 # %%
 # Read the tables by rows. Two arms with the same training accuracy and different test accuracies

@@ -33,7 +33,7 @@ print(summaries.results(arms, ["test_accuracy", "train_accuracy", "gap"]))
 print()
 print(summaries.results(arms, ["test_loss", "train_loss"]))
 num_images = arms["Batch norm"][0].num_scored
-print(f"Chance level: accuracy 10 %, loss 2.303 nats. Test images: {num_images:,}.")
+print(f"Chance level: accuracy 10%, loss 2.303 nats. Test images: {num_images:,}.")
 
 # %%
 # First read down the column of test accuracies, where the lines of :numref:`fig-test-accuracy` end,

@@ -129,7 +129,7 @@ show("norms behind the activations")
 #       print(" and ".join(f"{width:.2f}" for width in widths))
 #       assert widths[0] < widths[1]
 #
-#    That is the price of three pairs instead of one: Bonferroni gives each a third of the 5 %.
+#    That is the price of three pairs instead of one: Bonferroni gives each a third of the 5%.
 #
 # .. dropdown:: Answer to 2
 #

@@ -22,7 +22,7 @@ judged = replications.judge(study.original, arms)
 print("In short:", replications.in_short(beside, judged))
 for arm in arms:
     print(
-        f"{arm}: {summarize(arms[arm])} % as built, {summarize(meant[arm])} % with one cycle"
+        f"{arm}: {summarize(arms[arm])}% as built, {summarize(meant[arm])}% with one cycle"
     )
 
 # %%
@@ -122,7 +122,7 @@ for arm in arms:
     gap = 99 - summarize(arms[arm]).mean
     gained = summarize(meant[arm]).mean - summarize(arms[arm]).mean
     print(
-        f"{arm}: {gap:.2f} points below 99 %, of which one cycle makes up {gained:.2f}"
+        f"{arm}: {gap:.2f} points below 99%, of which one cycle makes up {gained:.2f}"
     )
 
 from normstudy.study.originals import E

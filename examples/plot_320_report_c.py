@@ -23,7 +23,7 @@ built = run_study(STUDIES["study-c-built"])["Batch norm"]
 bests = [best_of(run) for run in built]
 chance = chance_of_range(bests, printed)
 print(
-    f"In short: it printed {', '.join(f'{p:.2f}' for p in printed)} %. {len(bests)} seeds of its "
+    f"In short: it printed {', '.join(f'{p:.2f}' for p in printed)}%. {len(bests)} seeds of its "
     f"network have a standard deviation of {np.std(bests, ddof=1):.2f} points,\nso three seeds lie "
     f"as far apart as its three numbers with a probability of {chance:.0%}."
 )
@@ -93,8 +93,8 @@ from normstudy.study import figures
 
 scatter = figures.accuracy_intervals({"Batch norm": built})
 lasts = [100 * run.accuracy for run in built]
-print(f"last epochs:  {', '.join(f'{a:.2f}' for a in sorted(lasts))} %")
-print(f"best epochs:  {', '.join(f'{a:.2f}' for a in sorted(bests))} %")
+print(f"last epochs:  {', '.join(f'{a:.2f}' for a in sorted(lasts))}%")
+print(f"best epochs:  {', '.join(f'{a:.2f}' for a in sorted(bests))}%")
 
 # %%
 # How far must the dots scatter for three of them to look like three norms? The range of three

@@ -142,7 +142,7 @@ shared = doubtful.draw(arms, images)
 
 found, total = doubtful.find(arms, images), len(images.test)
 print(
-    f"Whoever misses these {len(found)} alone scores {100 - 100 * len(found) / total:.2f} %."
+    f"Whoever misses these {len(found)} alone scores {100 - 100 * len(found) / total:.2f}%."
 )
 
 # %%

@@ -64,7 +64,7 @@ sizes = responses.figure(
 print(responses.table(points, "batch size"))
 num = points["Batch norm"][128][0].num_scored
 print(
-    f"Chance level: 10 %. Test images: {num:,}. Mean ± standard deviation of two seeds."
+    f"Chance level: 10%. Test images: {num:,}. Mean ± standard deviation of two seeds."
 )
 
 # %%

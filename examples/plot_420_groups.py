@@ -115,7 +115,7 @@ for way, points in {"number": counts, "size": widths}.items():
     means = {x: responses.mean(runs) for x, runs in points["Group norm"].items()}
     best[way] = max(means.values())
     print(
-        f"best by {way}: {best[way]:.2f} %, range {max(means.values()) - min(means.values()):.2f}"
+        f"best by {way}: {best[way]:.2f}%, range {max(means.values()) - min(means.values()):.2f}"
     )
 
 # %%

@@ -46,7 +46,7 @@ for arm, of in searched.diverged.items():
     print(
         f"{arm}, not finite at {', '.join(f'{lr:g}' for lr in sorted({r.lr for r in of}))}"
     )
-print("Chance level: 10 %. Two seeds; validation images.")
+print("Chance level: 10%. Two seeds; validation images.")
 
 # %%
 # A range that ends with the grid may go on beyond it, unless the next rate was lost. Bjorck et al.
@@ -111,7 +111,7 @@ print()
 print(responses.table(quarter, "blocks, at a quarter of it"))
 lost = sum(map(len, study.diverged.values()))
 print(
-    f"\nTrainings whose loss stopped being finite: {lost} of the settings. Chance: 10 %."
+    f"\nTrainings whose loss stopped being finite: {lost} of the settings. Chance: 10%."
 )
 
 # %%

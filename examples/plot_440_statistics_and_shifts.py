@@ -183,7 +183,7 @@ print(PRECISE.table(), PRECISE.source, sep="\n")
 #       found = measured.shift_accuracies(arms)
 #       moving, batch = found["Batch norm"], found["Batch norm, statistics of the batch"]
 #       worst = min(moving, key=moving.get)
-#       print(f"{worst}: {moving[worst]:.1f} %, with statistics of the batch {batch[worst]:.1f} %")
+#       print(f"{worst}: {moving[worst]:.1f}%, with statistics of the batch {batch[worst]:.1f}%")
 #       assert moving[worst] == min(moving.values())
 #
 #    Moving averages describe the images of the training, the batch describes those that are seen.

@@ -94,7 +94,7 @@ accuracy = responses.figure(
 # it begins to cost.
 
 print(responses.table(points, "lambda"))
-print("Chance level: 10 %. Mean ± standard deviation of two seeds.")
+print("Chance level: 10%. Mean ± standard deviation of two seeds.")
 exact = responses.figure(
     points, "lambda", zeros, name="lambda-zeros", title="Exact zeros over lambda"
 )
@@ -131,7 +131,7 @@ length = responses.probe_of("length", "length of all weights")
 print()
 print(responses.table(l2, "weight decay", length))
 none = max(responses.values(arms["L2"], zeros))
-print(f"weights of exactly zero, at most, at any strength: {none:.2f} %")
+print(f"weights of exactly zero, at most, at any strength: {none:.2f}%")
 
 # %%
 # L2 pulls each weight in proportion to its size. It shortens all of them and makes none zero.
@@ -225,7 +225,7 @@ print(summaries.penalties(both))
 #           best = max(responses.mean(runs) for runs in of.values())
 #           close = [runs for runs in of.values() if responses.mean(runs) >= best - 1]
 #           most = max(responses.mean(runs, zeros) for runs in close)
-#           print(f"{arm}: {most:.1f} % zeros")
+#           print(f"{arm}: {most:.1f}% zeros")
 #           assert 0 <= most <= 100
 #
 #    That is the question to ask of a penalty: not how many zeros, but how many at which price.

@@ -27,9 +27,7 @@ print(agreement.in_short(arms, images))
 together = hardness.ensembles(arms, images)
 (one, other), best = max(together.items(), key=lambda item: mean(item[1]))
 partner = "another seed of it" if one == other else other
-print(
-    f"The best pair of networks is {one} with {partner}: {mean(best):.2f} % together."
-)
+print(f"The best pair of networks is {one} with {partner}: {mean(best):.2f}% together.")
 
 # %%
 # **You will see** the images that are wrong most often, counts of what only one norm gets wrong,
@@ -109,7 +107,7 @@ print(agreement.table(arms, images))
 # Class by class
 # --------------
 #
-# The accuracy of each class, with the 95 % interval of its mean over the seeds. Chance is 10%.
+# The accuracy of each class, with the 95% interval of its mean over the seeds. Chance is 10%.
 
 print(hardness.class_accuracies(arms, images))
 
@@ -123,7 +121,7 @@ print(hardness.class_accuracies(arms, images))
 matrix = hardness.confusion_matrix("Batch norm", arms["Batch norm"], images)
 
 # %%
-# A row sums to 100 %. Off the diagonal, look for pairs that are dark in both directions. The most
+# A row sums to 100%. Off the diagonal, look for pairs that are dark in both directions. The most
 # frequent confusions of each arm, from its first seed:
 
 print(mistakes.confusions({arm: runs[0] for arm, runs in arms.items()}, images))

@@ -127,7 +127,7 @@ for norm in ("batch", "group", "layer", "instance"):
 from normstudy.study import summaries
 
 print(summaries.accuracies(main))
-print(f"Chance level: 10 %. Test images: {main['Batch norm'][0].num_scored:,}.")
+print(f"Chance level: 10%. Test images: {main['Batch norm'][0].num_scored:,}.")
 
 # %%
 # Read the intervals first. Where two of them lie far apart, the choice matters on this network;

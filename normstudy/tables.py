@@ -78,7 +78,7 @@ def number(value: float, digits: int, *, sign: bool = False) -> str:
 
 
 def p_value(p: float) -> str:
-    """Write p with three decimals, or as many as show on which side of the 5 % level it lies."""
+    """Write p with three decimals, or as many as show on which side of the 5% level it lies."""
     if p < 0.001:
         return "< 0.001"
     digits = next(d for d in range(3, 20) if (round(p, d) < LEVEL) == (p < LEVEL))

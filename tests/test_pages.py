@@ -233,5 +233,5 @@ def test_the_page_of_costs_shows_a_gpu_where_one_was_timed(monkeypatch, tmp_path
     assert run.__wrapped__(page).error is None
     shown = capsys.readouterr().out
     assert re.search(r"60 runs, from cold +all arms +110\.0 +110\.0 to 110\.0", shown)
-    assert re.search(r"Batch norm +92\.00 ± 1\.41 % \(2\)", shown)
+    assert re.search(r"Batch norm +92\.00 ± 1\.41% \(2\)", shown)
     assert "Nobody has timed it" not in shown

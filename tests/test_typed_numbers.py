@@ -113,7 +113,7 @@ ALLOWED = (
     # settings, and sizes that others have set
     Allowed(r"(?:ten|twenty) (?:wrong|(?:\w+ )?(?:mistakes|errors))", "what a picture shows"),
     Allowed(
-        r"(?:three|ten|a hundred) times as (?:much|large|strong)|below 99 %|four in five",
+        r"(?:three|ten|a hundred) times as (?:much|large|strong)|below 99%|four in five",
         "settings of the runs, and shares of parameters",
         pages="plot_[34]*",
     ),
@@ -125,9 +125,9 @@ ALLOWED = (
     ),
     Allowed(r"170 MB|4 KiB", "a download, a page of memory"),
     # ways of speaking
-    Allowed(r"an accuracy of 85 %|say 50%|confidence of 80%|nine times in ten", "examples"),
+    Allowed(r"an accuracy of 85%|say 50%|confidence of 80%|nine times in ten", "examples"),
     Allowed(
-        r"(?:at|about) 99%|99 % sure|98\.5 to 99\.5 %|one in a hundred",
+        r"(?:at|about) 99%|99% sure|98\.5 to 99\.5%|one in a hundred",
         "which answers a column is about, and how many of them should be wrong",
         "confiden|sure|should be",
     ),

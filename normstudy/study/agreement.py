@@ -59,7 +59,7 @@ class Apart:
     size: float
     """Kappa of two seeds of one arm, the mean of both arms, minus kappa of the two arms."""
     half: float
-    """Half of the 95 % interval of ``size``, for all pairs at once; NaN for less than 3 seeds."""
+    """Half of the 95% interval of ``size``, for all pairs at once; NaN for less than 3 seeds."""
 
     @property
     def decided(self) -> bool:
@@ -114,7 +114,7 @@ def table(arms: Arms, images: ImageSet) -> Table:
     """
     header = (
         *("who is compared", "pairs of runs", "mean kappa"),
-        *("less than two seeds of one arm by", "95 % interval"),
+        *("less than two seeds of one arm by", "95% interval"),
     )
     found = _kappas(arms, images)
     less = {one.pair: one for one in _apart(found)}

@@ -1,6 +1,6 @@
 """Comparisons of arms: what the data decide, what is equal for practical purposes, what is open.
 
-Differences of accuracies are in points, those of losses in nats. They have simultaneous 95 %
+Differences of accuracies are in points, those of losses in nats. They have simultaneous 95%
 intervals, and every verdict is read from these.
 """
 
@@ -42,7 +42,7 @@ class Difference:
     """Labels of the two arms."""
     low: float
     high: float
-    """Ends of the simultaneous 95 % interval."""
+    """Ends of the simultaneous 95% interval."""
     p: float
     """Two-sided p-value, corrected for all pairs."""
     family: int
@@ -117,9 +117,9 @@ class Difference:
         d = self.ordered()
         ahead, behind = d.pair[0], in_sentence(d.pair[1])
         amount = f"{d.measure.text(abs(d.mean))} {d.unit} of {d.measure.title}"
-        evidence = f"95 % interval {d.interval}"
+        evidence = f"95% interval {d.interval}"
         if d.measure.better == "lower":  # where less is better, ahead means a negative difference
-            evidence = f"95 % interval {(-d).interval}"
+            evidence = f"95% interval {(-d).interval}"
         order = f"{in_sentence(ahead)} is better than {behind} by {amount}"
         if d.tied:
             order = f"{in_sentence(ahead)} and {behind} have the same {d.measure.title}"
@@ -199,7 +199,7 @@ def _scored(runs: Sequence[Run]) -> str:
 def differences(arms: Arms, measure: Measure | str = "test_accuracy") -> list[Difference]:
     """Compare all pairs of arms: Games and Howell's intervals, for unequal variances.
 
-    All 95 % intervals together cover with a probability of 95 %, so no further correction is due.
+    All 95% intervals together cover with a probability of 95%, so no further correction is due.
     The arms count as independent: their seeds are shared, but results of one seed hardly move
     together (see :func:`seed_correlations`). For two arms this is Welch's t-test.
 
@@ -270,7 +270,7 @@ class Correlation:
     r: float
     low: float
     high: float
-    """Ends of the 95 % interval, by Fisher's transformation."""
+    """Ends of the 95% interval, by Fisher's transformation."""
 
 
 def seed_correlations(arms: Arms, measure: str = "test_accuracy") -> list[Correlation]:
@@ -307,7 +307,7 @@ def seed_correlations(arms: Arms, measure: str = "test_accuracy") -> list[Correl
 def image_intervals(
     arms: Arms, images: ImageSet, *, resamples: int = 4_000, seed: int = 0
 ) -> dict[tuple[str, str], tuple[float, float]]:
-    """Compute 95 % intervals of differences that count the test images as a sample too.
+    """Compute 95% intervals of differences that count the test images as a sample too.
 
     Both seeds and images are drawn again, with replacement: the seeds of each arm on their own, and
     the same images for all arms. The ends are percentiles of the difference of the mean accuracies,

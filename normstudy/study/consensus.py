@@ -40,7 +40,7 @@ class Paired:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Ends of the 95 % t-interval of the mean."""
+        """Ends of the 95% t-interval of the mean."""
         return mean_interval(self.values)
 
     @property
@@ -67,7 +67,7 @@ class Paired:
         return (
             f"{self.pair[0]} is ahead of {in_sentence(self.pair[1])} in {ahead} of "
             f"{len(self.values)} reports (sign test: p {p}), on average by "
-            f"{number(self.mean, 2)} points (95 % interval {number(low, 2)} to {number(high, 2)})."
+            f"{number(self.mean, 2)} points (95% interval {number(low, 2)} to {number(high, 2)})."
         )
 
 
@@ -92,7 +92,7 @@ def summary(pairs: Sequence[Paired]) -> Table:
     """Tabulate pairs: who is ahead how often, by how much, and how far that scatters."""
     header = (
         *("first − second", "reports", "first ahead", "second ahead", "sign test p"),
-        *("mean, points", "95 % interval", "standard deviation"),
+        *("mean, points", "95% interval", "standard deviation"),
     )
     rows = []
     for pair in pairs:
@@ -159,9 +159,7 @@ def spreads(pairs: Sequence[Paired], arms: Arms) -> Figure:
             text = f"{number(d.mean, 2, sign=True)}, sd {number(float(np.std(seeds, ddof=1)), 2)}"
             rows.append(Row("the same, here", pair.pair[0], seeds, d.mean, d.low, d.high, text))
     title = "Two norms, in every report and here"
-    about = (
-        "Black dots: a report, or two seeds of our runs. Marks and bars: mean and 95 % interval."
-    )
+    about = "Black dots: a report, or two seeds of our runs. Marks and bars: mean and 95% interval."
     axis = "difference in test accuracy, points"
     fig = forest(rows, title, about, axis)
     fig.axes[0].axvline(0, color=QUIET, linewidth=1)
@@ -198,7 +196,7 @@ def sizes(reports: Sequence[Report], arms: Arms, parameters: int) -> Figure:
         ax.plot(parameters, mean.mean, marker, color=color, markersize=9, **edge)
         words: dict[str, Any] = {"transform": ax.transAxes, "fontsize": 10}
         ax.text(1.04, place, arm, weight="bold", va="bottom", **words)
-        ax.text(1.04, place, str(mean) + " %", va="top", **words)
+        ax.text(1.04, place, str(mean) + "%", va="top", **words)
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.grid(axis="y", color=GRID, linewidth=0.8)
     ax.set_axisbelow(True)
@@ -209,6 +207,6 @@ def sizes(reports: Sequence[Report], arms: Arms, parameters: int) -> Figure:
         f"{title}. {about} {len(known)} of {len(reports)} reports print a size; networks of "
         f"{limit:,} parameters or more are left out."
     )
-    found = "; ".join(f"{arm} {mean} %" for arm, mean in zip(shown, means, strict=True))
+    found = "; ".join(f"{arm} {mean}%" for arm, mean in zip(shown, means, strict=True))
     alt = f"Scatter plot of test accuracy against parameters; here, at {parameters:,}: {found}."
     return describe(fig, name="report-sizes", caption=caption, alt=alt)

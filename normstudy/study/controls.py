@@ -32,7 +32,7 @@ class Change:
     after: float
     """In the control."""
     low: float
-    """Lower end of the 95 % interval of the change, ``after - before``, for all pairs at once."""
+    """Lower end of the 95% interval of the change, ``after - before``, for all pairs at once."""
     high: float
     """Upper end; both are NaN where an arm has a single seed or no arm has any spread."""
 
@@ -185,7 +185,7 @@ def table(found: Sequence[Change], names: tuple[str, str] = ("main study", "cont
     for c in found:
         distances = (number(x, 2, sign=True) for x in (c.before, c.after, c.size))
         rows.append((c.title, *distances, c.interval))
-    header = ("pair, points", *names, "change", "95 % interval of the change")
+    header = ("pair, points", *names, "change", "95% interval of the change")
     return Table(header, tuple(rows))
 
 
@@ -216,9 +216,7 @@ def answer(study: Arms, control: Arms, diverged: Diverged | None = None) -> str:
             if now.turned and not c.turned
         ],
     }
-    changed = [
-        f"{_moved(c)} (95 % interval of the change {c.interval})" for c in found if c.decided
-    ]
+    changed = [f"{_moved(c)} (95% interval of the change {c.interval})" for c in found if c.decided]
     decided = "; ".join(f"{first} ahead of {in_sentence(second)}" for first, second in ahead)
     parts = [
         lost(gone, control) if gone else "",
@@ -238,7 +236,7 @@ def sentence(change: Change, setting: str) -> str:
     before, after = (number(x, 2, sign=True) for x in (change.before, change.after))
     return (
         f"{change.title} is {after} points {setting} and {before} without "
-        f"(95 % interval of the change {change.interval})."
+        f"(95% interval of the change {change.interval})."
     )
 
 
@@ -248,7 +246,7 @@ def _scattered(arm: str, study: Sequence[Run], control: Sequence[Run]) -> str:
     if not after.sd > WIDE * before.sd:  # nor where an arm of one seed has no spread
         return ""
     ends = (number(end(after.values.values()), 2) for end in (min, max))
-    return f"{arm} scatters from {' to '.join(ends)} %."
+    return f"{arm} scatters from {' to '.join(ends)}%."
 
 
 def lost(diverged: Diverged, control: Arms) -> str:
@@ -268,7 +266,7 @@ def lost(diverged: Diverged, control: Arms) -> str:
             continue
         parts.append(
             f"{arm}: {num} of {num + len(runs)} trainings diverged and left no run. Counted as "
-            f"chance, {CHANCE} %, they make its mean {number(_with_lost(runs, num), 2)} %."
+            f"chance, {CHANCE}%, they make its mean {number(_with_lost(runs, num), 2)}%."
         )
     return " ".join(parts) or "Every training reached its end."
 

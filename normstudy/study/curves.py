@@ -63,7 +63,7 @@ def history(
         msg = f"column={column!r} is unknown; accepted: {', '.join(_TITLES)}"
         raise ValueError(msg)
     is_loss = column.endswith("loss")
-    scale, digits, unit = (1, 4, "") if is_loss else (100, 2, " %")
+    scale, digits, unit = (1, 4, "") if is_loss else (100, 2, "%")
     curves = []
     for arm, runs in arms.items():
         values = scale * column_of(runs, column)
@@ -83,7 +83,7 @@ def history(
     lasts = [float(value) for curve in curves for value in curve.values[:, -1]]
     low, high = airy([*core(curves, means, wild), *lasts, *theirs.values()])
     chance = math.log(_NUM_CLASSES) if is_loss else 100 / _NUM_CLASSES
-    chance_text = f"chance: {chance:.2f} nats" if is_loss else f"chance: {chance:.0f} %"
+    chance_text = f"chance: {chance:.2f} nats" if is_loss else f"chance: {chance:.0f}%"
     axis = "mean cross-entropy, nats" if is_loss else "accuracy, %"
     cut = [(c.x[i], y) for c in curves for i, y in enumerate(c.mean) if not low <= y <= high]
     hidden = ""
@@ -159,11 +159,11 @@ def sweep(
     lowest = min(float(y.max()) for _, y in best.values()) - 10  # points; worse has failed to learn
     hidden = int((every < lowest).sum())
     how = f"{len(single)} runs; a line joins settings that differ in nothing else."
-    cut = f" Not drawn: {hidden} below {lowest:.0f} %." if hidden else ""
+    cut = f" Not drawn: {hidden} below {lowest:.0f}%." if hidden else ""
     low, high = airy(every[every >= lowest].tolist())
     curves = []
     for arm, (x, y) in best.items():
-        text = f"{y.max():.2f} % at {x[y.argmax()]:g}"
+        text = f"{y.max():.2f}% at {x[y.argmax()]:g}"
         curves.append(Curve(arm, x, y[None], text, float(y[-1])))
     failed = {
         arm: sorted({float(getattr(recipe, field)) for recipe in recipes})

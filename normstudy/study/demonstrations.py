@@ -118,7 +118,7 @@ def inputs(found: Mapping[str, Tensor]) -> Figure:
     title = "What the classifier is given"
     near = {name: ((x - x.clamp(-1, 1).round()).abs() < 0.05) for name, x in found.items()}
     shares = {
-        name: f"{100 * float(x.float().mean()):.0f} % near −1, 0, 1" for name, x in near.items()
+        name: f"{100 * float(x.float().mean()):.0f}% near −1, 0, 1" for name, x in near.items()
     }
     note = f"{num} test images, a row each; {channels} channels, a column each."
     fig = blank(3.7)

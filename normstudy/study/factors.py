@@ -19,7 +19,7 @@ def regulariser_of(recipe: Recipe) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effect:
-    """What a regulariser changes in test accuracy, in points, with a 95 % interval."""
+    """What a regulariser changes in test accuracy, in points, with a 95% interval."""
 
     regulariser: str
     norm: str
@@ -118,7 +118,7 @@ def _effect(fit: Any, regulariser: str, norm: str) -> Effect:
 
 def in_short(found: Analysis) -> str:
     """Say in two sentences what the scatter is due to, and what the regularisers do on average."""
-    parts = ", ".join(f"{100 * share:.0f} % {name}" for name, share in found.shares.items())
+    parts = ", ".join(f"{100 * share:.0f}% {name}" for name, share in found.shares.items())
     changes = "; ".join(
         f"{e.regulariser} {number(e.mean, 2, sign=True)} points "
         f"({number(e.low, 2, sign=True)} to {number(e.high, 2, sign=True)})"
@@ -127,7 +127,7 @@ def in_short(found: Analysis) -> str:
     )
     return (
         f"Of the scatter of {found.runs} runs, {parts}. "
-        f"Against no regulariser, as a mean over the norms (95 % interval): {changes}."
+        f"Against no regulariser, as a mean over the norms (95% interval): {changes}."
     )
 
 
@@ -149,5 +149,5 @@ def effects(found: Analysis) -> Table:
         )
         for e in found.effects
     ]
-    header = ("regulariser, against none", "norm", "points", "95 % interval", "p")
+    header = ("regulariser, against none", "norm", "points", "95% interval", "p")
     return Table(header, tuple(rows))

@@ -138,7 +138,7 @@ def penalty(arms: Arms) -> Figure:
         if runs[0].recipe.l1 > 0:
             share = 100 * np.stack([penalty_share(run) for run in runs])
             last = float(share[:, -1].mean())
-            curves.append(Curve(label, epochs_of(runs), share, last_values(share, 1, " %"), last))
+            curves.append(Curve(label, epochs_of(runs), share, last_values(share, 1, "%"), last))
     if not curves:
         msg = f"no arm has an L1 penalty ({', '.join(arms)}); give at least one with l1 > 0"
         raise ValueError(msg)
@@ -147,8 +147,8 @@ def penalty(arms: Arms) -> Figure:
     limit(ax, [0, *(float(curve.values.max()) for curve in curves)])
     finish(ax, curves, "epoch", "penalty / (penalty + cross-entropy), %")
     ends = "; ".join(
-        f"{c.label} (lambda = {arms[c.label][0].recipe.l1:g}) from {c.mean[0]:.1f} % in the first "
-        f"epoch to {c.mean[-1]:.1f} % in the last"
+        f"{c.label} (lambda = {arms[c.label][0].recipe.l1:g}) from {c.mean[0]:.1f}% in the first "
+        f"epoch to {c.mean[-1]:.1f}% in the last"
         for c in curves
     )
     strengths = sorted({runs[0].recipe.l1 for runs in arms.values()} - {0.0})
@@ -165,7 +165,7 @@ def weight_magnitudes(arms: Arms) -> Figure:
     for label, runs in arms.items():
         values = np.stack([run.weight_quantiles for run in runs]).astype(np.float64)
         small = 100 * np.mean([small_weights(run) for run in runs])
-        text = f"{small:.1f} % below {SMALL_WEIGHT:g}"
+        text = f"{small:.1f}% below {SMALL_WEIGHT:g}"
         places = np.linspace(0, 100, values.shape[1])
         curves.append(Curve(label, places, values, text, float(values[:, -1].mean())))
     title = "Magnitude of the weights after the last epoch"
@@ -186,15 +186,15 @@ def weight_magnitudes(arms: Arms) -> Figure:
 
 @in_own_style
 def accuracy_intervals(arms: Arms) -> Figure:
-    """Draw the last-epoch accuracy of every arm: seeds, mean and 95 % interval."""
+    """Draw the last-epoch accuracy of every arm: seeds, mean and 95% interval."""
     check_arms(arms)
     rows = []
     for label, runs in arms.items():
         s = summarize(runs)
-        rows.append(Row(label, label, list(s.values.values()), s.mean, s.low, s.high, f"{s} %"))
+        rows.append(Row(label, label, list(s.values.values()), s.mean, s.low, s.high, f"{s}%"))
     axis = f"{scored_on(arms)} accuracy, %"
     title = f"{scored_on(arms).capitalize()} accuracy after the last epoch"
-    how = "Small dots: seeds; large marks and bars: mean and 95 % interval."
+    how = "Small dots: seeds; large marks and bars: mean and 95% interval."
     if max(map(len, arms.values())) == 1:
         how = "One seed (n = 1), so no interval."
     return _intervals(rows, title, axis, arms, name="accuracy-intervals", how=how)
@@ -202,14 +202,14 @@ def accuracy_intervals(arms: Arms) -> Figure:
 
 @in_own_style
 def difference_intervals(arms: Arms) -> Figure:
-    """Draw the differences in accuracy of all pairs, with simultaneous 95 % intervals."""
+    """Draw the differences in accuracy of all pairs, with simultaneous 95% intervals."""
     rows, found = [], differences(arms)
     for d in found:
         text = f"{d.measure.text(d.mean, sign=True)}, {d.verdict}"
         rows.append(Row(d.title, d.pair[0], [], d.mean, d.low, d.high, text))
     axis = f"difference in {scored_on(arms)} accuracy, points"
     title = "Differences between the arms"
-    how = f"Marks and bars: mean and 95 % interval, which holds for all {len(found)} pairs at once."
+    how = f"Marks and bars: mean and 95% interval, which holds for all {len(found)} pairs at once."
     if all(math.isnan(d.low) for d in found):
         how = "One seed (n = 1), so no interval."
     note = f"Ahead: clear of zero. Equal: inside the grey band of ± {MARGIN:g}. Open: neither."

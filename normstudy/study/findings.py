@@ -15,7 +15,7 @@ def short_answer(arms: Arms) -> list[str]:
     order = sorted(means, key=lambda arm: -means[arm].mean)
     best, num_scored = order[0], arms[order[0]][0].num_scored
     scored = arms[best][0].recipe.scored
-    first = f"{best}: {means[best]} % of {num_scored:,} {scored} images right"
+    first = f"{best}: {means[best]}% of {num_scored:,} {scored} images right"
     lines = [f"{first}, mean ± standard deviation of {means[best].n} seeds, after the last epoch."]
     found = {frozenset(d.pair): d for d in differences(arms)} if len(arms) > 1 else {}
     for arm in order[1:]:
@@ -25,10 +25,10 @@ def short_answer(arms: Arms) -> list[str]:
         if d.tied:
             size = f"the same as {in_sentence(best)}"
         if not math.isnan(d.low):
-            size += f" (95 % interval {d.interval})"
+            size += f" (95% interval {d.interval})"
         equal = f"; equal within {MARGIN:g} points" if d.equal else ""
         tail = equal if d.decided or d.equal else "; the data do not decide between the two"
-        lines.append(f"{arm}: {means[arm]} %, {size}{tail}.")
+        lines.append(f"{arm}: {means[arm]}%, {size}{tail}.")
     return lines
 
 
@@ -59,7 +59,7 @@ def steps(arms: Arms, earlier: Arms) -> list[str]:
 
 def _earlier(said: Difference, now: Difference) -> str:
     """Say what an earlier study found for a pair, and whether that fits what is found now."""
-    size = f"{said.title} {said.measure.text(said.mean, sign=True)}, 95 % interval {said.interval}"
+    size = f"{said.title} {said.measure.text(said.mean, sign=True)}, 95% interval {said.interval}"
     if not said.decided:
         return f"The first network did not decide this: {size}."
     if now.decided:

@@ -110,19 +110,19 @@ def beside(scores: Scores, first: str, second: str) -> Table:
         reading = "ahead" if low > 0 else "behind" if high < 0 else "open"
         mean = number(float(np.mean(ours) - np.mean(theirs)), 1, sign=True)
         rows.append((setting, mean, f"{number(low, 1)} to {number(high, 1)}", reading))
-    header = (f"{first} less {second}", "points", "95 % interval", "reading")
+    header = (f"{first} less {second}", "points", "95% interval", "reading")
     return Table(header, tuple(rows))
 
 
 @in_own_style
 def figure(scores: Scores, *, title: str, note: str, name: str) -> Figure:
-    """Draw mean and 95 % interval of each way in each setting, with its seeds."""
+    """Draw mean and 95% interval of each way in each setting, with its seeds."""
     rows = []
     for (setting, way), values in scores.items():
         mean = float(np.mean(values))
         low, high = mean_interval(values)
         rows.append(Row(f"{setting}: {way}", way, list(values), mean, low, high, f"{mean:.1f}"))
-    how = "Marks: mean and 95 % interval; dots: seeds."
+    how = "Marks: mean and 95% interval; dots: seeds."
     fig = forest(rows, title, f"{note}\n{how}", "accuracy in %")
     found = "; ".join(f"{row.name} {row.text}" for row in rows)
     alt = f"Intervals of the accuracy in percent: {found}."

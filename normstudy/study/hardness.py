@@ -165,7 +165,7 @@ def grid(hard: Sequence[Hard], images: ImageSet, *, name: str, title: str, note:
 
 
 def class_accuracies(arms: Arms, images: ImageSet) -> Table:
-    """Tabulate the accuracy of each class, mean and 95 % t-interval over the seeds, in percent.
+    """Tabulate the accuracy of each class, mean and 95% t-interval over the seeds, in percent.
 
     The last column says how far apart the arms are: highest minus lowest mean, in points.
     """
@@ -214,7 +214,7 @@ def confusion_matrix(arm: str, runs: Sequence[Run], images: ImageSet) -> Figure:
     ax.set_ylabel("true class")
     off = counts - np.diag(np.diag(counts))
     true, answer = np.unravel_index(off.argmax(), off.shape)
-    worst = f"{images.classes[true]} taken for {images.classes[answer]}, {off.max():.1f} %"
+    worst = f"{images.classes[true]} taken for {images.classes[answer]}, {off.max():.1f}%"
     name = f"confusion-{arm.lower().replace(' + ', '-').replace(' ', '-')}"
     alt = f"Matrix of true classes and answers in percent. Most frequent confusion: {worst}."
     return describe(fig, name=name, caption=f"{title}. {about}", alt=alt)

@@ -64,7 +64,7 @@ class Summary:
     """What was measured, by seed."""
     low: float
     high: float
-    """Ends of the 95 % interval of the mean, from Student's t distribution."""
+    """Ends of the 95% interval of the mean, from Student's t distribution."""
 
     @property
     def n(self) -> int:
@@ -88,7 +88,7 @@ class Summary:
 
     @property
     def interval(self) -> str:
-        """The 95 % interval as text."""
+        """The 95% interval as text."""
         ends = f"{self.measure.text(self.low)} to {self.measure.text(self.high)}"
         return ends if self.n > 1 else "none (n = 1)"
 
@@ -129,7 +129,7 @@ def check_arms(arms: Arms) -> None:
 
 
 def mean_interval(values: npt.ArrayLike) -> tuple[float, float]:
-    """Compute the 95 % t-interval of the mean, mean ± t(.975, n - 1) sd / sqrt(n).
+    """Compute the 95% t-interval of the mean, mean ± t(.975, n - 1) sd / sqrt(n).
 
     Examples
     --------
@@ -173,7 +173,7 @@ def sampling_error(run: Run) -> tuple[float, float, float]:
     Returns
     -------
     tuple of float
-        The binomial standard error sqrt(a (1 - a) / N), and the ends of Wilson's 95 % interval; all
+        The binomial standard error sqrt(a (1 - a) / N), and the ends of Wilson's 95% interval; all
         in percent.
     """
     total = run.num_scored

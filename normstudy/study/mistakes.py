@@ -215,7 +215,7 @@ def calibration_in_short(arms: Arms, images: ImageSet) -> str:
 
 
 def calibration(arms: Arms, images: ImageSet) -> Table:
-    """Set confidence beside accuracy: overall, by bins, and where the networks are 99 % sure."""
+    """Set confidence beside accuracy: overall, by bins, and where the networks are 99% sure."""
     rows = []
     for arm, runs in arms.items():
         sure = [(run.confidences > 0.985) & (run.confidences < 0.995) for run in runs]
@@ -227,7 +227,7 @@ def calibration(arms: Arms, images: ImageSet) -> Table:
         there = f"{100 * nearly.mean():.2f}" if len(nearly) else "no such answer"
         rows.append((arm, str(len(runs)), *(f"{cell:.2f}" for cell in cells), there))
     header = ("arm", "seeds", "mean confidence, %", "accuracy, %", "calibration error, %")
-    return Table((*header, "wrong at 98.5 to 99.5 % confidence, %"), tuple(rows))
+    return Table((*header, "wrong at 98.5 to 99.5% confidence, %"), tuple(rows))
 
 
 def _ratio(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -38,7 +38,7 @@ _B = replace(
     scaling=0.2,
     jitter=0.4,
 )
-_LONG = replace(_B, epochs=25, warmup=6 / 25)  # of 20 epochs, PyTorch's warm-up of 30 % is 6
+_LONG = replace(_B, epochs=25, warmup=6 / 25)  # of 20 epochs, PyTorch's warm-up of 30% is 6
 _SHORT = replace(_B, epochs=20, warmup=6 / 20)
 B: Mapping[str, Recipe] = MappingProxyType(
     {

@@ -68,7 +68,7 @@ def mistakes(
     }[order]
     chosen = f"Shown: the {len(found)} {chosen}."
     title = f"{arm}, seed {run.recipe.seed}: {len(found)} of its {total:,} mistakes"
-    score = f"{100 * run.accuracy:.2f} % of {len(run.predictions):,} test images right"
+    score = f"{100 * run.accuracy:.2f}% of {len(run.predictions):,} test images right"
     score = f"{images.facts.title}, after the last epoch: {score}."
     size, beside = images.size, columns <= 2
     step, wide = size + max(1, size // 8), 3 * size
@@ -92,15 +92,15 @@ def mistakes(
         if beside:
             text = (
                 f"true: {names[0]}\npredicted: {names[1]}\n"
-                f"confidence: {sure:.1f} %\ntest image {mistake.index}"
+                f"confidence: {sure:.1f}%\ntest image {mistake.index}"
             )
             words: dict[str, Any] = {"va": "center", "fontsize": 11, "linespacing": 1.4}
             ax.text(x + 1.08 * size, y + size / 2, text, **words)
         else:
-            text = f"true: {names[0]}\npred.: {names[1]}\n{sure:.1f} %, no. {mistake.index}"
+            text = f"true: {names[0]}\npred.: {names[1]}\n{sure:.1f}%, no. {mistake.index}"
             ax.text(x, y + 1.06 * size, text, va="top", fontsize=9, linespacing=1.25)
     alt = "; ".join(
-        f"{m.true_name} taken for {m.predicted_name} ({100 * m.confidence:.1f} %)" for m in found
+        f"{m.true_name} taken for {m.predicted_name} ({100 * m.confidence:.1f}%)" for m in found
     )
     name = f"mistakes-{'-'.join(re.findall(r'[a-z0-9]+', arm.lower()))}"
     alt = f"{title}; {score} {alt or 'None'}."

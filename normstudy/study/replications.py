@@ -76,7 +76,7 @@ class Beside:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Ends of the 95 % t-interval of our mean."""
+        """Ends of the 95% t-interval of our mean."""
         return mean_interval(self.values)
 
     @property
@@ -93,8 +93,8 @@ class Beside:
         """Say in one sentence where the printed number lies."""
         side = "above" if self.distance > 0 else "below"
         where = (
-            f"{self.arm}: the report printed {self.printed:.2f} %, {abs(self.distance):.1f} "
-            f"standard deviations {side} our mean of {self.mean:.2f} %"
+            f"{self.arm}: the report printed {self.printed:.2f}%, {abs(self.distance):.1f} "
+            f"standard deviations {side} our mean of {self.mean:.2f}%"
         )
         if self.far:
             return f"{where}, which no seed explains."
@@ -138,7 +138,7 @@ def best_of(run: Run) -> float:
 def results(rows: Sequence[Beside]) -> Table:
     """Tabulate printed numbers beside ours: last epochs with their distance, and best epochs."""
     header = (
-        *("arm", "seeds", "printed, last epoch, %", "here, last epoch, %", "95 % interval"),
+        *("arm", "seeds", "printed, last epoch, %", "here, last epoch, %", "95% interval"),
         *("distance, standard deviations", "printed, best epoch, %", "here, best epoch, %"),
     )
     cells = []
@@ -203,7 +203,7 @@ def findings(judged: Sequence[Judged]) -> Table:
         "in the report",
         "there, points",
         "here, points",
-        "95 % interval",
+        "95% interval",
         "verdict",
     )
     rows = []

@@ -165,7 +165,7 @@ def figure(
     limit(ax, np.concatenate([curve.values.ravel() for curve in curves]).tolist())
     unit = f", {read.unit}" if read.unit else ""
     if read.title.endswith("accuracy"):
-        mark_chance(ax, _CHANCE, f"chance: {_CHANCE:.0f} %")
+        mark_chance(ax, _CHANCE, f"chance: {_CHANCE:.0f}%")
     finish(ax, curves, f"{axis} (log scale)", f"{read.title}{unit}")
     places = sorted({float(x) for curve in curves for x in curve.x})
     ax.set_xticks(places, [f"{x:g}" for x in places])
@@ -202,13 +202,13 @@ def against(points: Points, one: str, other: str, axis: str) -> Table:
         ahead = f"ahead: {in_sentence(found.ordered().pair[0])}"
         verdict = ahead if found.decided else found.verdict
         rows.append((f"{x:g}", found.measure.text(found.mean, sign=True), found.interval, verdict))
-    header = (f"{axis}: {one} \N{MINUS SIGN} {in_sentence(other)}", "points", "95 % interval")
+    header = (f"{axis}: {one} \N{MINUS SIGN} {in_sentence(other)}", "points", "95% interval")
     return Table((*header, "verdict"), tuple(rows))
 
 
 def size(found: Difference) -> str:
     """Write a difference and its interval: how many points the first is ahead, or behind."""
-    interval = "" if np.isnan(found.low) else f" (95 % interval {found.interval})"
+    interval = "" if np.isnan(found.low) else f" (95% interval {found.interval})"
     return f"{found.measure.text(found.mean, sign=True)} {found.unit}{interval}"
 
 

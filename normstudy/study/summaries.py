@@ -63,7 +63,8 @@ def extremes(arms: Arms, measures: Sequence[str]) -> str:
         found = {arm: summarize(runs, name) for arm, runs in arms.items()}
         low, high = (pick(found, key=lambda arm: found[arm].mean) for pick in (min, max))
         of, pairs_of = found[low].measure, differences(arms, name)
-        ends = (f"{of.text(found[arm].mean)} {of.unit} ({in_sentence(arm)})" for arm in (low, high))
+        unit = of.unit if of.unit == "%" else f" {of.unit}"
+        ends = (f"{of.text(found[arm].mean)}{unit} ({in_sentence(arm)})" for arm in (low, high))
         line = f"{of.title}: from {' to '.join(ends)}"
         if found[low].n > 1:
             line += f", two seeds of one arm differ by about {of.text(_typical(found.values()))}"
@@ -102,7 +103,7 @@ def accuracies(arms: Arms) -> Table:
         rows.append(row)
     scored = next(iter(arms.values()))[0].recipe.scored
     header = (
-        *("arm", "seeds", f"{scored} accuracy, %", "95 % interval"),
+        *("arm", "seeds", f"{scored} accuracy, %", "95% interval"),
         *("sampling error, points", f"{scored} loss, nats"),
     )
     return Table(header, tuple(rows))
@@ -123,7 +124,7 @@ def best_epochs(arms: Arms) -> Table:
 
 def pairs(found: Sequence[Difference]) -> Table:
     """Tabulate what :func:`normstudy.study.compare.differences` found."""
-    header = ("pair", "seeds", "difference", "95 % interval", "p", "verdict")
+    header = ("pair", "seeds", "difference", "95% interval", "p", "verdict")
     rows = []
     for d in found:
         seeds = ", ".join(dict.fromkeys(str(arm.n) for arm in (d.first, d.second)))
@@ -162,7 +163,7 @@ def _ahead(d: Difference) -> str:
 
 
 def _size(d: Difference) -> str:
-    ends = "" if math.isnan(d.low) else f", 95 % interval {d.interval}"
+    ends = "" if math.isnan(d.low) else f", 95% interval {d.interval}"
     return f"{d.measure.text(d.mean, sign=True)}{ends}"
 
 
@@ -170,7 +171,7 @@ def seeds_needed(found: Sequence[Difference], half_width: float) -> Table:
     """Tabulate roughly how many seeds would narrow each interval to ± ``half_width`` points.
 
     That is q^2 (s1^2 + s2^2) / (2 h^2) of each arm, where s1 and s2 are the standard deviations of
-    the arms, and q the 95 % quantile of the studentized range for as many arms as are compared.
+    the arms, and q the 95% quantile of the studentized range for as many arms as are compared.
     """
     rows = []
     for d in found:
@@ -195,7 +196,7 @@ def both_samples(arms: Arms, intervals: Mapping[tuple[str, str], tuple[float, fl
         (d,) = differences({arm: arms[arm] for arm in pair})
         wider = f"{d.measure.text(low)} to {d.measure.text(high)}"
         rows.append((d.title, d.measure.text(d.mean, sign=True), d.interval, wider))
-    header = ("pair", "difference", "95 % interval, these images", "95 % interval, other images")
+    header = ("pair", "difference", "95% interval, these images", "95% interval, other images")
     return Table(header, tuple(rows))
 
 
@@ -205,7 +206,7 @@ def correlations(found: Sequence[Correlation]) -> Table:
     for c in found:
         ends = f"{number(c.low, 2)} to {number(c.high, 2)}"
         rows.append((f"{c.pair[0]}, {c.pair[1]}", str(c.n), number(c.r, 2, sign=True), ends))
-    return Table(("pair", "seeds", "r over seeds", "95 % interval"), tuple(rows))
+    return Table(("pair", "seeds", "r over seeds", "95% interval"), tuple(rows))
 
 
 def beside(reference: Reference, arms: Arms) -> Table:
@@ -259,9 +260,9 @@ def penalty_in_short(with_l1: Sequence[Run], without: Sequence[Run]) -> str:
         middles.append(np.mean([np.median(run.weight_quantiles) for run in runs]))
         small.append(100 * np.mean([small_weights(run) for run in runs]))
     return (
-        f"in the last epoch the penalty is {share:.1f} % of the loss. The median weight is "
-        f"{middles[0]:.2g} in magnitude with it and {middles[1]:.2g} without; {small[0]:.1f} % and "
-        f"{small[1]:.1f} % of the weights are below {SMALL_WEIGHT:g}."
+        f"in the last epoch the penalty is {share:.1f}% of the loss. The median weight is "
+        f"{middles[0]:.2g} in magnitude with it and {middles[1]:.2g} without; {small[0]:.1f}% and "
+        f"{small[1]:.1f}% of the weights are below {SMALL_WEIGHT:g}."
     )
 
 

@@ -245,7 +245,7 @@ def on_gpu(folder: Path | None = None) -> list[Table]:
     scores = [(arm, *(_score(of_place.get(arm, ())) for of_place in accuracies)) for arm in arms]
     return [
         Table((head, "of", "seconds", f"{timings.rounds} rounds"), tuple(rows)),
-        Table(("test accuracy (chance 10 %)", *timings.accuracy), tuple(scores)),
+        Table(("test accuracy (chance 10%)", *timings.accuracy), tuple(scores)),
     ]
 
 
@@ -254,4 +254,4 @@ def _score(accuracies: Sequence[float]) -> str:
     if len(accuracies) < 2:
         return "–"
     mean, sd = 100 * statistics.fmean(accuracies), 100 * statistics.stdev(accuracies)
-    return f"{mean:.2f} ± {sd:.2f} % ({len(accuracies)})"
+    return f"{mean:.2f} ± {sd:.2f}% ({len(accuracies)})"

@@ -32,5 +32,5 @@ def test_a_screen_is_numbered_and_shows_the_size():
     assert [row[0] for row in found.rows] == ["1. batches are small", "2. batches are small"]
     (_, take, evidence, shown), _ = found.rows
     assert take == "batch norm"
-    assert evidence.startswith("Batch norm \N{MINUS SIGN} group norm: +10.00 points (95 % interval")
+    assert evidence.startswith("Batch norm \N{MINUS SIGN} group norm: +10.00 points (95% interval")
     assert shown == "How small may a batch be?"

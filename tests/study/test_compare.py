@@ -98,7 +98,7 @@ def test_lower_loss_is_ahead():
     runs = {"A": arm(88, 89, 90.1), "B": arm(85, 86, 87)}
     (d,) = compare.differences(runs, "test_loss")
     text = str(d)
-    assert text.startswith("A is ahead of B by 0.0303 nats of test loss (95 % interval 0.0")
+    assert text.startswith("A is ahead of B by 0.0303 nats of test loss (95% interval 0.0")
     assert not d.equal  # losses have no margin
 
 

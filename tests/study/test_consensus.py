@@ -59,7 +59,7 @@ def test_the_public_reports_do_not_decide_between_group_and_layer_norm():
     assert found.p == pytest.approx(stats.binomtest(17, 27).pvalue)
     assert str(found) == (
         "Group norm is ahead of layer norm in 17 of 27 reports (sign test: p = 0.248), on average "
-        "by 0.56 points (95 % interval −0.46 to 1.58)."
+        "by 0.56 points (95% interval −0.46 to 1.58)."
     )
     assert "sign test: p < 0.001" in str(paired(ON_CIFAR10, "Batch norm", "Group norm"))
 

@@ -113,7 +113,7 @@ def test_one_distance_can_be_told_in_a_sentence():
     (found,) = changes(STUDY, CONTROL)
     assert sentence(found, "at a large rate") == (
         "Batch norm \N{MINUS SIGN} Group norm is \N{MINUS SIGN}1.90 points at a large rate and "
-        f"+3.00 without (95 % interval of the change {found.interval})."
+        f"+3.00 without (95% interval of the change {found.interval})."
     )
 
 
@@ -131,7 +131,7 @@ def test_the_answer_says_what_turned_round_and_what_changed():
     said = answer(STUDY, CONTROL)
     turned = "Batch norm \N{MINUS SIGN} Group norm from +3.00 to \N{MINUS SIGN}1.90 points"
     assert said.startswith(
-        f"Changed by more than chance: {turned} (95 % interval of the change \N{MINUS SIGN}"
+        f"Changed by more than chance: {turned} (95% interval of the change \N{MINUS SIGN}"
     )
     assert said.endswith(
         f"Turned round: {turned}. Decided here, 1 of 1 pairs: Group norm ahead of batch norm."
@@ -169,7 +169,7 @@ def test_the_answer_says_first_what_diverged_or_scatters():
     wild = {"Batch norm": arm(84, 86, lr=0.3), "Group norm": arm(60, 80, norm="group", lr=0.3)}
     said = answer(STUDY, wild, gone)
     assert said.startswith(
-        f"{lost(gone, wild)} Group norm scatters from 60.00 to 80.00 %. These runs show no"
+        f"{lost(gone, wild)} Group norm scatters from 60.00 to 80.00%. These runs show no"
     )
     assert "scatters" not in answer(STUDY, CONTROL)
 
@@ -197,7 +197,7 @@ def test_what_diverged_is_counted_as_chance():
     control = {"Batch norm": arm(80, 84), "Group norm": arm(81, 83, norm="group", lr=0.2)}
     assert lost({"Group norm": (gone,)}, control) == (
         "Group norm: 1 of 3 trainings diverged and left no run. "
-        "Counted as chance, 10 %, they make its mean 58.00 %."
+        "Counted as chance, 10%, they make its mean 58.00%."
     )
     whole = "Every training reached its end."
     assert lost({}, control) == whole

@@ -33,7 +33,7 @@ def test_only_numbers_of_arms_that_are_there_are_published():
 def test_chance_is_a_uniform_guess():
     loss, accuracy = (curves.history({"A": arm(70)}, f"test_{c}") for c in ("loss", "accuracy"))
     assert loss.chance == (pytest.approx(np.log(10)), "chance: 2.30 nats")
-    assert accuracy.chance == (10, "chance: 10 %")
+    assert accuracy.chance == (10, "chance: 10%")
 
 
 @pytest.mark.parametrize(

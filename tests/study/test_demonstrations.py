@@ -70,7 +70,7 @@ def test_two_values_a_group_leave_plus_and_minus_one():
     x = found["Group norm"]
     nearest = torch.stack([(x - place).abs() for place in (-1, 0, 1)]).min(0).values
     share = 100 * float((nearest < 0.05).float().mean())
-    assert f"Group norm: {share:.0f} % near −1, 0, 1" in fig.normstudy["alt"]
+    assert f"Group norm: {share:.0f}% near −1, 0, 1" in fig.normstudy["alt"]
 
 
 def test_a_network_without_such_a_norm_is_refused():

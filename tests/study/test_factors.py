@@ -86,7 +86,7 @@ def test_the_tables_show_the_analysis():
     assert [row[0] for row in rows] == ["norm", "regulariser", "both together", "seed"]
     assert rows[-1][-1] == "–"
     text = factors.in_short(found)
-    assert text.startswith(f"Of the scatter of 36 runs, {100 * found.shares['norm']:.0f} % norm, ")
+    assert text.startswith(f"Of the scatter of 36 runs, {100 * found.shares['norm']:.0f}% norm, ")
     assert f"L1 {found.effects[0].mean:+.2f} points (" in text
     rows = factors.effects(found).rows
     assert rows[0][:2] == ("L1", "mean of all norms")

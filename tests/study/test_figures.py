@@ -80,9 +80,9 @@ def label_of(fig, label):
     ("column", "scale", "form"),
     [
         ("test_loss", 1, "{:.4f} ± {:.4f}"),
-        ("test_accuracy", 100, "{:.2f} ± {:.2f} %"),
+        ("test_accuracy", 100, "{:.2f} ± {:.2f}%"),
         ("train_loss", 1, "{:.4f} ± {:.4f}"),
-        ("train_accuracy", 100, "{:.2f} ± {:.2f} %"),
+        ("train_accuracy", 100, "{:.2f} ± {:.2f}%"),
     ],
 )
 def test_curves_and_labels_show_the_mean_over_seeds(column, scale, form):
@@ -178,12 +178,12 @@ def test_every_figure_is_described_in_plain_words(draw):
 
 def test_chance_is_a_line_in_range_and_a_note_out_of_range():
     far = figures.history(arms(), "test_accuracy")
-    assert "\N{DOWNWARDS ARROW} chance: 10 %" in texts(far)
+    assert "\N{DOWNWARDS ARROW} chance: 10%" in texts(far)
     assert far.axes[0].get_ylim()[0] > 30
     assert "\N{UPWARDS ARROW} chance: 2.30 nats" in texts(figures.history(arms(), "test_loss"))
     runs = {"No norm": [made("No norm", final=0.1)], "Batch norm": [made("Batch norm")]}
     near = figures.history(runs, "test_accuracy")
-    assert "chance: 10 %" in texts(near)
+    assert "chance: 10%" in texts(near)
     assert any(np.allclose(line.get_ydata(), 10) for line in near.axes[0].lines)
 
 
@@ -272,7 +272,7 @@ def test_weights_are_on_a_log_axis():
     fig = figures.weight_magnitudes(runs)
     assert fig.axes[0].get_yscale() == "log"
     small = 100 * np.mean([(r.weight_quantiles < 1e-3).mean() for r in runs["Batch norm"]])
-    shown = float(label_of(fig, "Batch norm").split()[0])
+    shown = float(label_of(fig, "Batch norm").split("%")[0])
     assert shown == pytest.approx(small, abs=0.1)
 
 
@@ -281,8 +281,8 @@ def test_a_sweep_names_the_best_setting_and_counts_what_is_not_drawn():
     runs = [made("Group norm", final=final, lr=lr) for lr, final in finals.items()]
     runs.append(made("Group norm", final=0.83, lr=0.1, weight_decay=0.0))
     fig = rates({"Group norm": runs})
-    assert label_of(fig, "Group norm") == "84.00 % at 0.1"
-    assert "Not drawn: 1 below 74 %." in fig.normstudy["caption"]
+    assert label_of(fig, "Group norm") == "84.00% at 0.1"
+    assert "Not drawn: 1 below 74%." in fig.normstudy["caption"]
     assert fig.axes[0].get_xscale() == "log"
     np.testing.assert_allclose(fig.axes[0].lines[0].get_ydata(), [80, 84, 82, 10])
 
@@ -317,7 +317,7 @@ def test_intervals_are_those_of_the_comparison():
     fig = figures.accuracy_intervals(runs)
     bar = fig.axes[0].lines[0].get_xdata()
     np.testing.assert_allclose(bar, [89 - 4.302653 / 3**0.5, 89 + 4.302653 / 3**0.5], rtol=1e-6)
-    assert "89.00 ± 1.00 %" in texts(fig)
+    assert "89.00 ± 1.00%" in texts(fig)
     fig = figures.difference_intervals(runs)
     assert "+3.23, ahead" in texts(fig)
     (d,) = differences(runs)

@@ -17,9 +17,9 @@ THREE = {
 
 def test_the_short_answer_has_a_line_for_each_arm_best_first():
     lines = short_answer(THREE)
-    assert lines[0].startswith("Batch norm: 89.00 ± 1.00 % of 1,000 test images right")
+    assert lines[0].startswith("Batch norm: 89.00 ± 1.00% of 1,000 test images right")
     assert [line.split(":")[0] for line in lines] == ["Batch norm", "Layer norm", "Group norm"]
-    assert "3.23 points behind batch norm (95 % interval " in lines[2]
+    assert "3.23 points behind batch norm (95% interval " in lines[2]
     close = short_answer({"A": arm(88, 89, 90), "B": arm(89, 88, 89.5)})
     assert close[1].endswith("; the data do not decide between the two.")
     (single, other) = short_answer({"A": arm(88), "B": arm(80)})
@@ -45,7 +45,7 @@ def test_steps_go_down_from_the_best_arm_and_an_earlier_study_has_its_word():
     (before,) = compare.differences(earlier)
     assert first.endswith(
         " The first network said the opposite: Batch norm \N{MINUS SIGN} Group norm "
-        f"\N{MINUS SIGN}5.00, 95 % interval {before.interval}."
+        f"\N{MINUS SIGN}5.00, 95% interval {before.interval}."
     )
     assert second.startswith("2026-11-22: The data do not decide between")
     assert second.endswith(" The first study did not have both arms.")
@@ -65,6 +65,6 @@ def test_what_an_earlier_study_decided_stands_beside_what_is_open_now():
     near = {"Batch norm": arm(80, 80.1, 80.2), "Group norm": arm(79.6, 79.7, 79.8)}
     (said,) = steps(now, near)
     assert " The first network put batch norm ahead: Batch norm \N{MINUS SIGN} Group norm" in said
-    assert said.endswith(f"95 % interval {compare.differences(near)[0].interval}.")
+    assert said.endswith(f"95% interval {compare.differences(near)[0].interval}.")
     (said,) = steps(now, near | {"Batch norm": arm(90, 90.1, 90.2)})
     assert said.endswith(", which does not overlap with the interval here.")

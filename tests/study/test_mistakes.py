@@ -142,7 +142,7 @@ def test_confusions_are_listed_by_their_number():
 def test_calibration_counts_answers_of_which_a_run_is_nearly_sure():
     runs = {"A": [answering(PREDICTIONS, [0.99, 0.99, 0.9, 0.98, 0.7, 0.9])]}
     (row,) = calibration(runs, image_set()).rows
-    # at 98.5 to 99.5 % are image 0, which is right, and image 1, which is wrong
+    # at 98.5 to 99.5% are image 0, which is right, and image 1, which is wrong
     assert row[0:2] == ("A", "1")
     assert row[-1] == "50.00"
     error = 100 * reliability(runs["A"], image_set()).error

@@ -53,7 +53,7 @@ def test_mistake_grid_shows_ten_mistakes_and_says_which():
         assert caption.splitlines() == [
             f"true: {CLASSES[true]}",
             f"predicted: {CLASSES[predicted]}",
-            f"confidence: {100 * run.confidences[index]:.1f} %",
+            f"confidence: {100 * run.confidences[index]:.1f}%",
             f"test image {index}",
         ]
         shown = tile(fig, *divmod(place, 2))
@@ -61,7 +61,7 @@ def test_mistake_grid_shows_ten_mistakes_and_says_which():
         colours = images.test.images[index].numpy() / 255
         np.testing.assert_allclose(shown[..., :3], colours)
     assert f"Batch norm, seed 1: 10 of its {len(wrong)} mistakes" in texts(fig)
-    assert f"{100 * run.accuracy:.2f} % of 30 test images right" in fig.normstudy["caption"]
+    assert f"{100 * run.accuracy:.2f}% of 30 test images right" in fig.normstudy["caption"]
     assert "highest confidence, highest first" in fig.normstudy["caption"]
 
 
@@ -76,7 +76,7 @@ def test_mistake_grid_of_a_model_with_three_mistakes():
     run.predictions[:] = images.test.labels.numpy()
     alt = pictures.mistakes(ARM, run, images).normstudy["alt"]
     assert alt.startswith("Batch norm, seed 0: 0 of its 0 mistakes; ")
-    assert alt.endswith(" 88.00 % of 30 test images right. None.")
+    assert alt.endswith(" 88.00% of 30 test images right. None.")
 
 
 def test_mistake_grid_has_room_for_long_names():

@@ -33,11 +33,11 @@ def test_a_printed_number_is_measured_in_standard_deviations_of_our_seeds():
     np.testing.assert_allclose(group.interval, expected)
     assert [row.far for row in (group, layer, batch)] == [True, False, True]
     assert str(group) == (
-        "Group norm: the report printed 77.60 %, 7.0 standard deviations above our mean of "
-        "76.20 %, which no seed explains."
+        "Group norm: the report printed 77.60%, 7.0 standard deviations above our mean of "
+        "76.20%, which no seed explains."
     )
     assert str(layer).endswith(
-        "0.1 standard deviations below our mean of 76.00 %, as far as another seed may be."
+        "0.1 standard deviations below our mean of 76.00%, as far as another seed may be."
     )
 
 

@@ -106,7 +106,7 @@ def test_two_points_are_compared_by_welchs_interval():
     assert found.mean == pytest.approx(29)
     low, high = stats.ttest_ind([80, 82], [50, 54], equal_var=False).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((low, high), rel=1e-3)
-    assert size(found).startswith("+29.00 points (95 % interval ")
+    assert size(found).startswith("+29.00 points (95% interval ")
     other = between(POINTS, ("Batch norm", 2), ("Group norm", 2))
     assert other.pair == ("Batch norm", "Group norm")
     with pytest.raises(ValueError, match="'Batch norm' is compared with itself; give two points"):

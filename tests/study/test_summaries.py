@@ -45,7 +45,7 @@ def test_validation_scores_are_called_so():
 
 def test_accuracies_have_both_kinds_of_error():
     (row,) = cells(summaries.accuracies({"A": arm(87, 88, 89)}))
-    assert row["95 % interval"] == "85.52 to 90.48"
+    assert row["95% interval"] == "85.52 to 90.48"
     assert row["sampling error, points"] == f"{measures.sampling_error(made(87))[0]:.2f}"
 
 
@@ -65,7 +65,7 @@ def test_pairs_and_verdict_follow_the_test():
     text = summaries.verdict(found)
     assert text.startswith("Decided: 2 of 3 pairs, from 3.20 points (batch norm ahead of layer")
     assert "to 3.23 points (batch norm ahead of group norm)." in text
-    assert text.count("Open: Group norm \N{MINUS SIGN} Layer norm (+0.03, 95 % interval") == 0
+    assert text.count("Open: Group norm \N{MINUS SIGN} Layer norm (+0.03, 95% interval") == 0
     assert "Open: Group norm \N{MINUS SIGN} Layer norm (\N{MINUS SIGN}0.03" in text
 
 
@@ -100,7 +100,7 @@ def test_penalties():
 
 def test_extremes_name_the_arms_at_both_ends():
     (line,) = summaries.extremes(THREE, ["test_accuracy"]).splitlines()
-    assert line.startswith("test accuracy: from 85.77 % (group norm) to 89.00 % (batch norm)")
+    assert line.startswith("test accuracy: from 85.77% (group norm) to 89.00% (batch norm)")
     pooled = np.mean([np.var([88, 89, 90], ddof=1), np.var([85, 85.5, 86.8], ddof=1),
                       np.var([85.2, 85.3, 86.9], ddof=1)])  # fmt: skip
     assert f"differ by about {(2 * pooled) ** 0.5:.2f}; 2 of 3 pairs decided" in line
@@ -128,8 +128,8 @@ def test_the_penalty_in_short():
         weight_quantiles=np.linspace(0, 0.1, 1001, dtype=np.float32),
     )  # fmt: skip
     text = summaries.penalty_in_short([with_l1], arm(88))
-    assert "the penalty is 14.3 % of the loss" in text
-    assert "0.05 in magnitude with it and 0.5 without; 1.0 % and 0.1 %" in text
+    assert "the penalty is 14.3% of the loss" in text
+    assert "0.05 in magnitude with it and 0.5 without; 1.0% and 0.1%" in text
 
 
 def test_tables_of_a_network_count_it():

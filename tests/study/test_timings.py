@@ -136,8 +136,8 @@ def test_what_a_gpu_takes_is_told_with_accuracies_beside_or_not_at_all(tmp_path)
         ("one run, after a first one", "Batch norm", "3.2", "3.0 to 3.5"),
         ("60 runs, from cold", "all arms", "110.0", "100.0 to 120.0"),
     )
-    assert scores.header == ("test accuracy (chance 10 %)", "on the GPU", "published")
+    assert scores.header == ("test accuracy (chance 10%)", "on the GPU", "published")
     assert scores.rows == (
-        ("Batch norm", "92.00 ± 1.41 % (2)", "92.00 ± 0.00 % (3)"),
-        ("No norm", "80.00 ± 0.00 % (2)", "–"),
+        ("Batch norm", "92.00 ± 1.41% (2)", "92.00 ± 0.00% (3)"),
+        ("No norm", "80.00 ± 0.00% (2)", "–"),
     )
