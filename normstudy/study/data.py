@@ -266,7 +266,7 @@ def draw(image_set: ImageSet, num: int, recipe: Recipe, generator: torch.Generat
         drawn["matrix"] = _matrices(num, recipe, generator)
     if recipe.jitter:
         drawn["contrast"] = 1 + _uniform(num, recipe.jitter, generator)
-        drawn["brightness"] = _uniform(num, recipe.jitter, generator)
+        drawn["brightness"] = 1 + _uniform(num, recipe.jitter, generator)
     return drawn
 
 
@@ -313,14 +313,12 @@ def augment(image_set: ImageSet, split: Split, index: Tensor, drawn: Draws) -> T
     pixels = ((first_rows + rows) * size)[:, :, None] + columns[:, None, :]
     images = split.images.index_select(0, index).view(-1, channels)  # made contiguous
     images = images.index_select(0, pixels.flatten()).view(-1, size, size, channels)
+    if "contrast" in drawn:
+        images = _jittered(images, drawn["contrast"], drawn["brightness"])
     batch = image_set.normalize(images)
     if "matrix" in drawn:
         grid = F.affine_grid(drawn["matrix"], list(batch.shape), align_corners=False)
         batch = F.grid_sample(batch, grid, padding_mode="border", align_corners=False)
-    if "contrast" in drawn:
-        contrast, brightness = (drawn[n].view(-1, 1, 1, 1) for n in ("contrast", "brightness"))
-        middle = batch.mean((1, 2, 3), keepdim=True)
-        batch = (batch - middle) * contrast + middle + brightness
     return batch
 
 
@@ -350,6 +348,17 @@ def _reflect(position: Tensor, size: int) -> Tensor:
     """Map positions outside [0, size) back inside, mirrored at the first and last pixel."""
     last = size - 1
     return last - (last - position.abs()).abs()
+
+
+def _jittered(images: Tensor, contrast: Tensor, brightness: Tensor) -> Tensor:
+    """Multiply uint8 images (N, H, W, C) by a factor, then their distances from their own mean.
+
+    What leaves the range of a pixel is cut off, after each step, so black stays black in the first.
+    """
+    contrast, brightness = (factor.view(-1, 1, 1, 1) for factor in (contrast, brightness))
+    pixels = (images * brightness).clamp_(0, 255)
+    middle = pixels.mean((1, 2, 3), keepdim=True)
+    return ((pixels - middle) * contrast + middle).clamp_(0, 255)
 
 
 def _uniform(num: int, most: float, generator: torch.Generator) -> Tensor:

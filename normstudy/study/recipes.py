@@ -110,7 +110,7 @@ class Recipe:
     scaling: float = _number(0.0, 0, 1)
     """Largest relative change of size, in [0, 1)."""
     jitter: float = _number(0.0, 0, 1)
-    """Largest relative change of brightness and of contrast, in [0, 1)."""
+    """Brightness and contrast are multiplied by up to 1 ± this, pixels cut off at their range."""
     subset: int = _number(0, 0, 2**31)
     """Training images, as many of each class, the same for all seeds; with 0, all of them."""
     validation: bool = False

@@ -26,6 +26,7 @@ CHANGES: tuple[tuple[Mapping[str, tuple[str, ...]], str], ...] = (
     ({"norm": ("group", "instance")}, "group norm computes on contiguous maps"),
     ({"norm": ("group", "layer", "instance"), "precision": ("float32",)}, "safe at large means"),
     ({"net": ("study-b", "study-c", "study-e")}, "dropout of maps draws gaps"),
+    ({"jitter": (0.1, 0.4)}, "brightness is a factor, before an image is turned"),
 )
 """What altered the numbers of recipes: of which, by field and values, and why. Only ever extended.
 

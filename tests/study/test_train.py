@@ -435,7 +435,7 @@ def changed(checkpoint, change):
     ("name", "was", "match"),
     [
         ("recipe", RICH.to_dict() | {"seed": 1}, "another recipe"),
-        ("numbers_version", -1, "numbers_version was -1, and is 1"),
+        ("numbers_version", -1, "numbers_version was -1, and is 2"),
         ("threads", 3, "threads was 3, and is 1"),
         ("device", "NVIDIA H100", "device was NVIDIA H100, and is .* CPU"),
         ("processor", "abacus", "processor was abacus, and is "),
