@@ -41,7 +41,7 @@ def between(when: str, found: Difference, shown: str) -> Advice:
     first, second = (arm.partition(" at ")[0] for arm in found.pair)
     take = in_sentence(found.ordered().pair[0].partition(" at ")[0])
     if not found.decided:
-        equal = "equal within half a point" if found.equal else "not decided"
+        equal = f"equal within {found.margin:g} points" if found.equal else "not decided"
         take = f"{in_sentence(first)} or {in_sentence(second)}: {equal}"
     evidence = f"{first} \N{MINUS SIGN} {in_sentence(second)}: {size(found)}"
     return Advice(when=when, take=take, evidence=evidence, shown=shown)

@@ -7,7 +7,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 from scipy import stats
 
-from normstudy.study.compare import MARGIN
+from normstudy.study.compare import MARGINS
 from normstudy.study.data import ImageSet
 from normstudy.study.measures import summarize
 from normstudy.study.mistakes import is_wrong
@@ -142,12 +142,13 @@ def in_short(arms: Arms, images: ImageSet) -> str:
     decided = sum(one.decided for one in across)
     yes = "different norms fail on somewhat different images"
     no = "these runs do not show that different norms fail on different images"
+    margin = MARGINS[next(iter(arms.values()))[0].recipe.data]
     near, rest = (
-        [one.size for one in across if (_step(one, arms) < MARGIN) == close]
+        [one.size for one in across if (_step(one, arms) < margin) == close]
         for close in (True, False)
     )
     kinds = {
-        f"by {_range(near, 3)} between two norms within {MARGIN:g} points of accuracy": near,
+        f"by {_range(near, 3)} between two norms within {margin:g} points of accuracy": near,
         f"by {_range(rest, 3)} between two further apart, whose mistakes must differ": rest,
     }
     lower = ", and ".join(words for words, sizes in kinds.items() if sizes)

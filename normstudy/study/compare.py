@@ -4,10 +4,11 @@ Differences of accuracies are in points, those of losses in nats. They have simu
 intervals, and every verdict is read from these.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -17,11 +18,15 @@ from scipy import stats
 from normstudy.study.data import ImageSet
 from normstudy.study.measures import CONFIDENCE, Arms, Measure, Summary, check_arms, summarize
 from normstudy.study.mistakes import is_wrong
-from normstudy.study.recipes import Recipe
+from normstudy.study.recipes import Dataset, Recipe
 from normstudy.study.runs import Run
 from normstudy.tables import LEVEL, in_sentence, number
 
-MARGIN = 0.5  # points of accuracy; a difference that is surely smaller matters to nobody here
+MARGINS: Mapping[Dataset, float] = MappingProxyType({"cifar10": 0.5, "digits": 0.5, "mnist": 0.05})
+"""Points of accuracy, by data set; a difference that is surely smaller matters to nobody here.
+
+On MNIST, where half a point is nearly all that is left to get wrong, it is five test images.
+"""
 TOLERANCE = 0.3  # points of validation accuracy; settings as close as that are told by their loss
 _DRAWS_AT_A_TIME = 250  # 20 MB of counts for 10,000 images
 
@@ -47,6 +52,8 @@ class Difference:
     """Two-sided p-value, corrected for all pairs."""
     family: int
     """Number of pairs that the interval and p-value allow for."""
+    margin: float = MARGINS["cifar10"]
+    """What counts as equal for practical purposes, in points of accuracy."""
 
     @property
     def measure(self) -> Measure:
@@ -65,11 +72,13 @@ class Difference:
 
     @property
     def equal(self) -> bool:
-        """Whether the arms are equal for practical purposes: the interval is within ± MARGIN.
+        """Whether the arms are equal for practical purposes: the interval is within ± margin.
 
         Only accuracies have a margin.
         """
-        return self.measure.unit == "%" and bool(self.low > -MARGIN and self.high < MARGIN)
+        return self.measure.unit == "%" and bool(
+            self.low > -self.margin and self.high < self.margin
+        )
 
     @property
     def tied(self) -> bool:
@@ -130,11 +139,11 @@ class Difference:
         if d.family > 1:
             evidence += f", simultaneous for {d.family} pairs"
         if d.decided:
-            small = f", which is surely less than {MARGIN:g}" if d.equal else ""
+            small = f", which is surely less than {d.margin:g}" if d.equal else ""
             return f"{ahead} is ahead of {behind} by {amount}{small} ({evidence})."
         if d.equal:
             return (
-                f"{ahead} and {behind} are equal within {MARGIN:g} points of {d.measure.title}: "
+                f"{ahead} and {behind} are equal within {d.margin:g} points of {d.measure.title}: "
                 f"in these runs, {order} ({evidence})."
             )
         return (
@@ -229,9 +238,17 @@ def differences(arms: Arms, measure: Measure | str = "test_accuracy") -> list[Di
     several = {label: tuple(s.values.values()) for label, s in found.items() if s.n > 1}
     tests = dict(zip(combinations(several, 2), _games_howell(*several.values()), strict=True))
     unknown = (float("nan"),) * 3
+    margin = MARGINS[next(iter(arms.values()))[0].recipe.data]
     return [
         Difference(
-            first=found[a], second=found[b], pair=(a, b), low=low, high=high, p=p, family=len(pairs)
+            first=found[a],
+            second=found[b],
+            pair=(a, b),
+            low=low,
+            high=high,
+            p=p,
+            family=len(pairs),
+            margin=margin,
         )
         for a, b in pairs
         for low, high, p in [tests.get((a, b), unknown)]

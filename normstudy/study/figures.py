@@ -28,7 +28,7 @@ from normstudy.drawing import (
     style,
 )
 from normstudy.study import curves as graphs
-from normstudy.study.compare import MARGIN, differences
+from normstudy.study.compare import differences
 from normstudy.study.curves import (
     column_of,
     core,
@@ -204,6 +204,7 @@ def accuracy_intervals(arms: Arms) -> Figure:
 def difference_intervals(arms: Arms) -> Figure:
     """Draw the differences in accuracy of all pairs, with simultaneous 95% intervals."""
     rows, found = [], differences(arms)
+    margin = found[0].margin
     for d in found:
         text = f"{d.measure.text(d.mean, sign=True)}, {d.verdict}"
         rows.append(Row(d.title, d.pair[0], [], d.mean, d.low, d.high, text))
@@ -212,10 +213,10 @@ def difference_intervals(arms: Arms) -> Figure:
     how = f"Marks and bars: mean and 95% interval, which holds for all {len(found)} pairs at once."
     if all(math.isnan(d.low) for d in found):
         how = "One seed (n = 1), so no interval."
-    note = f"Ahead: clear of zero. Equal: inside the grey band of ± {MARGIN:g}. Open: neither."
+    note = f"Ahead: clear of zero. Equal: inside the grey band of ± {margin:g}. Open: neither."
     fig = _intervals(rows, title, axis, arms, name="difference-intervals", how=how, note=note)
     fig.axes[0].axvline(0, color=QUIET, linewidth=1)
-    fig.axes[0].axvspan(-MARGIN, MARGIN, color=QUIET, alpha=0.15, linewidth=0)
+    fig.axes[0].axvspan(-margin, margin, color=QUIET, alpha=0.15, linewidth=0)
     return fig
 
 

@@ -3,7 +3,7 @@
 import math
 from itertools import pairwise
 
-from normstudy.study.compare import MARGIN, Difference, differences
+from normstudy.study.compare import Difference, differences
 from normstudy.study.measures import Arms, check_arms, summarize
 from normstudy.tables import in_sentence
 
@@ -26,7 +26,7 @@ def short_answer(arms: Arms) -> list[str]:
             size = f"the same as {in_sentence(best)}"
         if not math.isnan(d.low):
             size += f" (95% interval {d.interval})"
-        equal = f"; equal within {MARGIN:g} points" if d.equal else ""
+        equal = f"; equal within {d.margin:g} points" if d.equal else ""
         tail = equal if d.decided or d.equal else "; the data do not decide between the two"
         lines.append(f"{arm}: {means[arm]}%, {size}{tail}.")
     return lines

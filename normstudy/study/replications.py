@@ -4,6 +4,7 @@ The numbers of a report are one seed each; ours are means over seeds, and their 
 says how far one seed may lie from another.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import combinations
@@ -18,9 +19,9 @@ from normstudy.study.originals import Finding, Original
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
 from normstudy.study.studies import Study
-from normstudy.tables import NORM_NAMES, Table, in_sentence, number
+from normstudy.tables import NORM_NAMES, Table, in_sentence, number, p_value
 
-FAR = 3.0  # standard deviations of our seeds; what is further away is no other seed
+FAR = 3.0  # standard deviations of our seeds; what is further away asks for a reason
 
 _SILENT = {"data", "net", "seed", "validation", "precision"}
 """Settings that the words around a table give, or that no report chose."""
@@ -82,23 +83,32 @@ class Beside:
     @property
     def distance(self) -> float:
         """Printed number minus our mean, last epochs, in our standard deviations."""
-        return (self.printed - self.mean) / self.sd
+        apart = self.printed - self.mean
+        return apart / self.sd if self.sd else math.copysign(math.inf, apart) if apart else 0.0
+
+    @property
+    def p(self) -> float:
+        """Probability that another seed of ours would lie as far from our mean, or further.
+
+        From Student's t: neither the mean nor the deviation of our few seeds is known exactly.
+        """
+        n = len(self.values)
+        return float(2 * stats.t.sf(abs(self.distance) / math.sqrt(1 + 1 / n), n - 1))
 
     @property
     def far(self) -> bool:
-        """Whether the printed number cannot pass for another seed of ours."""
+        """Whether the printed number lies so far away that a reason is asked for."""
         return abs(self.distance) > FAR
 
     def __str__(self) -> str:
         """Say in one sentence where the printed number lies."""
         side = "above" if self.distance > 0 else "below"
-        where = (
+        return (
             f"{self.arm}: the report printed {self.printed:.2f}%, {abs(self.distance):.1f} "
             f"standard deviations {side} our mean of {self.mean:.2f}%"
+            f"{', which asks for a reason' if self.far else ''}. Another seed of ours would be as "
+            f"far away with a probability of {p_value(self.p)}."
         )
-        if self.far:
-            return f"{where}, which no seed explains."
-        return f"{where}, as far as another seed may be."
 
 
 def beside(original: Original, arms: Arms) -> list[Beside]:
@@ -139,7 +149,8 @@ def results(rows: Sequence[Beside]) -> Table:
     """Tabulate printed numbers beside ours: last epochs with their distance, and best epochs."""
     header = (
         *("arm", "seeds", "printed, last epoch, %", "here, last epoch, %", "95% interval"),
-        *("distance, standard deviations", "printed, best epoch, %", "here, best epoch, %"),
+        *("distance, standard deviations", "p, another seed"),
+        *("printed, best epoch, %", "here, best epoch, %"),
     )
     cells = []
     for row in rows:
@@ -149,7 +160,8 @@ def results(rows: Sequence[Beside]) -> Table:
             (
                 *(row.arm, str(len(row.values)), f"{row.printed:.2f}"),
                 *(f"{row.mean:.2f} ± {row.sd:.2f}", f"{low:.2f} to {high:.2f}"),
-                *(number(row.distance, 1, sign=True), f"{row.printed_best:.2f}", best),
+                *(number(row.distance, 1, sign=True), p_value(row.p)),
+                *(f"{row.printed_best:.2f}", best),
             )
         )
     return Table(header, tuple(cells))
@@ -164,7 +176,9 @@ class Judged:
 
     finding: Finding
     printed: float
-    """How far the one arm was ahead in the report, in points."""
+    """How far the one arm was ahead in the report, in points, at the best epochs of both."""
+    printed_last: float
+    """The same after its last epochs, where the order may be another one."""
     ours: Difference
     """The same difference here, with an interval that holds for all pairs of arms at once."""
 
@@ -190,6 +204,7 @@ def judge(original: Original, arms: Arms) -> list[Judged]:
         Judged(
             finding=finding,
             printed=original.best[finding.ahead] - original.best[finding.behind],
+            printed_last=original.last[finding.ahead] - original.last[finding.behind],
             ours=found[finding.ahead, finding.behind],
         )
         for finding in original.findings
@@ -199,12 +214,8 @@ def judge(original: Original, arms: Arms) -> list[Judged]:
 def findings(judged: Sequence[Judged]) -> Table:
     """Tabulate the findings of a report, what was printed, what we measure, and their fate."""
     header = (
-        "finding",
-        "in the report",
-        "there, points",
-        "here, points",
-        "95% interval",
-        "verdict",
+        *("finding", "in the report", "there, best epoch, points", "there, last epoch, points"),
+        *("here, last epoch, points", "95% interval", "verdict"),
     )
     rows = []
     for one in judged:
@@ -213,7 +224,8 @@ def findings(judged: Sequence[Judged]) -> Table:
         rows.append(
             (
                 f"{one.finding.ahead} ahead of {in_sentence(one.finding.behind)}",
-                *(said, number(one.printed, 2, sign=True), number(ours.mean, 2, sign=True)),
+                *(said, number(one.printed, 2, sign=True)),
+                *(number(one.printed_last, 2, sign=True), number(ours.mean, 2, sign=True)),
                 *(ours.interval, one.fate),
             )
         )
@@ -223,11 +235,23 @@ def findings(judged: Sequence[Judged]) -> Table:
 def in_short(rows: Sequence[Beside], judged: Sequence[Judged]) -> str:
     """Say in two sentences how many printed numbers were met, and what became of the findings."""
     near = [row for row in rows if not row.far]
-    fates = [one.fate for one in judged]
-    counts = ", ".join(f"{fates.count(fate)} {fate}" for fate in ("confirmed", "refuted", "open"))
+    of = {fate: [one for one in judged if one.fate == fate] for fate in ("confirmed", "refuted")}
+    told = [f"{fate}: {_listed(found)}" for fate, found in of.items() if found]
+    left = len(judged) - sum(map(len, of.values()))
+    if left:
+        told.append(f"left open: {left}")
     return (
-        f"{len(near)} of its {len(rows)} accuracies could be another seed of ours (within {FAR:g} "
-        f"standard deviations). Of the {len(judged)} differences between its arms, {counts}."
+        f"Within {FAR:g} standard deviations of our seeds: {len(near)} of its {len(rows)} "
+        f"accuracies. Of the {len(judged)} differences between its arms, {'; '.join(told)}."
+    )
+
+
+def _listed(judged: Sequence[Judged]) -> str:
+    """Name findings, each with the difference that we measure."""
+    return ", ".join(
+        f"{in_sentence(one.finding.ahead)} ahead of {in_sentence(one.finding.behind)} "
+        f"(here {number(one.ours.mean, 2, sign=True)} points)"
+        for one in judged
     )
 
 

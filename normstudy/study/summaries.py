@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 from torch import nn
 
-from normstudy.study.compare import MARGIN, Correlation, Difference, differences
+from normstudy.study.compare import Correlation, Difference, differences
 from normstudy.study.data import ImageSet
 from normstudy.study.measures import (
     CONFIDENCE,
@@ -136,8 +136,8 @@ def pairs(found: Sequence[Difference]) -> Table:
 def _said(d: Difference) -> str:
     """Name the verdict in a few words."""
     if d.decided:
-        return f"ahead: {in_sentence(d.ordered().pair[0])}" + f", by < {MARGIN:g}" * d.equal
-    return f"equal within {MARGIN:g}" if d.equal else "open"
+        return f"ahead: {in_sentence(d.ordered().pair[0])}" + f", by < {d.margin:g}" * d.equal
+    return f"equal within {d.margin:g}" if d.equal else "open"
 
 
 def verdict(found: Sequence[Difference]) -> str:
@@ -150,7 +150,7 @@ def verdict(found: Sequence[Difference]) -> str:
         parts.append(f"Decided: {len(decided)} of {len(found)} pairs, {sizes}.")
     if found[0].measure.unit == "%":
         listed = "; ".join(f"{d.title} ({_size(d)})" for d in of["equal"])
-        parts.append(f"Equal within {MARGIN:g} points: {listed or 'no pair'}.")
+        parts.append(f"Equal within {found[0].margin:g} points: {listed or 'no pair'}.")
     if of["open"]:
         listed = "; ".join(f"{d.title} ({_size(d)})" for d in of["open"])
         parts.append(f"Open: {listed}.")

@@ -22,7 +22,7 @@ def test_where_nothing_is_decided_the_advice_says_so():
     undecided = advised(arm(60, 80, 70), GROUP)
     assert undecided.take == "batch norm or group norm: not decided"
     equal = advised(arm(70, 70.1, 70.2), GROUP)
-    assert equal.take == "batch norm or group norm: equal within half a point"
+    assert equal.take == "batch norm or group norm: equal within 0.5 points"
     one_seed = advised(BATCH[:1], GROUP[:1])
     assert one_seed.take.endswith("not decided")
 

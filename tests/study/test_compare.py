@@ -57,9 +57,9 @@ def test_a_difference_can_be_turned_round():
     assert d.title == "A \N{MINUS SIGN} B"
 
 
-def near(mean, spread):
+def near(mean, spread, **fields):
     """Make an arm of ten seeds with this mean and about this spread, without chance."""
-    return arm(*(mean + spread * np.linspace(-1.5, 1.5, 10)))
+    return arm(*(mean + spread * np.linspace(-1.5, 1.5, 10)), **fields)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,19 @@ def test_sentences_follow_the_interval(other, spread, verdict, start):
     assert d.verdict == verdict
     assert str(d).startswith(start)
     assert str(compare.differences(dict(reversed(arms.items())))[0]) == str(d)
+
+
+def test_on_mnist_equal_means_within_five_images():
+    arms = {
+        "Batch norm": near(99.5, 0.02, data="mnist"),
+        "Group norm": near(99.4, 0.02, data="mnist"),
+        "Layer norm": near(99.49, 0.02, data="mnist"),
+    }
+    found = {d.pair: d for d in compare.differences(arms)}
+    assert {d.margin for d in found.values()} == {0.05}
+    assert found["Batch norm", "Group norm"].equal is False
+    assert found["Batch norm", "Layer norm"].equal is True
+    assert compare.differences(THREE)[0].margin == 0.5
 
 
 def test_verdicts_are_read_from_the_interval():

@@ -34,11 +34,32 @@ def test_a_printed_number_is_measured_in_standard_deviations_of_our_seeds():
     assert [row.far for row in (group, layer, batch)] == [True, False, True]
     assert str(group) == (
         "Group norm: the report printed 77.60%, 7.0 standard deviations above our mean of "
-        "76.20%, which no seed explains."
+        "76.20%, which asks for a reason. Another seed of ours would be as far away with a "
+        "probability of 0.026."
     )
     assert str(layer).endswith(
-        "0.1 standard deviations below our mean of 76.00%, as far as another seed may be."
+        "0.1 standard deviations below our mean of 76.00%. Another seed of ours would be as far "
+        "away with a probability of 0.957."
     )
+
+
+def test_the_probability_of_another_seed_is_that_of_random_numbers():
+    rng = np.random.default_rng(0)
+    seeds = rng.normal(size=(40_000, 4))
+    ours, other = seeds[:, :3], seeds[:, 3]
+    far = abs(other - ours.mean(1)) / ours.std(1, ddof=1) >= replications.FAR
+    values = np.array([-1.0, 0.0, 1.0])  # of mean 0 and standard deviation 1
+    numbers = {"printed": replications.FAR, "printed_best": 0.0, "bests": (0.0,)}
+    row = replications.Beside(arm="A", values=tuple(values), **numbers)
+    assert row.distance == pytest.approx(replications.FAR)
+    assert row.p == pytest.approx(far.mean(), abs=0.01)
+
+
+def test_seeds_without_spread_are_infinitely_far_from_everything_else():
+    numbers = {"arm": "A", "printed_best": 0.0, "values": (10.0, 10.0), "bests": (0.0,)}
+    assert replications.Beside(printed=12.0, **numbers).distance == float("inf")
+    assert replications.Beside(printed=12.0, **numbers).p == 0
+    assert not replications.Beside(printed=10.0, **numbers).far
 
 
 def test_best_epochs_are_compared_with_best_epochs():
@@ -51,9 +72,9 @@ def test_best_epochs_are_compared_with_best_epochs():
 
 def test_the_table_of_results_has_everything_beside_each_other():
     table = replications.results(beside(C, arms()))
-    assert len(table.header) == len(table.rows[0]) == 8
+    assert len(table.header) == len(table.rows[0]) == 9
     assert table.rows[0][:4] == ("Group norm", "3", "77.60", "76.20 ± 0.20")
-    assert table.rows[0][5:7] == ("+7.0", "77.60")
+    assert table.rows[0][5:8] == ("+7.0", "0.026", "77.60")
     assert table.rows[1][5] == "−0.1"
 
 
@@ -72,6 +93,7 @@ def test_findings_are_judged_by_simultaneous_intervals():
     }
     first = judged[0]
     assert first.printed == pytest.approx(77.60 - 76.96)
+    assert first.printed_last == pytest.approx(77.60 - 76.67)
     assert first.ours.mean == pytest.approx(76.2 - 79.2)
     rows = replications.findings(judged).rows
     assert rows[0][0] == "Group norm ahead of batch norm"
@@ -82,8 +104,11 @@ def test_findings_are_judged_by_simultaneous_intervals():
 
 def test_in_short_counts_what_the_tables_show():
     text = replications.in_short(beside(C, arms()), judge(C, arms()))
-    assert text.startswith("1 of its 3 accuracies could be another seed of ours (within 3 stand")
-    assert text.endswith("Of the 3 differences between its arms, 0 confirmed, 1 refuted, 2 open.")
+    assert text.startswith("Within 3 standard deviations of our seeds: 1 of its 3 accuracies.")
+    assert text.endswith(
+        " Of the 3 differences between its arms, refuted: group norm ahead of batch norm (here "
+        "\N{MINUS SIGN}3.00 points); left open: 2."
+    )
 
 
 def test_the_chance_of_a_range_is_that_of_random_numbers():
