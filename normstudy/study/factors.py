@@ -1,12 +1,15 @@
 """Norm and regulariser taken apart: a two-way analysis of variance of the accuracies of runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
+
+import numpy as np
 
 from normstudy.study.measures import CONFIDENCE, Arms, check_arms
 from normstudy.study.recipes import Recipe
-from normstudy.tables import NORM_NAMES, Table, number, p_value
+from normstudy.tables import LEVEL, NORM_NAMES, Table, in_sentence, number, p_value
 
 NONE = "none"
 
@@ -19,27 +22,54 @@ def regulariser_of(recipe: Recipe) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effect:
-    """What a regulariser changes in test accuracy, in points, with a 95% interval."""
+    """A difference in test accuracy that one factor makes, in points, with a 95% interval."""
 
-    regulariser: str
-    norm: str
-    """For which norm; empty for the mean over all norms."""
+    pair: tuple[str, str]
+    """Two regularisers or two norms, the first less the second."""
+    at: str
+    """The value of the other factor; empty for the mean over all of its values."""
     mean: float
     low: float
     high: float
     p: float
+
+    @property
+    def title(self) -> str:
+        """First minus second, as text."""
+        return " \N{MINUS SIGN} ".join(self.pair)
+
+    @property
+    def size(self) -> str:
+        """The difference and its interval, as text."""
+        return f"{number(self.mean, 2, sign=True)} points, {self.interval}"
+
+    @property
+    def interval(self) -> str:
+        """The interval as text."""
+        return f"{number(self.low, 2, sign=True)} to {number(self.high, 2, sign=True)}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """What one source contributes to the scatter of the runs."""
+
+    share: float
+    """Of the sum of squares, as a fraction."""
+    by_chance: float
+    """The share that it would have on average if nothing but the seed mattered."""
+    p: float
+    """p-value of its F test; NaN for the seed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Analysis:
     """Accuracies taken apart into norm, regulariser, their interaction and the seed."""
 
-    shares: Mapping[str, float]
-    """Share of the sum of squares of each part, ``"seed"`` for what is left, fractions."""
-    p: Mapping[str, float]
-    """p-value of the F test of each part, the seed aside."""
-    effects: tuple[Effect, ...]
+    parts: Mapping[str, Part]
+    regularisers: tuple[Effect, ...]
     """Of each regulariser against none: over all norms, then norm by norm."""
+    norms: tuple[Effect, ...]
+    """Of each pair of norms: over all regularisers, then without any."""
     runs: int
 
 
@@ -47,7 +77,8 @@ def analyse(arms: Arms) -> Analysis:
     """Take test accuracies after the last epoch apart, by least squares.
 
     The norms and the regularisers are read from the recipes. Every norm must have been trained with
-    every regulariser and the same number of seeds, so that the parts add up.
+    every regulariser and the same number of seeds, so that the parts add up. All intervals rest on
+    one variance, which is taken to be that of the seeds in every arm; each is for its own row.
 
     Raises
     ------
@@ -61,6 +92,7 @@ def analyse(arms: Arms) -> Analysis:
     """
     import pandas as pd  # noqa: PLC0415 - both are slow to import
     from statsmodels.formula.api import ols  # noqa: PLC0415
+    from statsmodels.regression.linear_model import OLS  # noqa: PLC0415
     from statsmodels.stats.anova import anova_lm  # noqa: PLC0415
 
     check_arms(arms)
@@ -80,74 +112,98 @@ def analyse(arms: Arms) -> Analysis:
             "among them, and as many seeds, two or more"
         )
         raise ValueError(msg)
-    over_all = ols(
-        f"accuracy ~ C(norm, Sum) * C(regulariser, Treatment('{NONE}'))", data=frame
-    ).fit()
-    within = ols(
-        f"accuracy ~ C(norm) + C(norm):C(regulariser, Treatment('{NONE}'))", data=frame
-    ).fit()
-    table = anova_lm(over_all)
-    names = ("norm", "regulariser", "both together", "seed")
-    total = float(table["sum_sq"].sum())
-    parts = zip(names, table["sum_sq"], table["PR(>F)"], strict=True)
-    shares, p = {}, {}
-    for name, squares, value in parts:
-        shares[name] = float(squares) / total
-        if name != "seed":
-            p[name] = float(value)
-    others = [name for name in regularisers if name != NONE]
-    effects = [_effect(over_all, name, "") for name in others]
-    effects += [_effect(within, name, norm) for name in others for norm in norms]
-    return Analysis(shares=shares, p=p, effects=tuple(effects), runs=len(frame))
+    table = anova_lm(ols("accuracy ~ C(norm) * C(regulariser)", data=frame).fit())
+    names = ("norm", "regulariser", "interaction", "seed")
+    columns = (table["sum_sq"] / table["sum_sq"].sum(), table["df"] / table["df"].sum())
+    parts = {
+        name: Part(share=float(share), by_chance=float(by_chance), p=float(p))
+        for name, share, by_chance, p in zip(names, *columns, table["PR(>F)"], strict=True)
+    }
+    places = [(norm, regulariser) for norm in norms for regulariser in regularisers]
+    index = {place: i for i, place in enumerate(places)}
+    at = [index[norm, regulariser] for norm, regulariser, _ in rows]
+    fit = OLS(frame["accuracy"].to_numpy(), np.eye(len(places))[at]).fit()  # the means of the arms
 
+    def effect(pair: tuple[str, str], at: str, over: Sequence[str], *, of_norms: bool) -> Effect:
+        weights = np.zeros(len(places))
+        for sign, name in zip((1, -1), pair, strict=True):
+            for other in over:
+                weights[index[(name, other) if of_norms else (other, name)]] = sign / len(over)
+        return _effect(fit, weights, pair, at)
 
-def _effect(fit: Any, regulariser: str, norm: str) -> Effect:
-    """Read one coefficient: those of a term end with the regulariser, in brackets behind T."""
-    ends = [name for name in fit.params.index if name.endswith(f"[T.{regulariser}]")]
-    (name,) = [name for name in ends if (f"[{norm}]" in name if norm else ":" not in name)]
-    low, high = fit.conf_int(1 - CONFIDENCE).loc[name]
-    return Effect(
-        regulariser=regulariser,
-        norm=norm,
-        mean=float(fit.params[name]),
-        low=float(low),
-        high=float(high),
-        p=float(fit.pvalues[name]),
+    others = [(name, NONE) for name in regularisers if name != NONE]
+    pairs = list(combinations(norms, 2))
+    return Analysis(
+        parts=parts,
+        regularisers=(
+            *(effect(pair, "", norms, of_norms=False) for pair in others),
+            *(effect(pair, norm, [norm], of_norms=False) for pair in others for norm in norms),
+        ),
+        norms=(
+            *(effect(pair, "", regularisers, of_norms=True) for pair in pairs),
+            *(effect(pair, NONE, [NONE], of_norms=True) for pair in pairs),
+        ),
+        runs=len(frame),
     )
+
+
+def _effect(fit: Any, weights: Any, pair: tuple[str, str], at: str) -> Effect:
+    """Test one weighted sum of the means of the arms."""
+    test = fit.t_test(weights)
+    low, high = test.conf_int(1 - CONFIDENCE)[0]
+    mean, p = (float(np.squeeze(value)) for value in (test.effect, test.pvalue))
+    return Effect(pair=pair, at=at, mean=mean, low=float(low), high=float(high), p=p)
 
 
 def in_short(found: Analysis) -> str:
-    """Say in two sentences what the scatter is due to, and what the regularisers do on average."""
-    parts = ", ".join(f"{100 * share:.0f}% {name}" for name, share in found.shares.items())
-    changes = "; ".join(
-        f"{e.regulariser} {number(e.mean, 2, sign=True)} points "
-        f"({number(e.low, 2, sign=True)} to {number(e.high, 2, sign=True)})"
-        for e in found.effects
-        if not e.norm
-    )
-    return (
-        f"Of the scatter of {found.runs} runs, {parts}. "
-        f"Against no regulariser, as a mean over the norms (95% interval): {changes}."
-    )
+    """Say whether the norm matters, whether the regulariser does, and whether one asks the other.
+
+    The sizes are those of the largest differences, each as a mean over the other factor.
+    """
+    lines = [f"Taken apart, {found.runs} runs:"]
+    for name, effects in (("norm", found.norms), ("regulariser", found.regularisers)):
+        largest = max((e for e in effects if not e.at), key=lambda e: abs(e.mean))
+        lines.append(
+            f"{_matters(f'the {name}', found.parts[name])}; "
+            f"the largest difference is {_in_line(largest)} ({largest.size});"
+        )
+    both = found.parts["interaction"]
+    depends = "depends" if both.p < LEVEL else "is not shown to depend"
+    lines.append(f"what a regulariser changes {depends} on the norm (p {_equals(both.p)}).")
+    return "\n".join(lines)
+
+
+def _matters(what: str, part: Part) -> str:
+    does = "matters" if part.p < LEVEL else "is not shown to matter"
+    return f"{what} {does} (p {_equals(part.p)})"
+
+
+def _equals(p: float) -> str:
+    written = p_value(p)
+    return written if written.startswith("<") else f"= {written}"
+
+
+def _in_line(effect: Effect) -> str:
+    return " \N{MINUS SIGN} ".join(map(in_sentence, effect.pair))
 
 
 def variance(found: Analysis) -> Table:
-    """Tabulate which share of the scatter is due to what."""
-    rows = [
-        (name, f"{100 * share:.1f}", p_value(found.p[name]) if name in found.p else "\N{EN DASH}")
-        for name, share in found.shares.items()
-    ]
-    return Table(("due to", "share of the sum of squares, %", "p"), tuple(rows))
-
-
-def effects(found: Analysis) -> Table:
-    """Tabulate what each regulariser changes, over all norms and norm by norm."""
+    """Tabulate which share of the scatter is due to what, and what chance alone would make it."""
     rows = [
         (
-            *(e.regulariser, e.norm or "mean of all norms", number(e.mean, 2, sign=True)),
-            *(f"{number(e.low, 2, sign=True)} to {number(e.high, 2, sign=True)}", p_value(e.p)),
+            *(name, f"{100 * part.share:.1f}", f"{100 * part.by_chance:.1f}"),
+            "\N{EN DASH}" if np.isnan(part.p) else p_value(part.p),
         )
-        for e in found.effects
+        for name, part in found.parts.items()
     ]
-    header = ("regulariser, against none", "norm", "points", "95% interval", "p")
+    header = ("due to", "share of the sum of squares, %", "by chance alone, %", "p")
     return Table(header, tuple(rows))
+
+
+def effects(found: Sequence[Effect], at: str) -> Table:
+    """Tabulate differences; ``at`` heads the column of the other factor."""
+    rows = [
+        (e.title, e.at or "mean of all", number(e.mean, 2, sign=True), e.interval, p_value(e.p))
+        for e in found
+    ]
+    return Table(("difference", at, "points", "95% interval", "p"), tuple(rows))

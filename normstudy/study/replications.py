@@ -255,6 +255,32 @@ def _listed(judged: Sequence[Judged]) -> str:
     )
 
 
+def towards(goal: float, arm: str, before: Sequence[Run], after: Sequence[Run], change: str) -> str:
+    """Say which part of the way from an arm to a goal one change makes up.
+
+    Parameters
+    ----------
+    goal
+        Test accuracy in percent, above that of ``before``.
+    arm
+        Its label.
+    before, after
+        Its runs without the change, and with it.
+    change
+        The change in a word or two.
+    """
+    pair = {"after": after, "before": before}
+    gained, gap = differences(pair)[0], goal - summarize(before).mean
+    size = f"{number(gained.mean, 2, sign=True)} points, 95% interval {gained.interval}"
+    start = f"{arm}: {number(gap, 2)} points below {goal:g}%"
+    if not gained.decided:
+        return f"{start}; whether {change} changes anything is open ({size})."
+    if gained.mean < 0:
+        return f"{start}; {change} makes it worse ({size})."
+    part = "all of it" if gained.mean >= gap else f"{gained.mean / gap:.0%} of it"
+    return f"{start}; {change} makes up {part} ({size})."
+
+
 def chance_of_range(values: Sequence[float], printed: Sequence[float]) -> float:
     """Compute how likely runs of one network lie as far apart as numbers that were printed.
 

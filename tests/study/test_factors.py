@@ -1,5 +1,7 @@
 """Norm and regulariser are taken apart as their means say, with intervals that cover."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -42,17 +44,33 @@ def test_regularisers_are_read_from_recipes():
     assert regulariser_of(Recipe(l1=0.1, weight_decay=0.0)) == "L1"
 
 
-def test_effects_are_differences_of_means():
+NAMES = {"Batch norm": "batch", "Group norm": "group", "Layer norm": "layer"}
+REGULARISERS = ("none", "L1", "L2", "L1 + L2")
+
+
+def test_effects_of_regularisers_are_differences_of_means():
     made = arms()
     found, cell = analyse(made), means(made)
     assert found.runs == 36
-    assert [e.regulariser for e in found.effects] == ["L1"] + ["L2"] + ["L1 + L2"] + [
-        name for name in ("L1", "L2", "L1 + L2") for _ in NORMS
+    assert [e.pair for e in found.regularisers] == [
+        (name, "none") for times in (1, 3) for name in REGULARISERS[1:] for _ in range(times)
     ]
-    names = {"Batch norm": "batch", "Group norm": "group", "Layer norm": "layer"}
-    for effect in found.effects:
-        over = [names[effect.norm]] if effect.norm else list(NORMS)
-        expected = np.mean([cell[n, effect.regulariser] - cell[n, "none"] for n in over])
+    for effect in found.regularisers:
+        over = [NAMES[effect.at]] if effect.at else list(NORMS)
+        expected = np.mean([cell[n, effect.pair[0]] - cell[n, "none"] for n in over])
+        assert effect.mean == pytest.approx(expected)
+
+
+def test_effects_of_norms_are_differences_of_means():
+    made = arms()
+    found, cell = analyse(made), means(made)
+    assert [(e.at, *e.pair) for e in found.norms] == [
+        (at, *pair) for at in ("", "none") for pair in combinations(NAMES, 2)
+    ]
+    for effect in found.norms:
+        first, second = (NAMES[name] for name in effect.pair)
+        over = [effect.at] if effect.at else REGULARISERS
+        expected = np.mean([cell[first, r] - cell[second, r] for r in over])
         assert effect.mean == pytest.approx(expected)
 
 
@@ -60,37 +78,55 @@ def test_intervals_are_those_of_the_pooled_spread():
     made = arms()
     pooled = np.mean([np.var([100 * r.accuracy for r in runs], ddof=1) for runs in made.values()])
     quantile = stats.t.ppf(0.975, 36 - 12)
-    for effect in analyse(made).effects:
-        n = 3 if effect.norm else 9
-        half = quantile * np.sqrt(2 * pooled / n)
-        assert (effect.low, effect.high) == pytest.approx((effect.mean - half, effect.mean + half))
+    found = analyse(made)
+    for effects, over in ((found.regularisers, 3), (found.norms, 4)):
+        for effect in effects:
+            half = quantile * np.sqrt(2 * pooled / (3 if effect.at else 3 * over))
+            ends = (effect.mean - half, effect.mean + half)
+            assert (effect.low, effect.high) == pytest.approx(ends)
+            assert (effect.p < 0.05) == (effect.low > 0 or effect.high < 0)
 
 
 def test_the_sum_of_squares_is_shared_out():
     made = arms()
     found, cell = analyse(made), means(made)
-    assert sum(found.shares.values()) == pytest.approx(1)
+    assert sum(part.share for part in found.parts.values()) == pytest.approx(1)
+    assert [part.by_chance * 35 for part in found.parts.values()] == pytest.approx([2, 3, 6, 24])
     values = np.array([100 * run.accuracy for runs in made.values() for run in runs])
     total = ((values - values.mean()) ** 2).sum()
     of_norm = sum(
         12 * (np.mean([cell[n, w or "none"] for w in EXTRAS]) - values.mean()) ** 2 for n in NORMS
     )
-    assert found.shares["norm"] == pytest.approx(of_norm / total)
-    assert found.p["both together"] < 0.001, "one pair has something of its own"
-    assert analyse(arms(noise=5.0)).p["both together"] > 0.05
+    assert found.parts["norm"].share == pytest.approx(of_norm / total)
+    assert found.parts["interaction"].p < 0.001, "one pair has something of its own"
+    assert analyse(arms(noise=5.0)).parts["interaction"].p > 0.05
 
 
 def test_the_tables_show_the_analysis():
     found = analyse(arms())
     rows = factors.variance(found).rows
-    assert [row[0] for row in rows] == ["norm", "regulariser", "both together", "seed"]
+    assert [row[0] for row in rows] == ["norm", "regulariser", "interaction", "seed"]
     assert rows[-1][-1] == "–"
-    text = factors.in_short(found)
-    assert text.startswith(f"Of the scatter of 36 runs, {100 * found.shares['norm']:.0f}% norm, ")
-    assert f"L1 {found.effects[0].mean:+.2f} points (" in text
-    rows = factors.effects(found).rows
-    assert rows[0][:2] == ("L1", "mean of all norms")
-    assert len(rows) == 12
+    table = factors.effects(found.regularisers, "norm")
+    assert table.header[1] == "norm"
+    assert table.rows[0][:2] == ("L1 \N{MINUS SIGN} none", "mean of all")
+    assert len(table.rows) == 12
+    assert len(factors.effects(found.norms, "regulariser").rows) == 6
+
+
+def test_in_short_names_what_matters_and_how_much():
+    clear = analyse(arms())
+    largest = clear.norms[1]  # batch norm less layer norm
+    norm, regulariser, both = factors.in_short(clear).splitlines()[1:]
+    assert norm == (
+        "the norm matters (p < 0.001); the largest difference is batch norm \N{MINUS SIGN} layer "
+        f"norm ({largest.size});"
+    )
+    assert regulariser.startswith("the regulariser matters (p < 0.001); the largest difference is")
+    assert both == "what a regulariser changes depends on the norm (p < 0.001)."
+    unclear = factors.in_short(analyse(arms(noise=20.0)))
+    assert "the norm is not shown to matter (p = 0." in unclear
+    assert "is not shown to depend on the norm (p = 0." in unclear
 
 
 def test_a_table_with_holes_is_refused():

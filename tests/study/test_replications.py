@@ -111,6 +111,20 @@ def test_in_short_counts_what_the_tables_show():
     )
 
 
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        ((97.0, 97.2, 97.4), "one cycle makes up 40% of it (+1.20 points, 95% interval "),
+        ((99.0, 99.2, 99.4), "one cycle makes up all of it (+3.20 points, 95% interval "),
+        ((94.0, 94.2, 94.4), "one cycle makes it worse (\N{MINUS SIGN}1.80 points, 95% interval "),
+        ((90.0, 96.2, 99.9), "whether one cycle changes anything is open (\N{MINUS SIGN}0.63 poi"),
+    ],
+)
+def test_a_change_is_measured_on_the_way_to_a_goal(after, said):
+    text = replications.towards(99, "Group norm", arm(95.8, 96, 96.2), arm(*after), "one cycle")
+    assert text.startswith(f"Group norm: 3.00 points below 99%; {said}")
+
+
 def test_the_chance_of_a_range_is_that_of_random_numbers():
     rng = np.random.default_rng(0)
     seeds = rng.normal(size=(40_000, 6))
