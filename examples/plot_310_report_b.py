@@ -11,7 +11,6 @@ schedule, which never got beyond its first steps?
 
 from normstudy.study import replications
 from normstudy.study.data import load
-from normstudy.study.measures import summarize
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 
@@ -21,9 +20,7 @@ beside = replications.beside(study.original, arms)
 judged = replications.judge(study.original, arms)
 print("In short:", replications.in_short(beside, judged))
 for arm in arms:
-    print(
-        f"{arm}: {summarize(arms[arm])}% as built, {summarize(meant[arm])}% with one cycle"
-    )
+    print(replications.towards(99, arm, arms[arm], meant[arm], "one cycle"))
 
 # %%
 # **You will see** the settings and the network of the report, the learning rate that it had beside
@@ -110,16 +107,17 @@ print(
 
 from normstudy.study.compare import differences
 
+print(summaries.accuracies({f"{arm} (as built)": arms[arm] for arm in arms}))
+print(summaries.accuracies({f"{arm} (one cycle)": meant[arm] for arm in arms}))
+
 for arm in arms:
     pair = {f"{arm} (one cycle)": meant[arm], f"{arm} (as built)": arms[arm]}
     print(differences(pair)[0])
 
 # %%
-# How much is that of what separates this report from a network that is right on 99% of the digits?
-# Reports D and E both printed that for a network of this size.
-
-for arm in arms:
-    print(replications.towards(99, arm, arms[arm], meant[arm], "one cycle"))
+# How much is that of what separates this report from a network that is right on 99% of the digits,
+# as reports D and E both printed for a network of this size? The lines at the top of the page say
+# it, arm by arm.
 
 from normstudy.study.originals import E
 
@@ -158,10 +156,10 @@ print(replications.findings(judged))
 
 # %%
 # The order of its best epochs is what the report has to show; what it concludes in words is not
-# repeated here. A finding is confirmed where the interval of our difference lies above zero, refuted
-# where it lies below, and open where it holds zero. Look at how far the best epoch of the report is
-# from its last one, and whether the order is the same: the epoch that it quotes was picked on the
-# test images.
+# repeated here. A finding is confirmed where the interval of our difference lies above zero,
+# refuted where it lies below, and open where it holds zero. Look at how far the best epoch of the
+# report is from its last one, and whether the order is the same: the epoch that it quotes was
+# picked on the test images.
 #
 # Two values a group
 # ------------------
@@ -241,10 +239,10 @@ layer = pictures.mistakes("Layer norm", arms["Layer norm"][0], images)
 # What this does not show
 # -----------------------
 #
-# The report's two rotations are one of ours, by an angle of the same variance; it resamples an image
-# twice for that, and fills in black where we repeat the edge, which on MNIST is nearly the same. How
-# far that matters is not known. Its cycle was meant for 20 epochs: that it rises for six of 25 as
-# well is our reading. And its batches come in another order.
+# The report's two rotations are one of ours, by an angle of the same variance; it resamples an
+# image twice for that, and fills in black where we repeat the edge, which on MNIST is nearly the
+# same. How far that matters is not known. Its cycle was meant for 20 epochs: that it rises for six
+# of 25 as well is our reading. And its batches come in another order.
 #
 # Exercises
 # ---------

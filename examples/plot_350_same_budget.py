@@ -103,8 +103,8 @@ pairs = differences(arms)
 print(summaries.pairs(pairs))
 
 # %%
-# The intervals hold for all pairs at once. "Equal" allows five test images either way, 0.05 points,
-# where it allows half a point on CIFAR-10: here so much less is left to get wrong.
+# The intervals hold for all pairs at once. The margin of "equal" is five test images either way; on
+# CIFAR-10, where so much more is left to get wrong, the margin is half a point.
 #
 # Beside the best reports
 # -----------------------

@@ -77,6 +77,22 @@ def number(value: float, digits: int, *, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}z.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
+def interval(low: float, high: float, digits: int) -> str:
+    """Write the ends of an interval; one that is not zero does not look like zero."""
+    ends = []
+    for value in (low, high):
+        written = number(value, digits)
+        close = value != 0 and written == number(0, digits)
+        ends.append(number(value, digits + 1) if close else written)
+    return " to ".join(ends)
+
+
+def p_equals(p: float) -> str:
+    """Write p as in a sentence: "p = 0.012" or "p < 0.001"."""
+    written = p_value(p)
+    return f"p {written}" if written.startswith("<") else f"p = {written}"
+
+
 def p_value(p: float) -> str:
     """Write p with three decimals, or as many as show on which side of the 5% level it lies."""
     if p < 0.001:

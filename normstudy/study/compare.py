@@ -20,12 +20,12 @@ from normstudy.study.measures import CONFIDENCE, Arms, Measure, Summary, check_a
 from normstudy.study.mistakes import is_wrong
 from normstudy.study.recipes import Dataset, Recipe
 from normstudy.study.runs import Run
-from normstudy.tables import LEVEL, in_sentence, number
+from normstudy.tables import LEVEL, in_sentence, interval
 
 MARGINS: Mapping[Dataset, float] = MappingProxyType({"cifar10": 0.5, "digits": 0.5, "mnist": 0.05})
 """Points of accuracy, by data set; a difference that is surely smaller matters to nobody here.
 
-On MNIST, where half a point is nearly all that is left to get wrong, it is five test images.
+On MNIST, where little is left to get wrong, it is five test images.
 """
 TOLERANCE = 0.3  # points of validation accuracy; settings as close as that are told by their loss
 _DRAWS_AT_A_TIME = 250  # 20 MB of counts for 10,000 images
@@ -99,13 +99,7 @@ class Difference:
     def interval(self) -> str:
         """The interval as text."""
         known = not np.isnan(self.low)
-        return f"{self._end(self.low)} to {self._end(self.high)}" if known else "none"
-
-    def _end(self, value: float) -> str:
-        """Write an end of the interval; one that is not zero does not look like zero."""
-        written = self.measure.text(value)
-        close = value != 0 and written == self.measure.text(0)
-        return number(value, self.measure.digits + 1) if close else written
+        return interval(self.low, self.high, self.measure.digits) if known else "none"
 
     @property
     def unit(self) -> str:

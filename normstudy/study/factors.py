@@ -9,7 +9,16 @@ import numpy as np
 
 from normstudy.study.measures import CONFIDENCE, Arms, check_arms
 from normstudy.study.recipes import Recipe
-from normstudy.tables import LEVEL, NORM_NAMES, Table, in_sentence, number, p_value
+from normstudy.tables import (
+    LEVEL,
+    NORM_NAMES,
+    Table,
+    in_sentence,
+    interval,
+    number,
+    p_equals,
+    p_value,
+)
 
 NONE = "none"
 
@@ -41,12 +50,12 @@ class Effect:
     @property
     def size(self) -> str:
         """The difference and its interval, as text."""
-        return f"{number(self.mean, 2, sign=True)} points, {self.interval}"
+        return f"{number(self.mean, 2, sign=True)} points, 95% interval {self.interval}"
 
     @property
     def interval(self) -> str:
         """The interval as text."""
-        return f"{number(self.low, 2, sign=True)} to {number(self.high, 2, sign=True)}"
+        return interval(self.low, self.high, 2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,18 +178,13 @@ def in_short(found: Analysis) -> str:
         )
     both = found.parts["interaction"]
     depends = "depends" if both.p < LEVEL else "is not shown to depend"
-    lines.append(f"what a regulariser changes {depends} on the norm (p {_equals(both.p)}).")
+    lines.append(f"what a regulariser changes {depends} on the norm ({p_equals(both.p)}).")
     return "\n".join(lines)
 
 
 def _matters(what: str, part: Part) -> str:
     does = "matters" if part.p < LEVEL else "is not shown to matter"
-    return f"{what} {does} (p {_equals(part.p)})"
-
-
-def _equals(p: float) -> str:
-    written = p_value(p)
-    return written if written.startswith("<") else f"= {written}"
+    return f"{what} {does} ({p_equals(part.p)})"
 
 
 def _in_line(effect: Effect) -> str:

@@ -19,7 +19,7 @@ from normstudy.study.originals import Finding, Original
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
 from normstudy.study.studies import Study
-from normstudy.tables import NORM_NAMES, Table, in_sentence, number, p_value
+from normstudy.tables import NORM_NAMES, Table, in_sentence, number, p_equals, p_value
 
 FAR = 3.0  # standard deviations of our seeds; what is further away asks for a reason
 
@@ -106,8 +106,8 @@ class Beside:
         return (
             f"{self.arm}: the report printed {self.printed:.2f}%, {abs(self.distance):.1f} "
             f"standard deviations {side} our mean of {self.mean:.2f}%"
-            f"{', which asks for a reason' if self.far else ''}. Another seed of ours would be as "
-            f"far away with a probability of {p_value(self.p)}."
+            f"{', which asks for a reason' if self.far else ''} ({p_equals(self.p)} that another "
+            "seed of ours would be as far away)."
         )
 
 
@@ -241,8 +241,9 @@ def in_short(rows: Sequence[Beside], judged: Sequence[Judged]) -> str:
     if left:
         told.append(f"left open: {left}")
     return (
-        f"Within {FAR:g} standard deviations of our seeds: {len(near)} of its {len(rows)} "
-        f"accuracies. Of the {len(judged)} differences between its arms, {'; '.join(told)}."
+        f"{len(near)} of its {len(rows)} accuracies {'is' if len(near) == 1 else 'are'} within "
+        f"{FAR:g} standard deviations of our seeds. Of the {len(judged)} differences between its "
+        f"arms, {'; '.join(told)}."
     )
 
 

@@ -34,12 +34,12 @@ def test_a_printed_number_is_measured_in_standard_deviations_of_our_seeds():
     assert [row.far for row in (group, layer, batch)] == [True, False, True]
     assert str(group) == (
         "Group norm: the report printed 77.60%, 7.0 standard deviations above our mean of "
-        "76.20%, which asks for a reason. Another seed of ours would be as far away with a "
-        "probability of 0.026."
+        "76.20%, which asks for a reason (p = 0.026 that another seed of ours would be as far "
+        "away)."
     )
     assert str(layer).endswith(
-        "0.1 standard deviations below our mean of 76.00%. Another seed of ours would be as far "
-        "away with a probability of 0.957."
+        "0.1 standard deviations below our mean of 76.00% (p = 0.957 that another seed of ours "
+        "would be as far away)."
     )
 
 
@@ -104,7 +104,7 @@ def test_findings_are_judged_by_simultaneous_intervals():
 
 def test_in_short_counts_what_the_tables_show():
     text = replications.in_short(beside(C, arms()), judge(C, arms()))
-    assert text.startswith("Within 3 standard deviations of our seeds: 1 of its 3 accuracies.")
+    assert text.startswith("1 of its 3 accuracies is within 3 standard deviations of our seeds.")
     assert text.endswith(
         " Of the 3 differences between its arms, refuted: group norm ahead of batch norm (here "
         "\N{MINUS SIGN}3.00 points); left open: 2."
