@@ -8,7 +8,7 @@ whose pictures of wrong answers are those of the first epoch, repeated with five
 **The question.** Did its batch norm have an L1 penalty, in any sense that matters?
 """
 
-from normstudy.study import replications
+from normstudy.study import replications, summaries
 from normstudy.study.compare import differences
 from normstudy.study.data import load
 from normstudy.study.runs import run_study
@@ -22,6 +22,7 @@ print("In short:", replications.in_short(beside, judged))
 
 penalty = run_study(STUDIES["study-d-penalty"])
 none, mean, weak, full = penalty
+print("Its penalty:", summaries.penalty_in_short(penalty[mean], penalty[none]))
 print(differences({arm: penalty[arm] for arm in (none, mean)})[0])
 
 # %%
@@ -33,8 +34,8 @@ print(differences({arm: penalty[arm] for arm in (none, mean)})[0])
 # ---------------------
 #
 # The assignment asks for one small network in three versions: batch norm with L1, layer norm and
-# group norm. This report chose the simplest settings of all: a constant learning rate, small
-# rotations, dropout of whole maps, two groups. Each version was trained once.
+# group norm. This report chose simple settings: a constant learning rate, small rotations, dropout
+# of whole maps, two groups. Each version was trained once.
 
 print(replications.settings(study))
 
@@ -46,7 +47,6 @@ print(replications.settings(study))
 # The network
 # -----------
 
-from normstudy.study import summaries
 from normstudy.study.blueprint import network
 from normstudy.study.model import layer_table
 from normstudy.study.train import build
@@ -110,8 +110,8 @@ print(replications.findings(judged))
 
 # %%
 # The report shows curves and concludes nothing in words, so its findings here are the order of its
-# numbers. Where the interval of a difference holds zero, five seeds do not decide either, and one
-# seed did not.
+# best epochs, with its last ones beside them. Where the interval of a difference holds zero, five
+# seeds do not decide, and one seed could not.
 #
 # The defect: a mean in place of the sum
 # --------------------------------------
@@ -131,8 +131,9 @@ recipe = penalty[mean][0].recipe
 print(demonstrations.strengths(nets["Batch norm + L1"], recipe))
 
 # %%
-# The last column says how many times weaker than lambda the penalty is. It is nearly a penalty on
-# the shifts and scales of the norms alone. Let us make sure with autograd, for the largest tensor:
+# The last column says how many times weaker than lambda the penalty is. It pulls at the scales and
+# shifts of the norms much more than at any weight of a convolution. Let us make sure with autograd,
+# for the largest tensor:
 
 from normstudy.study.optimize import l1_penalty
 
@@ -144,8 +145,8 @@ print(f"{largest.numel():,} values, each pulled with {largest.grad.abs().max():.
 
 # %%
 # Does it matter? Four arms with the batch norm of the report, five seeds each: no penalty, the mean
-# as it was built, a sum that is as weak as the mean is on average, and the sum with the lambda of
-# the report.
+# as it was built, a sum that is as weak as the mean is on average, and the sum with the same lambda
+# as in the report.
 
 print(summaries.accuracies(penalty))
 print(summaries.penalties({arm: penalty[arm] for arm in (mean, weak, full)}))
@@ -153,43 +154,47 @@ magnitudes = figures.weight_magnitudes(penalty)
 
 # %%
 # Look at the curves of the weights before the accuracies. Where two arms have the same curve, the
-# penalty did nothing to the weights of the convolutions, and what is called "batch norm + L1" is
-# batch norm.
+# penalty did nothing to the convolutions. The norms' scales and shifts are not in this picture, and
+# a penalty that shortens a scale can be undone by the norm behind the next convolution.
 
-print(summaries.pairs(differences(penalty)))
+pairs = differences(penalty)
+print(summaries.pairs(pairs))
+print(summaries.verdict(pairs))
 
 # %%
+# The pairs say whether anything of this can be seen in the accuracy, at five seeds an arm.
+#
 # The mistakes that it showed
 # ---------------------------
 #
 # The pictures in the report were kept from its first epoch and never replaced. Since its learning
-# rate is constant, its first epoch does not depend on how many follow: we train one epoch with the
-# same seed and get the network that it looked at.
+# rate is constant, its first epoch does not depend on how many follow. So we train for one epoch
+# with the same seed, and have the networks of our first seed as they were when it took its
+# pictures.
+
+from normstudy.study.mistakes import find_mistakes, is_wrong
 
 first_epoch = run_study(STUDIES["study-d-first-epoch"])
+for arm, (early,) in first_epoch.items():
+    late = arms[arm][0]
+    assert early.history["test_accuracy"] == late.history["test_accuracy"][:1]
+    shown, still = find_mistakes(early, images), is_wrong(late, images)
+    wrong = sum(bool(still[m.index]) for m in shown)
+    print(
+        f"{arm}: {early.accuracy:.2%} right after the first epoch, {late.accuracy:.2%} after the "
+        f"last; {wrong} of the {len(shown)} that it would show are still wrong then"
+    )
+
 arm = "Batch norm + L1"
-early, late = first_epoch[arm][0], arms[arm][0]
-assert early.history["test_accuracy"] == late.history["test_accuracy"][:1]
-print(
-    f"right after the first epoch: {early.accuracy:.2%}; after the last: {late.accuracy:.2%}"
-)
-first_ten = pictures.mistakes(f"{arm}, first epoch", early, images)
+first_ten = pictures.mistakes(f"{arm}, first epoch", first_epoch[arm][0], images)
 
 # %%
 # Which of these digits can you read? Below are the ten after the last epoch.
 
-batch = pictures.mistakes(arm, late, images)
+batch = pictures.mistakes(arm, arms[arm][0], images)
 
 # %%
-# Are these harder to read? And which of the first ten are still wrong?
-
-from normstudy.study.mistakes import find_mistakes, is_wrong
-
-still = is_wrong(late, images)
-shown = find_mistakes(early, images)
-print(
-    f"{sum(bool(still[m.index]) for m in shown)} of the {len(shown)} shown are wrong at the end"
-)
+# Are these harder to read?
 
 layer = pictures.mistakes("Layer norm", arms["Layer norm"][0], images)
 

@@ -55,15 +55,15 @@ class Table:
 
 
 def in_sentence(arm: str) -> str:
-    """Write the name of an arm as it stands inside a sentence: norms begin with a small letter.
+    """Write the name of an arm as it stands inside a sentence: a word begins with a small letter.
 
     Examples
     --------
-    >>> in_sentence("Batch norm + L1"), in_sentence("G = 32")
-    ('batch norm + L1', 'G = 32')
+    >>> in_sentence("Batch norm + L1"), in_sentence("L1 + L2"), in_sentence("G = 32")
+    ('batch norm + L1', 'L1 + L2', 'G = 32')
     """
-    named = arm.startswith(tuple(NORM_NAMES.values()))
-    return arm[0].lower() + arm[1:] if named else arm
+    is_word = arm.split(maxsplit=1)[0][1:].islower()
+    return arm[0].lower() + arm[1:] if is_word else arm
 
 
 def number(value: float, digits: int, *, sign: bool = False) -> str:

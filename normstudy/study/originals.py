@@ -80,11 +80,11 @@ D: Mapping[str, Recipe] = MappingProxyType(
 _MEAN = D["Batch norm + L1"]
 D_PENALTY: Mapping[str, Recipe] = MappingProxyType(
     {
-        "no penalty": replace(_MEAN, l1=0.0),
-        "mean (as built)": _MEAN,
+        "No penalty": replace(_MEAN, l1=0.0),
+        "Mean penalty (as built)": _MEAN,
         # 19 tensors share 19 lambda, 8,016 parameters share as much here: equal on average
-        "sum (as weak as the mean)": replace(_MEAN, l1_of="sum", l1=_MEAN.l1 * 19 / 8_016),
-        "sum (the report's lambda)": replace(_MEAN, l1_of="sum"),
+        "Sum penalty (as weak)": replace(_MEAN, l1_of="sum", l1=_MEAN.l1 * 19 / 8_016),
+        "Sum penalty (same lambda)": replace(_MEAN, l1_of="sum"),
     }
 )
 """The penalty of report D, beside none, and beside the sum that an L1 penalty is."""
