@@ -88,7 +88,7 @@ def interval(low: float, high: float, digits: int) -> str:
 
 
 def p_equals(p: float) -> str:
-    """Write p as in a sentence: "p = 0.012" or "p < 0.001"."""
+    """Write p as in a sentence, with an equals sign or, where it is tiny, a less-than sign."""
     written = p_value(p)
     return f"p {written}" if written.startswith("<") else f"p = {written}"
 

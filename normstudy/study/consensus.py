@@ -12,7 +12,7 @@ from normstudy.drawing import GRID, QUIET, Row, apart, describe, forest, in_own_
 from normstudy.study.compare import differences
 from normstudy.study.measures import Arms, mean_interval, summarize
 from normstudy.study.reports import LIMITS, Report
-from normstudy.tables import Table, in_sentence, number, p_value
+from normstudy.tables import Table, in_sentence, number, p_equals, p_value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,11 +62,10 @@ class Paired:
 
     def __str__(self) -> str:
         """Say in one sentence who is ahead how often and by how much, with a sign test."""
-        (ahead, _), (low, high), p = self.counts, self.interval, p_value(self.p)
-        p = p if p.startswith("<") else f"= {p}"
+        (ahead, _), (low, high) = self.counts, self.interval
         return (
             f"{self.pair[0]} is ahead of {in_sentence(self.pair[1])} in {ahead} of "
-            f"{len(self.values)} reports (sign test: p {p}), on average by "
+            f"{len(self.values)} reports (sign test: {p_equals(self.p)}), on average by "
             f"{number(self.mean, 2)} points (95% interval {number(low, 2)} to {number(high, 2)})."
         )
 
@@ -103,6 +102,33 @@ def summary(pairs: Sequence[Paired]) -> Table:
                 number(pair.mean, 2, sign=True),
                 f"{number(low, 2)} to {number(high, 2)}",
                 number(pair.sd, 2),
+            )
+        )
+    return Table(header, tuple(rows))
+
+
+def by_size(reports: Sequence[Report], arms: Sequence[str]) -> Table:
+    """Tabulate, for each arm, how accuracy goes with the number of parameters.
+
+    Spearman's rank correlation, and how accuracies scatter in the larger half of the networks.
+    """
+    header = (
+        *("arm", "networks of known size", "rank correlation", "p"),
+        *("accuracy in the larger half, %", "lowest to highest"),
+    )
+    rows = []
+    for arm in arms:
+        both = [r for r in reports if arm in r.accuracies and arm in r.parameters]
+        sizes, values = (
+            np.array([numbers[arm] for numbers in of])
+            for of in ([r.parameters for r in both], [r.accuracies for r in both])
+        )
+        rank, large = stats.spearmanr(sizes, values), values[sizes >= np.median(sizes)]
+        rows.append(
+            (
+                *(arm, str(len(both)), number(float(rank.statistic), 2, sign=True)),
+                *(p_value(float(rank.pvalue)), f"{large.mean():.2f} ± {large.std(ddof=1):.2f}"),
+                f"{large.min():.2f} to {large.max():.2f}",
             )
         )
     return Table(header, tuple(rows))

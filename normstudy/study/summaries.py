@@ -214,7 +214,7 @@ def beside(reference: Reference, arms: Arms) -> Table:
     rows = []
     for arm, value in reference.values.items():
         ours = summarize(arms[arm])
-        rows.append((arm, f"{value:.2f}", str(ours), f"{ours.mean - value:+.2f}"))
+        rows.append((arm, f"{value:.2f}", str(ours), number(ours.mean - value, 2, sign=True)))
     return Table(("arm", f"{reference.label}, %", "here, %", "points more"), tuple(rows))
 
 

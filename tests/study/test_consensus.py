@@ -119,9 +119,21 @@ def test_the_page_may_say_what_it_says_of_the_reports():
     ours = {arm: [find(r, PUBLISHED) for r in of] for arm, of in STUDY.recipes().items()}
     spreads = [np.std(seed_differences(ours, *pair.pair), ddof=1) for pair in pairs]
     assert all(pair.sd > spread for pair, spread in zip(pairs, spreads, strict=True))
+    rows = consensus.by_size(ON_CIFAR10, names).rows
+    assert [row[3] for row in rows] == ["0.006", "0.847", "0.781"]
+    lowest, highest = zip(*(map(float, row[5].split(" to ")) for row in rows), strict=True)
+    assert min(np.subtract(highest, lowest)) > 5, "several points, with one and the same norm"
+
+
+def test_accuracy_is_ranked_by_size():
+    (row,) = consensus.by_size(ON_CIFAR10, ["Batch norm"]).rows
     sized = [r for r in ON_CIFAR10 if r.parameters and "Batch norm" in r.accuracies]
     sizes, accuracies = (
-        [of(r)["Batch norm"] for r in sized]
+        np.array([of(r)["Batch norm"] for r in sized])
         for of in (attrgetter("parameters"), attrgetter("accuracies"))
     )
-    assert stats.spearmanr(sizes, accuracies).pvalue < LEVEL
+    rank = stats.spearmanr(sizes, accuracies)
+    large = accuracies[np.argsort(sizes, stable=True)[len(sizes) // 2 :]]
+    assert row[1:3] == (str(len(sized)), f"{rank.statistic:+.2f}")
+    assert float(row[3]) == pytest.approx(rank.pvalue, abs=5e-4)
+    assert row[4] == f"{large.mean():.2f} ± {large.std(ddof=1):.2f}"
