@@ -135,7 +135,7 @@ def _write_figures(
             drawn["samples"] = pictures.samples(images)
             layers = model.layer_table(build(recipe, images), images.size)
             drawn["network"] = blueprint.network(layers)
-        for arm, made in arms.items() if not recipe.validation else ():
+        for arm, made in arms.items() if recipe.keeps_answers else ():
             figure = pictures.mistakes(arm, made[0], data.load(recipe.data), grid=grid)
             drawn[figure.normstudy["name"] if len(arms) > 1 else "mistakes"] = figure  # type: ignore[attr-defined]
     for part, figure in drawn.items():
@@ -145,8 +145,8 @@ def _write_figures(
         figure.savefig(picture, dpi=200, bbox_inches="tight", metadata={"Description": caption})
         write_whole(path, picture.getvalue())
         print(f"{path}: {caption}")
-    if recipe.validation:
-        print("no picture of mistakes: they are studied on test images, without --validation")
+    if not recipe.keeps_answers:
+        print("no picture of mistakes: --validation, --subset and --probe keep no predictions")
 
 
 def _check_study(names: Iterable[str], *, figures: bool) -> None:

@@ -21,7 +21,7 @@ def make_up(recipe: Recipe, **_: Any) -> Outcome:
     rng = np.random.default_rng(seed)
     facts = FACTS[recipe.data]
     num_scored = facts.num_held_out if recipe.validation else facts.num_test
-    kept = 0 if recipe.validation else num_scored
+    kept = num_scored if recipe.keeps_answers else 0
     columns = zip(*rng.random((recipe.epochs, len(COLUMNS))).tolist(), strict=True)
     history = dict(zip(COLUMNS, map(list, columns), strict=True))
     history["epoch"] = list(range(1, recipe.epochs + 1))

@@ -181,9 +181,10 @@ def longest_step(runs: Sequence[Run], epoch: int) -> float:
 
 
 def effective_rates(runs: Sequence[Run]) -> npt.NDArray[np.float64]:
-    """Multiply the rate of each epoch with 1 / length^2 of the weights before norms, shape (S, E).
+    """Multiply learning rates with 1 / length^2 of the weights before norms, shape (S, E - 1).
 
-    Those weights matter by their direction alone, which a step of rate r turns as far as one of
-    rate r / length^2 would turn weights of length 1.
+    Both are those between two epochs: the weights at the end of one, and the rate with which the
+    next begins. Such weights matter by their direction alone, which a step of rate r turns as far
+    as one of rate r / length^2 would turn weights of length 1.
     """
-    return column(runs, "lr") * column(runs, "rate_factor")
+    return column(runs, "lr")[:, 1:] * column(runs, "rate_factor")[:, :-1]

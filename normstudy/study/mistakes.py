@@ -242,10 +242,10 @@ def _labels(run: Run, images: ImageSet) -> npt.NDArray[np.int64]:
             f"give the images of normstudy.study.data.load({run.recipe.data!r})"
         )
         raise ValueError(msg)
-    if run.recipe.validation:
+    if not run.recipe.keeps_answers:
         msg = (
-            "the run was scored on held-out training images, so its predictions are not about the "
-            "test set; give a run of a recipe with validation=False"
+            "the run keeps no predictions of test images; give a run of a recipe with "
+            "validation=False, subset=0 and no probe"
         )
         raise ValueError(msg)
     if len(run.predictions) != len(images.test):

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import median
 from types import MappingProxyType
 
 import torch
@@ -166,6 +167,8 @@ def make_precise(subject: Subject) -> None:
 
 
 def _statistics(subject: Subject) -> tuple[float, ...]:
+    if not _running(subject.net):  # then all statistics are the image's own
+        return 2 * _score(subject, subject.score_split)
     by_batch = _score_by_batch(subject, subject.score_split)
     make_precise(subject)
     return (*by_batch, *_score(subject, subject.score_split))
@@ -279,26 +282,36 @@ def _length(tensors: Sequence[Tensor]) -> float:
 
 
 def before_norms(net: nn.Module) -> list[Tensor]:
-    """List the weights of convolutions whose maps go straight into a norm.
+    """List the weights of convolutions whose maps go straight into a norm, cut as it cuts them.
 
-    Their length does not matter to what the norm gives: under batch norm that of each channel, and
-    of all channels together under the others.
+    The length of each piece does not matter to what the norm gives. A piece is what makes one
+    channel under batch norm, and all channels of one group under group norm.
     """
-    norms = nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm
-    return [
-        layer.weight
-        for parent in net.modules()
-        if isinstance(parent, nn.Sequential)
-        for layer, behind in pairwise(parent.children())
-        if isinstance(layer, nn.Conv2d) and isinstance(behind, norms)
-    ]
+    pieces: list[Tensor] = []
+    for parent in net.modules():
+        if not isinstance(parent, nn.Sequential):
+            continue
+        for layer, norm in pairwise(parent.children()):
+            if isinstance(layer, nn.Conv2d) and isinstance(norm, _NORMS):
+                pieces += layer.weight.chunk(_groups(norm))
+    return pieces
+
+
+_NORMS = nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm
+
+
+def _groups(norm: nn.Module) -> int:
+    """Count the groups of channels that share no statistics."""
+    if isinstance(norm, nn.BatchNorm2d):
+        return norm.num_features
+    return norm.num_groups if isinstance(norm, nn.GroupNorm) else 1
 
 
 def _weights(subject: Subject) -> tuple[float, ...]:
     """Fractions of exact zeros, lengths, and what the rate is multiplied with on the sphere."""
     every, free = weights(subject.net), before_norms(subject.net)
     lengths_of_free = [n for n in (_length([w]) for w in free) if n]
-    factor = sum(n**-2 for n in lengths_of_free) / max(1, len(lengths_of_free))
+    factor = median(n**-2 for n in lengths_of_free) if lengths_of_free else 0.0
     zeros = (_zeros(some) for some in (every, scales(subject.net)))
     return (*zeros, _length(every), _length(free), factor)
 
@@ -313,6 +326,14 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
         "statistics": Probe(
             columns=("batch_loss", "batch_accuracy", "precise_loss", "precise_accuracy"),
             take=_statistics,
+        ),
+        "last-statistics": Probe(
+            columns=(
+                *("last_batch_loss", "last_batch_accuracy"),
+                *("last_precise_loss", "last_precise_accuracy"),
+            ),
+            take=_statistics,
+            last_only=True,
         ),
         "corruptions": Probe(
             columns=tuple(name for shift in SHIFTS for name in (shift, f"{shift}, batch")),
@@ -336,10 +357,11 @@ PROBES: Mapping[str, Probe] = MappingProxyType(
 """Every probe, by the name that a recipe gives.
 
 ``statistics``: loss and accuracy of the scored images when batch norm takes the statistics of their
-own batches, and when it has precise ones (:func:`make_precise`). ``corruptions``: accuracy on
-shifted images. ``landscape``: over some training batches, the loss, the length of its gradient, and
-for each of :data:`STEPS` how much the loss changes, and by what part of its length the gradient
-does. ``weights``: fractions of weights and of scales that are exactly 0; lengths (L2) of all
-weights and of those of :func:`before_norms`; and the mean of 1 / length^2 over the latter, which
-makes a learning rate an effective one (van Laarhoven 2017, https://arxiv.org/abs/1706.05350).
+own batches, and when it has precise ones (:func:`make_precise`). ``last-statistics``: the same,
+after the last epoch alone, for small batches, which take long to be scored. ``corruptions``:
+accuracy on shifted images. ``landscape``: over some training batches, the loss, the length of its
+gradient, and for each of :data:`STEPS` how much the loss changes, and by what part of its length
+the gradient does. ``weights``: fractions of weights and of scales that are exactly 0; lengths (L2)
+of all weights and of the pieces of :func:`before_norms`; and the median of 1 / length^2 over these,
+which makes a learning rate an effective one (van Laarhoven 2017, https://arxiv.org/abs/1706.05350).
 """

@@ -17,7 +17,7 @@ Dataset = Literal["cifar10", "mnist", "digits"]
 Norm = Literal["batch", "group", "layer", "layer_chw", "instance", "none"]
 Precision = Literal["bfloat16", "float32"]
 
-PROBES = ("statistics", "corruptions", "landscape", "weights")
+PROBES = ("statistics", "last-statistics", "corruptions", "landscape", "weights")
 """Names of :data:`normstudy.study.probes.PROBES`."""
 
 DATASETS: tuple[str, ...] = get_args(Dataset)
@@ -194,6 +194,15 @@ class Recipe:
     def scored(self) -> str:
         """What the scores are measured on, as a word: ``"validation"`` or ``"test"`` images."""
         return "validation" if self.validation else "test"
+
+    @property
+    def keeps_answers(self) -> bool:
+        """Whether its run keeps predictions and confidences, from which mistakes are studied.
+
+        Validation runs, those on a part of the images and those with a probe are many, and what is
+        read from them are scores.
+        """
+        return not (self.validation or self.subset or self.probe)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON values."""

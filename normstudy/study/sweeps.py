@@ -107,7 +107,10 @@ CONTROLS: Mapping[str, Sweep] = MappingProxyType(
 # -- batch sizes -----------------------------------------------------------------------------------
 
 BATCH_SIZES = (1, 2, 4, 8, 32, 128, 512)
-FACTORS = (1 / 3, 1.0, 3.0)
+SEARCHED = (2, 4, 8, 32, 512)
+"""Batch sizes whose rate is searched; 1 takes that of 2, and 128 that of the main study."""
+
+FACTORS = (1 / 3.4, 1.0, 3.4)
 """Learning rates that are tried in each cell, as multiples of :func:`scaled`."""
 
 CHOSEN: Mapping[tuple[str, int], float] = MappingProxyType({})
@@ -117,14 +120,15 @@ CHOSEN: Mapping[tuple[str, int], float] = MappingProxyType({})
 def scaled(lr: float, batch_size: int) -> float:
     """Scale the learning rate of batches of 128 to batches of another size: lr (B / 128)^(3/4).
 
-    That lies between the linear rule and the square-root rule. A third and three times of it reach
-    both rules down to one image.
+    That lies between the linear rule and the square-root rule. With 3.4 times less and more,
+    :data:`FACTORS` reach both rules down to one image.
 
     References
     ----------
     Goyal et al., Accurate, Large Minibatch SGD, 2017, section 2.1, https://arxiv.org/abs/1706.02677
     (linear); Krizhevsky, One weird trick for parallelizing convolutional neural networks, 2014,
-    section 5, https://arxiv.org/abs/1404.5997 (square root).
+    section 5, https://arxiv.org/abs/1404.5997 (who derives the square root, and found the linear
+    rule to work better).
     """
     return float(lr * (batch_size / 128) ** 0.75)
 
@@ -137,16 +141,18 @@ def _cell(base: Recipe, batch_size: int, factor: float) -> Recipe:
 def _cells(bases: Mapping[str, Recipe], sizes: tuple[int, ...]) -> dict[str, tuple[Recipe, ...]]:
     """One recipe for each arm and batch size, at the chosen rate."""
     return {
-        arm: tuple(_cell(base, size, CHOSEN.get((arm, size), 1.0)) for size in sizes)
+        arm: tuple(_cell(base, size, CHOSEN.get((arm, max(size, 2)), 1.0)) for size in sizes)
         for arm, base in bases.items()
     }
 
 
-(_WHOLE,) = _cells({"Batch norm": _SMALL["Batch norm"]}, (128,))["Batch norm"]
+# the statistics of small batches are what batch norm may suffer from
+_SIZED = _SMALL | {"Batch norm": replace(_SMALL["Batch norm"], probe="last-statistics")}
+(_WHOLE,) = _cells(_SIZED, (128,))["Batch norm"]
 _TRIED = {
     arm: tuple(
         _cell(replace(_SMALL[arm], epochs=5, validation=True), size, factor)
-        for size in BATCH_SIZES
+        for size in SEARCHED
         for factor in FACTORS
     )
     for arm in _FOUR
@@ -160,30 +166,40 @@ BLOCKS: Mapping[str, int] = MappingProxyType(
 """Residual blocks of the networks of other depths."""
 
 
-def _rates(base: Recipe) -> list[float]:
-    return [base.lr, base.lr / 4]  # an arm that fails at both does not fail for a long step
+_DEEP = ("pyramid-double", "pyramid-quadruple")
+
+
+def _depths(base: Recipe) -> tuple[Recipe, ...]:
+    """All depths, and the deep ones at a quarter of the rate as well.
+
+    An arm that fails at both rates does not fail for a long step.
+    """
+    return (
+        *variants(base, net=list(BLOCKS)),
+        *variants(base, net=list(_DEEP), lr=base.lr / 4),
+    )
 
 
 # -- penalties -------------------------------------------------------------------------------------
 
 _HALF = replace(_SHORT["Batch norm"], subset=25_000, probe="weights")
-_LAMBDAS = [1e-6, 1e-5, 1e-4, 1e-3]
-_OF_SCALES = [1e-5, 1e-4, 1e-3, 1e-2]  # they begin at 1, and have further to go
+_LAMBDAS = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2]
+_OF_SCALES = [10 * strength for strength in _LAMBDAS]  # they begin at 1, and have further to go
 
 SWEEPS: Mapping[str, Sweep] = MappingProxyType(
     {
         "batch-sizes-search": Sweep(
-            title="Learning rates for seven batch sizes, on validation images",
+            title="Learning rates for five batch sizes, on validation images",
             arms=_TRIED,
             seeds=(100,),  # another than those of the sweep
         ),
         "batch-sizes": Sweep(
             title="Four arms at seven batch sizes, on a fifth of the images",
-            arms=_cells({arm: _SMALL[arm] for arm in _FOUR}, BATCH_SIZES),
+            arms=_cells({arm: _SIZED[arm] for arm in _FOUR}, BATCH_SIZES),
         ),
         "batch-sizes-full": Sweep(
-            title="Batches of four, on all images",
-            arms=_cells({arm: _SHORT[arm] for arm in ("Batch norm", "Group norm")}, (4,)),
+            title="Batches of four, at full length",
+            arms=_cells({arm: MAIN[arm] for arm in ("Batch norm", "Group norm")}, (4,)),
             seeds=(0,),
         ),
         "ghost-batches": Sweep(
@@ -201,13 +217,11 @@ SWEEPS: Mapping[str, Sweep] = MappingProxyType(
                     _SHORT["Group norm"], subset=25_000, channels_per_group=[1, 2, 4, 8, 24]
                 ),
             },
+            seeds=(0, 1, 2),
         ),
         "depths": Sweep(
-            title="Four depths at two learning rates, on a fifth of the images",
-            arms={
-                arm: variants(_SMALL[arm], net=list(BLOCKS), lr=_rates(_SMALL[arm]))
-                for arm in _FOUR
-            },
+            title="Four depths, the deep ones at two learning rates, on a fifth of the images",
+            arms={arm: _depths(_SMALL[arm]) for arm in _FOUR},
         ),
         "probed": Sweep(
             title="Four arms, measured while they train",
@@ -225,14 +239,14 @@ SWEEPS: Mapping[str, Sweep] = MappingProxyType(
             },
         ),
         "penalties": Sweep(
-            title="Four penalties at four strengths, on half of the images",
+            title="Four penalties at five strengths, on half of the images",
             arms={
                 "L1, subgradient": variants(_HALF, l1=_LAMBDAS),
                 "L1, proximal": variants(_HALF, l1=_LAMBDAS, l1_step="proximal"),
                 "L1 on scales, proximal": variants(
                     _HALF, l1=_OF_SCALES, l1_on="scales", l1_step="proximal"
                 ),
-                "L2": variants(_HALF, weight_decay=[5e-5, 5e-4, 5e-3, 5e-2]),
+                "L2": variants(_HALF, weight_decay=[5e-6, 5e-5, 5e-4, 5e-3, 5e-2]),
             },
         ),
     }

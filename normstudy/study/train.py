@@ -73,8 +73,8 @@ class Outcome:
     num_scored
         Number N of the images that were scored.
     predictions, confidences
-        Predicted class and its softmax probability for each test image, shape (N,); on the
-        validation split none are kept, and the shape is (0,).
+        Predicted class and its softmax probability for each test image, shape (N,); (0,) where
+        the recipe says that none are kept.
     clean_train
         Loss and accuracy over all training images after the last epoch, as the scored images are
         treated: no augmentation, evaluation mode.
@@ -326,7 +326,7 @@ def _outcome(state: _Training) -> Outcome:
     confidences, predictions = scores.softmax(1).max(1)
     clean = evaluate(state.net, state.image_set, state.train_split, precision)
     loss, accuracy = loss_and_accuracy(clean, state.train_split.labels)
-    kept = 0 if state.recipe.validation else len(scores)  # mistakes are studied on test images
+    kept = len(scores) if state.recipe.keeps_answers else 0
     magnitudes = torch.cat([w.detach().flatten() for w in weights(state.net)]).abs()
     return Outcome(
         history=state.history,

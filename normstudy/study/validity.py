@@ -40,7 +40,7 @@ def check(recipe: Recipe, record: Mapping[str, Any], arrays: Arrays) -> None:
     _check_numbers("clean_train", record["clean_train"], ("loss", "accuracy"))
     scored = facts.num_held_out if recipe.validation else facts.num_test
     _require(record["num_scored"] == scored, f"num_scored is {record['num_scored']}, not {scored}")
-    kept = 0 if recipe.validation else scored
+    kept = scored if recipe.keeps_answers else 0
     shapes = {"predictions": (kept,), "confidences": (kept,), "weight_quantiles": QUANTILES.shape}
     for name, shape in shapes.items():
         found = arrays[name].shape
