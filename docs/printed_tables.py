@@ -1,7 +1,8 @@
 """Tables that a page prints as text become real ones in the report.
 
 A Sphinx extension. A page prints ``normstudy.tables.Table``, which reads well in a terminal; in
-the report a real table wraps on narrow screens and can be read aloud cell by cell.
+the report a real table wraps on narrow screens and can be read aloud cell by cell. A cell that is
+the file name of a page becomes a link to it.
 """
 
 import re
@@ -9,11 +10,13 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
 RULE = re.compile(r"-+(  -+)+")  # the line below the header: dashes as wide as the columns
 NUMBER = re.compile(r"[<+\N{MINUS SIGN}\N{EN DASH}-]?\s?\d")
+PAGE = re.compile(r"plot_\d+_\w+")
 LESS = "<\N{NO-BREAK SPACE}"
 Cells = list[str]
 
@@ -28,7 +31,10 @@ class PrintedTables(SphinxTransform):
         for block in list(self.document.findall(nodes.literal_block)):
             if "sphx-glr-script-out" in block["classes"]:
                 place = block.parent.index(block)
-                block.parent[place : place + 1] = list(_parts(block))
+                parts = list(_parts(block))
+                for link in (x for part in parts for x in part.findall(addnodes.pending_xref)):
+                    link["refdoc"] = self.env.docname
+                block.parent[place : place + 1] = parts
 
 
 def _parts(block: nodes.literal_block) -> Iterator[nodes.Node]:
@@ -88,8 +94,18 @@ def _are_numbers(cells: Sequence[str]) -> bool:
 def _row(cells: Cells, classes: Sequence[list[str]]) -> nodes.row:
     row = nodes.row()
     for cell, of in zip(cells, classes, strict=True):
-        row += nodes.entry("", nodes.paragraph("", cell.replace("< ", LESS)), classes=of)
+        row += nodes.entry("", _paragraph(cell), classes=of)
     return row
+
+
+def _paragraph(cell: str) -> nodes.paragraph:
+    """Write the text of a cell, or a link where it is the file name of a page."""
+    if not PAGE.fullmatch(cell):
+        return nodes.paragraph("", cell.replace("< ", LESS))
+    target = f"sphx_glr_auto_examples_{cell}.py"
+    how = {"refdomain": "std", "reftype": "ref", "refexplicit": False, "refwarn": True}
+    link = addnodes.pending_xref("", nodes.inline("", cell), reftarget=target, **how)
+    return nodes.paragraph("", "", link)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

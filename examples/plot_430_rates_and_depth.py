@@ -1,6 +1,6 @@
 """
-Rates, depth and the way downhill
-=================================
+Rates, depth, and the loss along its gradient
+=============================================
 
 How wide the range of good learning rates is under each norm, what happens with half, twice and four
 times the blocks, and what the loss does along its gradient.
@@ -9,7 +9,7 @@ times the blocks, and what the loss does along its gradient.
 the loss look smoother along the gradient, as the explanation goes?
 """
 
-from normstudy.study import measured, responses
+from normstudy.study import contrasts, measured, responses
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 
@@ -23,7 +23,7 @@ for arm, (low, high) in within.items():
 
 # %%
 # **You will see** validation accuracy over seven learning rates for six arms, test accuracy over
-# the depth for four, and loss and gradient after steps of five lengths.
+# the depth for four, and loss and gradient after steps of five sizes.
 #
 # How forgiving is each norm?
 # ---------------------------
@@ -55,21 +55,31 @@ print("Chance level: 10%. Two seeds; validation images.")
 # batch norm?
 
 smallest = min(rates["Batch norm"])
-for arm in ("Group norm", "Layer norm", "Instance norm", "No norm"):
-    found = responses.between(rates, ("Batch norm", smallest), (arm, smallest))
-    print(f"{found.title}, at {smallest:g}: {responses.size(found)}")
+others = ("Group norm", "Layer norm", "Instance norm", "No norm")
+found = [
+    contrasts.between(
+        rates, ("Batch norm", smallest), (arm, smallest), family=len(others)
+    )
+    for arm in others
+]
+for one in found:
+    print(f"{one.title}, at {smallest:g}: {contrasts.size(one)}")
+ahead = sum(one.low > 0 for one in found)
+print(f"Batch norm is ahead of {ahead} of the {len(found)} there.")
+print(contrasts.pooled(rates))
 
 # %%
-# If the distance were all a matter of steps, it would vanish here.
+# An advantage that is there at the smallest rate too is not a matter of long steps alone. A still
+# smaller rate was not tried.
 #
 # Where does no norm stop training?
 # ---------------------------------
 #
-# The network of the main study has four residual blocks. Others with 2, 8 and 16 differ in nothing
-# else. To afford them, each training takes a fixed fifth of the images and ten epochs, with two
-# seeds, at the rate of the main study and at a quarter of it. All begin from He's weights, under
-# which a signal keeps its size through a convolution. A residual block adds to it all the same, so
-# without a norm it grows with the number of blocks:
+# The network of the main study has four residual blocks. Others have 2, 8 and 16, and with them
+# other numbers of parameters. To afford them, each training takes a fixed fifth of the images and
+# ten epochs, with two seeds, at the rate of the main study; the two deep ones at a quarter of it as
+# well. All begin from He's weights, under which a signal keeps its size through a convolution. A
+# residual block adds to it all the same, so without a norm it grows with the number of blocks:
 
 import torch
 
@@ -85,6 +95,11 @@ for norm, found in sizes.items():
         with torch.no_grad():
             found.append(layers(images).std().item())
     print(norm, [f"{size:.2g}" for size in found])
+counts = {
+    blocks: sum(p.numel() for p in Net("batch", net=net).parameters())
+    for net, blocks in BLOCKS.items()
+}
+print("parameters by blocks:", counts)
 assert sizes["none"][-1] / sizes["none"][0] > sizes["batch"][-1] / sizes["batch"][0]
 
 # %%
@@ -99,26 +114,30 @@ at_rate = {
 slower = {
     arm: [r for r in runs if r.recipe.lr < MAIN[arm].lr] for arm, runs in deep.items()
 }
-full, quarter = (
-    responses.by(arms, lambda r: BLOCKS[r.net], study.diverged)
-    for arms in (at_rate, slower)
-)
+gone = {
+    is_full: {
+        arm: [r for r in of if (r.lr == MAIN[arm].lr) == is_full]
+        for arm, of in study.diverged.items()
+    }
+    for is_full in (True, False)
+}
+full = responses.by(at_rate, lambda r: BLOCKS[r.net], gone[True])
+quarter = responses.by(slower, lambda r: BLOCKS[r.net], gone[False])
 depth = responses.figure(
     full, "residual blocks", name="depth", title="Test accuracy over the depth"
 )
 print(responses.table(full, "blocks, at the main study's rate"))
 print()
 print(responses.table(quarter, "blocks, at a quarter of it"))
-lost = sum(map(len, study.diverged.values()))
-print(
-    f"\nTrainings whose loss stopped being finite: {lost} of the settings. Chance: 10%."
-)
+print("\nAgainst the best depth of each arm, at the main study's rate, in points:")
+for arm in full:
+    print(f"{arm}: {contrasts.behind_best({arm: full[arm]})}")
+print(contrasts.pooled(full))
 
 # %%
-# A dash is a setting whose loss stopped being finite. Where an arm falls at the full rate and not
-# at a quarter, the steps were too long for it, and the network was not too deep. Where it falls at
-# both, look at the first epochs of a smaller rate still. An arm that rises with the depth uses the
-# additional blocks.
+# "Lost" is a setting whose loss stopped being finite with one of its seeds. Where an arm falls at
+# the full rate and not at a quarter, the steps were too long for it, and the network was not too
+# deep. An arm that rises with the depth uses the additional blocks.
 #
 # Steps along the gradient
 # ------------------------
@@ -126,33 +145,43 @@ print(
 # Santurkar et al. (2018) explain batch norm by a smoother loss: after a step along the gradient,
 # loss and gradient are still much what they were, so that the step can be trusted. It can be
 # measured. After each epoch of ten, on all images, the loss of four training batches is followed
-# along its gradient, for five lengths of step, in nats. After the last epoch:
+# along its gradient: the weights less a step size times the gradient, for five step sizes. Changes
+# of the loss are in nats. After the last epoch:
+
+from normstudy.study.probes import STEPS
 
 probed = run_study(STUDIES["probed"])
 epochs = probed["Batch norm"][0].recipe.epochs
 print(measured.landscape_table(probed, epochs))
 
 # %%
-# Negative is good: the step lowered the loss. The same after the first epoch, where the weights
-# still move far:
+# Negative is good: the step lowered the loss. The same in the middle of the training, when the
+# learning rate is at its highest:
 
-print(measured.landscape_table(probed, 1))
+peak = int(measured.column(probed["Batch norm"], "lr")[0].argmax())
+print(f"after epoch {peak}:")
+print(measured.landscape_table(probed, peak))
 for arm, runs in probed.items():
-    print(
-        f"{arm}: longest step that lowers the loss {measured.longest_step(runs, 1):g}"
-    )
+    longest = measured.longest_step(runs, peak)
+    at_least = "at least " if longest == max(STEPS) else ""
+    print(f"{arm}: largest step size that lowers the loss {at_least}{longest:g}")
 
 # %%
 # And how much of the gradient is still there? A change of 0 is a straight slope. At 1 the new
 # gradient differs from the old one by as much as its own length.
 
-print(measured.turn_table(probed, 1))
+print(measured.turn_table(probed, peak))
+smoothest = [
+    min(probed, key=lambda arm: measured.column(probed[arm], name)[:, peak - 1].mean())
+    for name in (f"gradient_change_{step:g}" for step in STEPS)
+]
+print("smallest change of the gradient, by step size:", ", ".join(smoothest))
 
 # %%
-# Read both tables by columns. If the explanation holds here, batch norm has the smallest change at
-# every length. But lengths are not the same thing under all norms: weights in front of a norm can
-# be long, and then a step of equal length turns them less. That is a smoothness too, and one which
-# no property of batches is needed for.
+# If the explanation holds here, batch norm has the smallest change at every step size. But equal
+# step sizes are not equal lengths: multiply them by the length of the gradient, in the first column
+# above. And weights in front of a norm can be long, and then a step of equal length turns them
+# less. That is a smoothness too, and one which no property of batches is needed for.
 #
 # What this does not show
 # -----------------------
@@ -206,7 +235,7 @@ print(measured.turn_table(probed, 1))
 #    .. code-block:: python
 #
 #       for arm, of in rates.items():
-#           means = {lr: responses.mean(runs) for lr, runs in of.items()}
+#           means = {lr: responses.mean(runs) for lr, runs in responses.held(of).items()}
 #           cost = max(means.values()) - means[max(means)]
 #           print(f"{arm}: {cost:.2f} points at {max(means):g}")
 #           assert cost >= 0

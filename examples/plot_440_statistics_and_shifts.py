@@ -47,10 +47,14 @@ ways = measured.statistics_figure(
 
 # %%
 # Where the curve of moving averages lies below the other two, the network is good and its averages
-# are stale. While the learning rate is high, ten batches are long enough ago for that. In the last
-# epochs the rate goes to zero, so that the weights come to rest and the averages can catch up.
-# Where they do, that is one reason to end a training at a small rate, and one more not to trust
-# test curves in its middle.
+# are stale. While the learning rate is high, the weights may move far within ten batches. In the
+# last epochs the rate goes to zero, so that the weights come to rest and the averages can catch up:
+
+print(measured.gaps(arms["Batch norm"]))
+
+# %%
+# A gap that closes is one reason to end a training at a small rate, and one more not to trust test
+# curves in its middle.
 #
 # Momentum
 # --------
@@ -59,8 +63,8 @@ ways = measured.statistics_figure(
 # images; a smaller one the other way round. Two more trainings each:
 
 momenta = responses.by(run_study(STUDIES["bn-momentum"]), lambda r: r.bn_momentum)
-by_momentum = {f"momentum {m:g}": runs for m, runs in momenta["Batch norm"].items()}
-by_momentum["momentum 0.1"] = arms["Batch norm"]
+of_momentum = dict(momenta["Batch norm"]) | {0.1: arms["Batch norm"]}
+by_momentum = {f"momentum {m:g}": of_momentum[m] for m in sorted(of_momentum)}
 print(measured.statistics_table(by_momentum))
 
 # %%
@@ -84,8 +88,12 @@ print(measured.falls(arms))
 
 # %%
 # For batch norm, compare the two columns: what of its largest fall is left with precise statistics
-# is due to the weights. For the other arms both columns are the same by construction.
-#
+# is due to the weights. For the other arms both columns are the same by construction. The main
+# study, with twenty epochs and more seeds, has more occasions to fall:
+
+print(measured.falls(run_study(STUDIES["main"])))
+
+# %%
 # Test images that look different
 # -------------------------------
 #
@@ -98,10 +106,14 @@ print(measured.shift_table(arms))
 
 # %%
 # The second column scores batch norm with the statistics of the shifted batch, 128 images of the
-# same shift. Where it is far above the first, the shift was one that statistics can undo: more
-# light moves means, less contrast shrinks variances. Noise is not undone by a mean and a variance.
+# same shift. More light moves means, less contrast shrinks variances, and noise widens the maps: of
+# each, new statistics can take something back.
+
+print(measured.won_back(arms["Batch norm"]))
+
+# %%
 # Group and layer norm always take their statistics from the image at hand. Do they lose as much as
-# the first column, or as little as the second?
+# batch norm with moving averages, or as little as with those of the batch?
 
 for arm, lost in losses.items():
     print(f"{arm}: {lost:.1f} points lost on average")

@@ -9,81 +9,120 @@ evidence stops, and what the literature says about larger networks.
 it?
 """
 
-from normstudy.study import measured, responses
-from normstudy.study.advice import between, screen
+from normstudy.study import contrasts, measured, responses
+from normstudy.study.advice import Advice, at_point, between, screen
 from normstudy.study.compare import differences
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
+from normstudy.study.sweeps import BLOCKS, MAIN
+from normstudy.tables import in_sentence
 
-main = run_study(STUDIES["main"])
-in_main = f"the main study, {len(main['Batch norm'])} seeds"
+
+def sweep(name, setting, *arms):
+    """Sort the runs of a sweep, or of some of its arms, by a setting, with what was lost."""
+    study = STUDIES[name]
+    found = {
+        arm: runs
+        for arm, runs in run_study(study).items()
+        if arm in (arms or study.arms)
+    }
+    return responses.by(found, setting, study.diverged)
+
+
+main, probed = run_study(STUDIES["main"]), run_study(STUDIES["probed"])
 pairs = {d.pair: d for d in differences(main)}
-batches = responses.by(run_study(STUDIES["batch-sizes"]), lambda r: r.batch_size)
-small = {
-    n: responses.between(batches, ("Batch norm", n), ("Group norm", n)) for n in (4, 32)
-}
-of_groups = run_study(STUDIES["group-counts"])["Channels per group"]
-widths = responses.by({"Group norm": of_groups}, lambda r: r.channels_per_group)
-four, one = (widths["Group norm"][n] for n in (4, 1))
-(alone,) = differences({"4 channels a group": four, "1 channel a group": one})
-probed = run_study(STUDIES["probed"])
+batches = sweep("batch-sizes", lambda r: r.batch_size)
+groups = sweep("group-counts", lambda r: r.num_groups, "Groups")
+rates = sweep("learning-rates", lambda r: r.lr)
+study = STUDIES["depths"]
+depths = responses.by(
+    {
+        a: [r for r in of if r.recipe.lr == MAIN[a].lr]
+        for a, of in run_study(study).items()
+    },
+    lambda r: BLOCKS[r.net],
+    {a: [r for r in of if r.lr == MAIN[a].lr] for a, of in study.diverged.items()},
+)
+within = 2.0  # points
+forgiving = responses.tolerance(rates, within)
+widest = max(forgiving, key=lambda arm: forgiving[arm][1] / forgiving[arm][0])
 shifted = {arm: responses.mean(runs, measured.SHIFTED) for arm, runs in probed.items()}
 best_two = {*sorted(shifted, key=shifted.get)[-2:]}
 (on_shifted,) = (
     d for d in differences(probed, measured.SHIFTED) if {*d.pair} == best_two
 )
 
+sizes, of_sizes = (32, 8, 4, 2, 1), ("Batch norm", "Group norm")
 advice = [
     between(
-        "batches are large",
+        "128 images come together",
         pairs["Batch norm", "Group norm"],
-        in_main,
+        "plot_290_findings",
     ),
-    between("32 images come together", small[32], "How small may a batch be?"),
-    between("4 images come together", small[4], "How small may a batch be?"),
+    *(
+        at_point(
+            f"{n} image{'s come' if n > 1 else ' comes'} together",
+            batches,
+            of_sizes,
+            n,
+            "plot_410_batch_sizes",
+            family=len(sizes),
+        )
+        for n in sizes
+    ),
     between(
         "the norm may not look at other images",
         pairs["Group norm", "Layer norm"],
-        in_main,
+        "plot_290_findings",
     ),
-    between("it is group norm", alone, "How many groups?"),
+    Advice(
+        when="it is group norm",
+        take=" or ".join(f"{x:g}" for x in sorted(contrasts.unbeaten(groups)))
+        + " groups",
+        evidence=contrasts.behind_best(groups),
+        shown="plot_420_groups",
+    ),
     between(
-        "you would rather do without",
+        "you would rather do without a norm",
         pairs["Batch norm", "No norm"],
-        f"{in_main}; Rates, depth and the way downhill",
+        "plot_290_findings",
     ),
-    between(
-        "test images look different",
-        on_shifted,
-        "Batch norm in training and in use",
+    at_point(
+        "the same, with 16 residual blocks",
+        depths,
+        ("Batch norm", "No norm"),
+        16,
+        "plot_430_rates_and_depth",
     ),
+    Advice(
+        when="the learning rate cannot be searched",
+        take=in_sentence(widest),
+        evidence=f"within {within:g} points of its best from "
+        f"{' to '.join(f'{rate:g}' for rate in forgiving[widest])}",
+        shown="plot_430_rates_and_depth",
+    ),
+    between("test images look different", on_shifted, "plot_440_statistics_and_shifts"),
 ]
 print(screen(advice))
 
 # %%
-# **You will see** how to read these lines, where each of them is shown, what the runs here say
-# nothing about, and the numbers of others for larger networks, marked as theirs.
+# **You will see** how to read these lines, what the runs here say nothing about, and the numbers of
+# others for larger networks, marked as theirs.
 #
 # How to read the lines
 # ---------------------
 #
-# Take the first line that fits. "Take" is not an opinion: it names the arm whose interval is clear
-# of zero, and where the interval holds zero, it names both and says that the runs do not decide.
-# The numbers are differences of test accuracies in points, with 95% intervals. Those of the main
-# study have ten seeds and hold for all fifteen pairs at once; those of the sweeps have two seeds
-# and hold for one pair. The last line sets the two arms beside each other that are best on shifted
-# images, batch norm scored with its moving averages; its interval holds for all six pairs.
+# Every line that fits your case counts. "Take" is not an opinion: it names the arm whose interval
+# is clear of zero, and where the interval holds zero, it names both and says that the runs do not
+# decide. The numbers are differences of test accuracies in points, with 95% intervals. Those of the
+# main study hold for all fifteen pairs at once, and those of the batch sizes for all five lines. In
+# the sweeps, the spread is pooled. The last line sets the two arms beside each other that are best
+# on shifted images, batch norm scored with its moving averages; its interval holds for all six
+# pairs.
 #
-# Where each line is shown
-# ------------------------
-#
-# - Lines 1, 4 and 6: the main study, :ref:`sphx_glr_auto_examples_plot_460_hard_images.py`; depth
-#   and learning rates: :ref:`sphx_glr_auto_examples_plot_430_rates_and_depth.py`.
-# - Lines 2 and 3: :ref:`sphx_glr_auto_examples_plot_410_batch_sizes.py`.
-# - Line 5: :ref:`sphx_glr_auto_examples_plot_420_groups.py`.
-# - Line 7: :ref:`sphx_glr_auto_examples_plot_440_statistics_and_shifts.py`.
-# - An L1 penalty, and when to penalize scales instead of weights:
-#   :ref:`sphx_glr_auto_examples_plot_450_penalties.py`.
+# Penalties are a question of their own, how many zeros for how much accuracy:
+# :ref:`sphx_glr_auto_examples_plot_450_penalties.py`. So is who fails where:
+# :ref:`sphx_glr_auto_examples_plot_460_hard_images.py`.
 #
 # What does not depend on accuracy
 # --------------------------------
@@ -95,15 +134,15 @@ print(screen(advice))
 #   :ref:`sphx_glr_auto_examples_plot_520_several_processes.py`.
 # - *Accumulated gradients.* They make no large batch for batch norm:
 #   :ref:`sphx_glr_auto_examples_plot_530_accumulation.py`.
-# - *Speed in use.* Batch norm can be folded into the convolution in front of it and costs nothing;
-#   the others cannot: :ref:`sphx_glr_auto_examples_plot_510_costs.py`.
+# - *Speed in use.* Batch norm can be folded into the convolution in front of it, and then costs
+#   nothing; the others cannot: :ref:`sphx_glr_auto_examples_plot_510_costs.py`.
 # - *Fine-tuning on few images.* Batch norm has statistics that can be frozen:
 #   :ref:`sphx_glr_auto_examples_plot_540_frozen.py`.
 # - *Half precision.* What eps and large means do there:
 #   :ref:`sphx_glr_auto_examples_plot_550_half_precision.py`.
 #
-# One reason is plain arithmetic: what a norm may look at. An image alone is not changed by its
-# neighbours under group norm, and it is under batch norm:
+# One reason is plain arithmetic: what a norm may look at. Under group norm, what an image becomes
+# is not changed by its neighbours; under batch norm it is:
 
 import torch
 
@@ -145,10 +184,10 @@ for published in (WU_HE_NORMS, WU_HE_BATCHES, PRECISE):
     print(published.table(), published.source, sep="\n", end="\n\n")
 print(WU_HE_BATCHES.sentence("32", "4"))
 
-# %%
-# Set the second table beside line 3. Both ask what is lost with four images; the networks differ
-# five hundredfold in size. Transformers are outside of all of this: they have layer norm over the
-# features of each token, which is another set of numbers than layer norm on feature maps.
+# %% Set the second table beside the line of four images. Both ask what is lost there; the networks
+# differ five hundredfold in size, and theirs add up the gradients of eight devices. Transformers
+# are outside of all of this: they have layer norm over the features of each token, which is another
+# set of numbers than layer norm on feature maps.
 #
 # What this does not show
 # -----------------------
@@ -164,17 +203,17 @@ print(WU_HE_BATCHES.sentence("32", "4"))
 # None of these needs a training.
 #
 # 1. Which lines of the list are decided by these runs?
-# 2. How many seeds would line 3 need for an interval of half a point either way?
-# 3. Your batches hold 8 images on each of 4 devices. Which line is yours, with and without
+# 2. How many seeds would the line of four images need for an interval of half a point either way?
+# 3. Your batches hold 8 images on each of 4 devices. Which table is yours, with and without
 #    synchronized statistics?
 #
 # .. dropdown:: Answer to 1
 #
 #    .. code-block:: python
 #
-#       decided = [n for n, a in enumerate(advice, 1) if "not decided" not in a.take]
-#       print(decided)
-#       assert set(decided) <= set(range(1, len(advice) + 1))
+#       open_ones = [a.when for a in advice if "not decided" in a.take]
+#       print(f"{len(advice) - len(open_ones)} of {len(advice)}; open: {open_ones}")
+#       assert all(" or " in a.take for a in advice if a.when in open_ones)
 #
 #    The others say what is not known, and leave you free.
 #
@@ -182,24 +221,29 @@ print(WU_HE_BATCHES.sentence("32", "4"))
 #
 #    .. code-block:: python
 #
-#       needed = summaries.seeds_needed([small[4]], 0.5)
-#       print(needed)
-#       assert len(needed.rows) == 1
+#       from math import ceil
 #
-#    The number rests on the spread of two seeds, which is itself hardly known. And where a
-#    difference is much larger than its interval is wide, no narrower one is needed.
+#       from scipy.stats import norm
+#
+#       sd = contrasts.pooled(batches).sd
+#       needed = ceil(2 * (norm.ppf(0.975) * sd / 0.5) ** 2)
+#       print(f"about {needed} of each arm, at a standard deviation of {sd:.2f}")
+#       assert norm.ppf(0.975) * sd * (2 / needed) ** 0.5 <= 0.5
+#
+#    And where a difference is much larger than its interval is wide, no narrower one is needed.
 #
 # .. dropdown:: Answer to 3
 #
 #    .. code-block:: python
 #
-#       own, together = 8, 4 * 8
-#       nearest = {n: min(batches["Batch norm"], key=lambda x: abs(x - n)) for n in (own, together)}
-#       print(nearest)
-#       assert nearest == {8: 8, 32: 32}
+#       ghosts = sweep("ghost-batches", lambda r: r.ghost_batch)["Batch norm"]
+#       print(f"over 8 of 128 images: {responses.said(ghosts[8])}")
+#       print(f"over all of 32: {responses.said(batches['Batch norm'][32])}")
+#       assert 8 in ghosts and 32 in batches["Batch norm"]
 #
-#    Without synchronization, that of 8 images, between lines 2 and 3; with it, line 2. The learning
-#    rate is that of 32 images both times.
+#    With synchronization, that of batches of 32. Without it, each mean runs over 8 images inside a
+#    step of 32: that is a ghost batch, and not a batch of 8, whose steps are smaller. The nearest
+#    one here has parts of 8 in a step of 128.
 #
 # Where to go next
 # ----------------

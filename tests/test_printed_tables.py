@@ -1,5 +1,7 @@
 """Text tables in what a page prints become real tables."""
 
+import re
+
 import pytest
 from docutils import nodes
 from sphinx.testing.util import SphinxTestApp
@@ -49,6 +51,22 @@ def test_columns_of_numbers_stand_to_the_right_and_columns_of_words_may_wrap(con
     document = convert(str(Table(("pair", "interval", "p", "verdict"), rows)))
     right = ["text-end" in entry["classes"] for entry in document.findall(nodes.entry)]
     assert right == [False, True, True, False] * 4
+
+
+def test_the_file_name_of_a_page_becomes_a_link_to_it(tmp_path):
+    (tmp_path / "conf.py").write_text('extensions = ["printed_tables"]\n')
+    table = str(Table(("if", "shown on"), (("small", "plot_1_a"), ("large", "see plot_1_a"))))
+    shown = "\n".join(f"    {line}" for line in table.splitlines())
+    (tmp_path / "index.rst").write_text(
+        ".. _sphx_glr_auto_examples_plot_1_a.py:\n\nA page\n======\n\n"
+        f".. rst-class:: sphx-glr-script-out\n\n.. code-block:: none\n\n{shown}\n"
+    )
+    app = SphinxTestApp("html", srcdir=tmp_path, warningiserror=True)
+    app.build()
+    html = (tmp_path / "_build" / "html" / "index.html").read_text()
+    app.cleanup()
+    assert re.search(r'<td><p><a class="reference internal" href="#[^"]+"><span[^>]*>A page<', html)
+    assert "<td><p>see plot_1_a</p></td>" in html
 
 
 def test_other_output_stays_as_it_is(convert):

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from normstudy.study import contrasts
 from normstudy.study.compare import Difference
-from normstudy.study.responses import size
+from normstudy.study.responses import Points
 from normstudy.tables import Table, in_sentence
 
 
@@ -19,7 +20,7 @@ class Advice:
     evidence: str
     """By how much, with an interval where there is one."""
     shown: str
-    """Title of the page whose table supports it."""
+    """File name of the page whose table supports it, without its ending."""
 
 
 def between(when: str, found: Difference, shown: str) -> Advice:
@@ -32,7 +33,7 @@ def between(when: str, found: Difference, shown: str) -> Advice:
     found
         The two arms to choose from.
     shown
-        Title of the page.
+        File name of the page, without its ending.
 
     Examples
     --------
@@ -43,11 +44,46 @@ def between(when: str, found: Difference, shown: str) -> Advice:
     if not found.decided:
         equal = f"equal within {found.margin:g} points" if found.equal else "not decided"
         take = f"{in_sentence(first)} or {in_sentence(second)}: {equal}"
-    evidence = f"{first} \N{MINUS SIGN} {in_sentence(second)}: {size(found)}"
+    evidence = f"{first} \N{MINUS SIGN} {in_sentence(second)}: {contrasts.size(found)}"
     return Advice(when=when, take=take, evidence=evidence, shown=shown)
 
 
+def at_point(
+    when: str, points: Points, arms: tuple[str, str], at: float, shown: str, *, family: int = 1
+) -> Advice:
+    """Advise one of two arms at a point of a sweep; one that was lost there is no choice.
+
+    Parameters
+    ----------
+    when, shown
+        As in :func:`between`.
+    points
+        The sweep.
+    arms
+        The two to choose from.
+    at
+        The value of the swept setting.
+    family
+        Number of comparisons that the interval holds for, all together.
+
+    Raises
+    ------
+    ValueError
+        If both were lost.
+    """
+    lost = [arm for arm in arms if not points[arm][at]]
+    if not lost:
+        found = contrasts.between(points, (arms[0], at), (arms[1], at), family=family)
+        return between(when, found, shown)
+    left = [arm for arm in arms if arm not in lost]
+    if not left:
+        msg = f"both {arms[0]!r} and {arms[1]!r} were lost at {at:g}; advise other arms"
+        raise ValueError(msg)
+    evidence = f"{in_sentence(lost[0])}: its loss stopped being finite"
+    return Advice(when=when, take=in_sentence(left[0]), evidence=evidence, shown=shown)
+
+
 def screen(advice: Sequence[Advice]) -> Table:
-    """Show a decision list as a table, numbered."""
-    rows = [(f"{n}. {a.when}", a.take, a.evidence, a.shown) for n, a in enumerate(advice, 1)]
+    """Show a decision list as a table."""
+    rows = [(a.when, a.take, a.evidence, a.shown) for a in advice]
     return Table(("if", "take", "here", "shown on"), tuple(rows))

@@ -1,6 +1,7 @@
 """What the probes of runs found, as tables and figures over epochs and shifts."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,8 @@ from matplotlib.figure import Figure
 from normstudy.drawing import Curve, describe, finish, in_own_style, limit, panel
 from normstudy.study.curves import column_of, data_title, epochs_of, listed, scored_on
 from normstudy.study.measures import Arms, Measure
-from normstudy.study.probes import SHIFTS, STEPS
+from normstudy.study.probes import CORRUPTIONS, SHIFTS, STEPS
+from normstudy.study.responses import said
 from normstudy.study.runs import Run
 from normstudy.tables import Table, number
 
@@ -91,21 +93,70 @@ def statistics_table(arms: Arms) -> Table:
     return Table(("arm", *WAYS, "largest gap, points", "in epoch"), tuple(rows))
 
 
+def last_statistics(of: Mapping[float, Sequence[Run]], axis: str) -> Table:
+    """Tabulate batch norm's accuracy after the last epoch by the statistics that it is scored with.
+
+    Parameters
+    ----------
+    of
+        Runs with the probe ``last-statistics``, by the value of a setting.
+    axis
+        What the setting is called.
+    """
+    rows = []
+    for x, runs in of.items():
+        reads = [
+            Measure(way, "%", 2, "higher", partial(_last, name)) for way, name in _LAST.items()
+        ]
+        rows.append((f"{x:g}", *(said(runs, read) for read in reads)))
+    return Table((f"{axis}: test accuracy, %", *_LAST), tuple(rows))
+
+
+_LAST = {
+    "moving averages": "test_accuracy",
+    "statistics of the batch": "last_batch_accuracy",
+    "precise statistics": "last_precise_accuracy",
+}
+
+
+def _last(name: str, run: Run) -> float:
+    return 100 * (run.accuracy if name in run.history else run.probed[name][-1])
+
+
 def falls(arms: Arms) -> Table:
     """Tabulate how far the accuracy falls from one epoch to the next, at most, and when.
 
-    In the last column precise statistics are taken instead of moving averages.
+    Where all arms were scored with precise statistics too, a last column has these.
     """
+    probed = all("precise_accuracy" in run.probed for runs in arms.values() for run in runs)
+    columns = {"largest fall, points": "test_accuracy"}
+    if probed:
+        columns["with precise statistics"] = "precise_accuracy"
     rows = []
     for arm, runs in arms.items():
         cells: list[str] = []
-        for name in ("test_accuracy", "precise_accuracy"):
+        for name in columns.values():
             drops = -np.diff(100 * column(runs, name), axis=1)
-            seed, epoch = np.unravel_index(drops.argmax(), drops.shape)
+            place, epoch = np.unravel_index(drops.argmax(), drops.shape)
+            seed = runs[int(place)].recipe.seed
             cells.append(f"{max(0.0, drops.max()):.1f} (epoch {epoch + 2}, seed {seed})")
         rows.append((arm, *cells))
-    header = ("arm", "largest fall, points", "with precise statistics")
-    return Table(header, tuple(rows))
+    return Table(("arm", *columns), tuple(rows))
+
+
+def gaps(runs: Sequence[Run]) -> str:
+    """Say how far moving averages are behind precise statistics, at the highest rate and at last.
+
+    The learning rate is highest between two epochs; the first of the two is meant.
+    """
+    gap = 100 * (column(runs, "precise_accuracy") - column(runs, "test_accuracy"))
+    peak = int(column(runs, "lr")[0].argmax())
+    told = []
+    for words, epoch in ((f"after epoch {peak}, at the highest rate", peak), ("after the last", 0)):
+        values = gap[:, epoch - 1]
+        spread = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
+        told.append(f"{words}, {number(float(values.mean()), 2, sign=True)}{spread} points")
+    return f"Precise statistics less moving averages: {'; '.join(told)}."
 
 
 # -- shifted images --------------------------------------------------------------------------------
@@ -129,6 +180,32 @@ def shift_table(arms: Arms) -> Table:
     found = shift_accuracies(arms)
     rows = [(shift, *(f"{of[shift]:.1f}" for of in found.values())) for shift in SHIFTS]
     return Table(("test images: accuracy, %", *found), tuple(rows))
+
+
+def won_back(runs: Sequence[Run]) -> Table:
+    """Tabulate what batch norm wins on shifted images by taking its statistics from them.
+
+    A row for each kind of shift, means over its levels, in points of accuracy.
+    """
+    rows = []
+    for kind in CORRUPTIONS:
+        names = [shift for shift in SHIFTS if shift.startswith(f"{kind} ")]
+        reads = [
+            Measure(title, "%", 1, "higher", partial(_over, tuple(n + end for n in names)))
+            for title, end in (("moving averages", ""), ("statistics of the batch", ", batch"))
+        ]
+        gains = [reads[1].of(run) - reads[0].of(run) for run in runs]
+        spread = f" ± {np.std(gains, ddof=1):.1f}" if len(gains) > 1 else ""
+        won = f"{number(float(np.mean(gains)), 1, sign=True)}{spread}"
+        rows.append((kind, *(said(runs, read) for read in reads), won))
+    return Table(
+        ("accuracy, %", "moving averages", "statistics of the batch", "won back, points"),
+        tuple(rows),
+    )
+
+
+def _over(names: Sequence[str], run: Run) -> float:
+    return 100 * float(np.mean([run.probed[name][-1] for name in names]))
 
 
 def shift_losses(arms: Arms) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """What a sweep found: a measure over the values of one setting, as table, figure and sentences.
 
 ``Points`` are runs by arm and by value of the setting; the runs of one point differ in the seed
-alone. Whatever else differs between the points of an arm, as a learning rate that was chosen for
-each, the page says.
+alone, and a point that was lost, since its loss stopped being finite, has none. Whatever else
+differs between the points of an arm, as a learning rate that was chosen for each, the page says.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from normstudy.drawing import Curve, describe, finish, in_own_style, limit, mark_chance, panel
-from normstudy.study.compare import Difference, choose, differences
+from normstudy.study.compare import choose
 from normstudy.study.curves import data_title, listed
 from normstudy.study.measures import Arms, Measure, check_arms, measure_of
 from normstudy.study.recipes import Recipe
@@ -24,7 +24,7 @@ from normstudy.tables import Table, in_sentence
 Points = Mapping[str, Mapping[float, Sequence[Run]]]
 Tried = Mapping[str, Sequence[Recipe]]
 
-_CHANCE = 10.0  # percent; each data set has ten classes
+CHANCE = 10.0  # percent; each data set has ten classes
 
 
 def cells(arms: Arms, setting: Callable[[Recipe], float]) -> Points:
@@ -46,7 +46,7 @@ def by(arms: Arms, setting: Callable[[Recipe], float], diverged: Tried | None = 
     setting
         Reads the value from a recipe.
     diverged
-        Recipes that left no run with some seed, by arm: their points are left out with every seed,
+        Recipes that left no run with some seed, by arm: their points are lost with every seed,
         since the seeds that are left would flatter them.
 
     Raises
@@ -58,9 +58,25 @@ def by(arms: Arms, setting: Callable[[Recipe], float], diverged: Tried | None = 
     kept = {
         arm: [r for r in of if replace(r.recipe, seed=0) not in lost] for arm, of in arms.items()
     }
-    points = cells(kept, setting)
+    points: dict[str, dict[float, Sequence[Run]]] = {
+        arm: dict(of) for arm, of in cells(kept, setting).items()
+    }
     check_arms({f"{arm}, {x:g}": runs for arm, of in points.items() for x, runs in of.items()})
+    for arm in arms:
+        of = points.setdefault(arm, {})
+        for recipe in (diverged or {}).get(arm, ()):
+            of.setdefault(setting(recipe), ())
+        points[arm] = dict(sorted(of.items()))
     return points
+
+
+def held(of: Mapping[float, Sequence[Run]]) -> dict[float, Sequence[Run]]:
+    """Leave out the points of an arm that were lost."""
+    return {x: runs for x, runs in of.items() if runs}
+
+
+def _some(points: Points) -> Sequence[Run]:
+    return next(runs for of in points.values() for runs in held(of).values())
 
 
 def probe_of(
@@ -108,15 +124,20 @@ def said(runs: Sequence[Run], measure: Measure | str = "test_accuracy") -> str:
     return f"{read.text(float(np.mean(found)))}{spread}"
 
 
+def _cell(runs: Sequence[Run] | None, measure: Measure | str) -> str:
+    if runs is None:
+        return "\N{EN DASH}"
+    return said(runs, measure) if runs else "lost"
+
+
 def table(points: Points, axis: str, measure: Measure | str = "test_accuracy") -> Table:
-    """Tabulate a measure: a row for each value of the setting, a column for each arm."""
+    """Tabulate a measure: a row for each value of the setting, a column for each arm.
+
+    A dash stands where nothing was trained, and "lost" where a loss stopped being finite.
+    """
     places = sorted({x for of in points.values() for x in of})
-    rows = [
-        (f"{x:g}", *(said(of[x], measure) if x in of else "\N{EN DASH}" for of in points.values()))
-        for x in places
-    ]
-    some = next(iter(next(iter(points.values())).values()))
-    read = measure_of(measure, some)
+    rows = [(f"{x:g}", *(_cell(of.get(x), measure) for of in points.values())) for x in places]
+    read = measure_of(measure, _some(points))
     unit = f", {read.unit}" if read.unit else ""
     return Table((f"{axis}: {read.title}{unit}", *points), tuple(rows))
 
@@ -146,10 +167,10 @@ def figure(
     note
         What else the caption says.
     """
-    some = next(iter(next(iter(points.values())).values()))
+    some = _some(points)
     read = measure_of(measure, some)
     curves = []
-    for arm, of in points.items():
+    for arm, of in ((arm, held(of)) for arm, of in points.items()):
         seeds = max(map(len, of.values()))
         drawn = np.array([_filled(values(runs, read), seeds) for runs in of.values()]).T
         x: npt.NDArray[np.float64] = np.array(list(of), dtype=np.float64)
@@ -157,7 +178,7 @@ def figure(
         top = int(means.argmax() if read.better == "higher" else means.argmin())
         label = f"best {read.text(float(means[top]))} at {x[top]:g}"
         curves.append(Curve(arm, x, drawn, label, float(means[-1])))
-    counts = sorted({len(runs) for of in points.values() for runs in of.values()})
+    counts = sorted({len(runs) for of in points.values() for runs in held(of).values()})
     seeds_said = "1 seed" if counts == [1] else f"{' or '.join(map(str, counts))} seeds a point"
     about = f"{data_title({'all': some})}, {some[0].recipe.scored} images. {seeds_said}."
     fig, ax = panel(title, f"{about}\nLabels: the best point of each line.")
@@ -165,7 +186,7 @@ def figure(
     limit(ax, np.concatenate([curve.values.ravel() for curve in curves]).tolist())
     unit = f", {read.unit}" if read.unit else ""
     if read.title.endswith("accuracy"):
-        mark_chance(ax, _CHANCE, f"chance: {_CHANCE:.0f}%")
+        mark_chance(ax, CHANCE, f"chance: {CHANCE:.0f}%")
     finish(ax, curves, f"{axis} (log scale)", f"{read.title}{unit}")
     places = sorted({float(x) for curve in curves for x in curve.x})
     ax.set_xticks(places, [f"{x:g}" for x in places])
@@ -176,48 +197,17 @@ def figure(
     return describe(fig, name=name, caption=caption, alt=alt)
 
 
-def between(
-    points: Points, one: tuple[str, float], other: tuple[str, float], measure: str = "test_accuracy"
-) -> Difference:
-    """Compare two points, each an arm and a value: the first minus the second."""
-    labels = [arm if one[1] == other[1] else f"{arm} at {x:g}" for arm, x in (one, other)]
-    runs = [points[arm][x] for arm, x in (one, other)]
-    if labels[0] == labels[1]:
-        msg = f"{labels[0]!r} is compared with itself; give two points"
-        raise ValueError(msg)
-    (found,) = differences(dict(zip(labels, runs, strict=True)), measure)
-    return found
-
-
 def _filled(found: list[float], length: int) -> list[float]:
     """Lengthen values by their mean, which changes neither it nor the lowest and highest one."""
     return found + [float(np.mean(found))] * (length - len(found))
-
-
-def against(points: Points, one: str, other: str, axis: str) -> Table:
-    """Tabulate how far one arm is ahead of another at each value that both have."""
-    rows = []
-    for x in sorted(points[one].keys() & points[other].keys()):
-        found = between(points, (one, x), (other, x))
-        ahead = f"ahead: {in_sentence(found.ordered().pair[0])}"
-        verdict = ahead if found.decided else found.verdict
-        rows.append((f"{x:g}", found.measure.text(found.mean, sign=True), found.interval, verdict))
-    header = (f"{axis}: {one} \N{MINUS SIGN} {in_sentence(other)}", "points", "95% interval")
-    return Table((*header, "verdict"), tuple(rows))
-
-
-def size(found: Difference) -> str:
-    """Write a difference and its interval: how many points the first is ahead, or behind."""
-    interval = "" if np.isnan(found.low) else f" (95% interval {found.interval})"
-    return f"{found.measure.text(found.mean, sign=True)} {found.unit}{interval}"
 
 
 def ends(points: Points, measure: Measure | str = "test_accuracy") -> str:
     """Say what each arm has at its best value, and at the lowest and the highest one."""
     parts = []
     for arm, of in points.items():
-        read = measure_of(measure, next(iter(of.values())))
-        means = {x: mean(runs, read) for x, runs in of.items()}
+        read = measure_of(measure, _some(points))
+        means = {x: mean(runs, read) for x, runs in held(of).items()}
         best = (max if read.better == "higher" else min)(means, key=means.__getitem__)
         shown = dict.fromkeys((best, min(means), max(means)))
         told = ", ".join(f"{read.text(means[x])} at {x:g}" for x in shown)
@@ -248,11 +238,20 @@ def choices(points: Points, field: str = "lr", diverged: Tried | None = None) ->
                 continue
             lost = (diverged or {}).get(arm, ())
             best = getattr(choose(of[x], lost), field)
-            tried = sorted({getattr(run.recipe, field) for run in of[x]})
+            tried = sorted(
+                {getattr(r, field) for r in _alike([r.recipe for r in of[x]], lost, field)}
+            )
             where = "lowest" if best == tried[0] else "highest" if best == tried[-1] else ""
             cells_of_x.append(f"{best:.2g}" + f" ({where})" * bool(where and len(tried) > 1))
         rows.append((f"{x:g}", *cells_of_x))
     return Table((f"chosen {field}", *points), tuple(rows))
+
+
+def _alike(recipes: Sequence[Recipe], lost: Sequence[Recipe], field: str) -> list[Recipe]:
+    """Add those lost recipes that differ from the first one in a field and the seed alone."""
+    like = recipes[0]
+    values = {"seed": like.seed, field: getattr(like, field)}
+    return [*recipes, *(r for r in lost if replace(r, **values) == like)]
 
 
 def tolerance(
@@ -272,11 +271,12 @@ def tolerance(
     Returns
     -------
     mapping
-        Lowest and highest value of an unbroken range that holds the best, by arm.
+        Lowest and highest value of an unbroken range that holds the best, by arm. A point that was
+        lost breaks it.
     """
     found = {}
     for arm, of in points.items():
-        means = {x: mean(runs, measure) for x, runs in of.items()}
+        means = {x: mean(runs, measure) if runs else -np.inf for x, runs in of.items()}
         places = sorted(means)
         low = high = places.index(max(means, key=means.__getitem__))
         least = max(means.values()) - within

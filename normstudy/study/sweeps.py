@@ -120,8 +120,8 @@ CHOSEN: Mapping[tuple[str, int], float] = MappingProxyType({})
 def scaled(lr: float, batch_size: int) -> float:
     """Scale the learning rate of batches of 128 to batches of another size: lr (B / 128)^(3/4).
 
-    That lies between the linear rule and the square-root rule. With 3.4 times less and more,
-    :data:`FACTORS` reach both rules down to one image.
+    That lies between the linear rule and the square-root rule. Divided and multiplied by 3.4, as
+    :data:`FACTORS` do, it reaches both of them down to one image.
 
     References
     ----------
@@ -184,7 +184,7 @@ def _depths(base: Recipe) -> tuple[Recipe, ...]:
 
 _HALF = replace(_SHORT["Batch norm"], subset=25_000, probe="weights")
 _LAMBDAS = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2]
-_OF_SCALES = [10 * strength for strength in _LAMBDAS]  # they begin at 1, and have further to go
+_OF_SCALES = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]  # they begin at 1, and have further to go
 
 SWEEPS: Mapping[str, Sweep] = MappingProxyType(
     {

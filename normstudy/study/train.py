@@ -21,7 +21,7 @@ from normstudy.study.optimize import weights
 from normstudy.study.recipes import Recipe
 from normstudy.study.scoring import evaluate, loss_and_accuracy
 
-CHANGES: tuple[tuple[Mapping[str, tuple[str, ...]], str], ...] = (
+CHANGES: tuple[tuple[Mapping[str, tuple[Any, ...]], str], ...] = (
     ({}, "the first published numbers"),
     ({"norm": ("group", "instance")}, "group norm computes on contiguous maps"),
     ({"norm": ("group", "layer", "instance"), "precision": ("float32",)}, "safe at large means"),

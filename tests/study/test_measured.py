@@ -8,7 +8,7 @@ from study.fakes import fake_run
 
 from normstudy.study import measured
 from normstudy.study.compare import differences
-from normstudy.study.probes import SHIFTS, STEPS
+from normstudy.study.probes import CORRUPTIONS, SHIFTS, STEPS
 from normstudy.study.recipes import Recipe
 
 
@@ -47,6 +47,27 @@ def test_the_largest_fall_is_told_with_its_epoch_and_seed():
     found = measured.falls({"Batch norm": BATCH, "Layer norm": steady})
     assert found.rows[0] == ("Batch norm", "10.0 (epoch 3, seed 0)", "5.0 (epoch 3, seed 0)")
     assert found.rows[1][1].startswith("0.0 ")
+    plain = measured.falls({"Batch norm": [replace(r, probed={}) for r in BATCH[1:]]})
+    assert plain.header == ("arm", "largest fall, points")
+    assert plain.rows == (("Batch norm", "10.0 (epoch 3, seed 1)"),)
+
+
+def test_gaps_are_told_where_the_rate_is_highest_and_at_the_end():
+    rates = [0.1, 0.4, 0.2]  # with which the epochs begin: the second is reached after the first
+    runs = [replace(r, history=r.history | {"lr": rates}) for r in BATCH]
+    sd = np.std([30, 10], ddof=1)
+    assert measured.gaps(runs) == (
+        "Precise statistics less moving averages: after epoch 1, at the highest rate, "
+        f"+20.00 ± {sd:.2f} points; after the last, +10.50 ± {np.std([5, 16], ddof=1):.2f} points."
+    )
+    assert "at the highest rate, +30.00 points;" in measured.gaps(runs[:1])
+
+
+def test_the_last_statistics_are_tabulated_by_a_setting():
+    runs = [run(s, last_batch_accuracy=(0.6,), last_precise_accuracy=(0.55,)) for s in (0, 1)]
+    found = measured.last_statistics({2: runs}, "images")
+    assert found.header[0] == "images: test accuracy, %"
+    assert found.rows == (("2", "50.00 ± 0.00", "60.00 ± 0.00", "55.00 ± 0.00"),)
 
 
 def shifted(norm, clean, dark):
@@ -70,6 +91,13 @@ def test_shifts_have_a_row_each_and_batch_norm_a_second_column():
     (found,) = differences(arms, measured.SHIFTED)
     assert found.mean == pytest.approx(-10)
     assert found.ordered().pair == ("Layer norm", "Batch norm")
+
+
+def test_what_the_statistics_of_the_batch_win_back_is_told_by_kind():
+    found = measured.won_back([shifted("batch", 0.8, 0.5), shifted("batch", 0.8, 0.7)])
+    assert [row[0] for row in found.rows] == list(CORRUPTIONS)
+    sd = np.std([40, 20], ddof=1)
+    assert found.rows[0][1:] == (f"60.0 ± {sd:.1f}", "90.0 ± 0.0", f"+30.0 ± {sd:.1f}")
 
 
 def test_the_landscape_is_told_step_by_step():

@@ -4,12 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import stats
 from study.fakes import made
 
 from normstudy.study import responses
 from normstudy.study.responses import (
-    between,
     by,
     cells,
     choices,
@@ -18,7 +16,6 @@ from normstudy.study.responses import (
     mean,
     probe_of,
     said,
-    size,
     table,
     tolerance,
     tolerances,
@@ -81,11 +78,29 @@ def test_points_of_unequal_seeds_keep_their_means_and_bands():
     assert list(line.get_ydata()) == pytest.approx([54, 71])
 
 
-def test_a_setting_that_diverged_with_one_seed_is_left_out_with_all():
+def test_a_setting_that_diverged_with_one_seed_is_lost_with_all():
     lost = {"Batch norm": [replace(ARMS["Batch norm"][2].recipe, seed=7)]}
     points = by(ARMS, batch_size, lost)
-    assert list(points["Batch norm"]) == [8, 128]
+    assert {x: len(runs) for x, runs in points["Batch norm"].items()} == {2: 0, 8: 2, 128: 2}
     assert list(points["Group norm"]) == [2, 8]
+    assert table(points, "batch size").rows[0][1:] == (
+        "lost",
+        table(POINTS, "batch size").rows[0][2],
+    )
+    assert ends(points).startswith("batch norm 81.00 at 128, 70.00 at 8; ")
+    assert tolerance(points, 50)["Batch norm"] == (8, 128)
+    (line,) = (
+        line
+        for line in figure(points, "size", name="s", title="S").axes[0].lines
+        if line.get_label() == "Batch norm"
+    )
+    assert list(line.get_xdata()) == [8, 128]
+
+
+def test_an_arm_of_which_everything_was_lost_is_shown_as_lost():
+    lost = {"Group norm": [run.recipe for run in ARMS["Group norm"]]}
+    points = by(ARMS, batch_size, lost)
+    assert [row[2] for row in table(points, "batch size").rows] == ["lost", "lost", "\N{EN DASH}"]
 
 
 def test_a_column_of_a_probe_is_a_measure_as_well():
@@ -98,36 +113,6 @@ def test_a_column_of_a_probe_is_a_measure_as_well():
     assert found.header[0] == "batch size: weights of zero, %"
     fig = figure({"Batch norm": {2: runs, 4: runs}}, "size", zeros, name="z", title="Zeros")
     assert "best 25.0" in fig.normstudy["alt"]
-
-
-def test_two_points_are_compared_by_welchs_interval():
-    found = between(POINTS, ("Batch norm", 128), ("Batch norm", 2))
-    assert found.pair == ("Batch norm at 128", "Batch norm at 2")
-    assert found.mean == pytest.approx(29)
-    low, high = stats.ttest_ind([80, 82], [50, 54], equal_var=False).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-3)
-    assert size(found).startswith("+29.00 points (95% interval ")
-    other = between(POINTS, ("Batch norm", 2), ("Group norm", 2))
-    assert other.pair == ("Batch norm", "Group norm")
-    with pytest.raises(ValueError, match="'Batch norm' is compared with itself; give two points"):
-        between(POINTS, ("Batch norm", 2), ("Batch norm", 2))
-
-
-def test_two_arms_are_compared_where_both_have_runs():
-    found = responses.against(POINTS, "Batch norm", "Group norm", "images")
-    assert found.header[0] == "images: Batch norm \N{MINUS SIGN} group norm"
-    assert [row[:2] for row in found.rows] == [
-        ("2", "\N{MINUS SIGN}23.00"),
-        ("8", "\N{MINUS SIGN}6.00"),
-    ]
-    assert [row[3] for row in found.rows] == ["ahead: group norm", "open"]
-
-
-def test_one_seed_has_no_interval():
-    points = by({"Batch norm": [*runs_at(2, 50), *runs_at(4, 60)]}, batch_size)
-    assert (
-        size(between(points, ("Batch norm", 2), ("Batch norm", 4))) == "\N{MINUS SIGN}10.00 points"
-    )
 
 
 def test_ends_are_told_once():
@@ -146,6 +131,9 @@ def test_choices_are_those_of_the_rule_and_say_where_the_grid_ends():
     lost = {"Batch norm": [replace(runs[1].recipe, seed=7)]}
     found = choices(cells({"Batch norm": runs}, batch_size), diverged=lost)
     assert found.rows[0] == ("2", "0.1 (lowest)")
+    lost = {"Batch norm": [replace(runs[2].recipe, seed=7)]}
+    found = choices(cells({"Batch norm": runs[:2]}, batch_size), diverged=lost)
+    assert found.rows == (("2", "0.3"),), "a higher one was tried, and lost"
 
 
 def test_a_tolerance_is_an_unbroken_range_around_the_best():

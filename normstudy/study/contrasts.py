@@ -1,0 +1,241 @@
+"""Points of a sweep compared, by a spread of seeds that is pooled over the whole sweep."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from normstudy.study.compare import MARGINS, Difference
+from normstudy.study.measures import summarize
+from normstudy.study.responses import CHANCE, Points, held, values
+from normstudy.study.runs import Run
+from normstudy.tables import LEVEL, Table, in_sentence, number
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spread:
+    """How far seeds scatter around the mean of their point, over all points of a sweep together."""
+
+    sd: float
+    """Standard deviation in points of accuracy; NaN where every point has one seed."""
+    freedom: int
+    """Degrees of freedom: seeds less points."""
+    left_out: int
+    """Points that are not counted, since they are too near to chance."""
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        out = f"; points near chance, left out: {self.left_out}" if self.left_out else ""
+        return (
+            f"Seeds of one point differ by a standard deviation of {number(self.sd, 2)} points, "
+            f"pooled over the sweep ({self.freedom} degrees of freedom{out})."
+        )
+
+
+def pooled(points: Points, measure: str = "test_accuracy") -> Spread:
+    """Pool the variance of the seeds over the points of a sweep.
+
+    Two seeds know next to nothing of their own spread. All points together know it well, if it is
+    much the same everywhere. It is not where a training fails, so points below the middle between
+    chance and the best one do not count.
+    """
+    every = {id(runs): runs for of in points.values() for runs in held(of).values()}
+    found = [values(runs, measure) for runs in every.values()]  # a shared point counts once
+    best = max(map(np.mean, found))
+    kept = [point for point in found if np.mean(point) >= (best + CHANCE) / 2]
+    freedom = sum(len(point) - 1 for point in kept)
+    squares = sum(float(((np.array(point) - np.mean(point)) ** 2).sum()) for point in kept)
+    sd = float(np.sqrt(squares / freedom)) if freedom else float("nan")
+    return Spread(sd=sd, freedom=freedom, left_out=len(found) - len(kept))
+
+
+def between(
+    points: Points,
+    one: tuple[str, float],
+    other: tuple[str, float],
+    measure: str = "test_accuracy",
+    *,
+    family: int = 1,
+) -> Difference:
+    """Compare two points, each an arm and a value: the first minus the second.
+
+    The interval is Student's, with the spread that is :func:`pooled` over the sweep.
+
+    Parameters
+    ----------
+    points
+        The sweep.
+    one, other
+        Arm and value.
+    measure
+        An accuracy.
+    family
+        Number of comparisons that the interval holds for, all together (Bonferroni).
+
+    Raises
+    ------
+    ValueError
+        If a point is compared with itself, or was lost.
+    """
+    labels = [arm if one[1] == other[1] else f"{arm} at {x:g}" for arm, x in (one, other)]
+    if labels[0] == labels[1]:
+        msg = f"{labels[0]!r} is compared with itself; give two points"
+        raise ValueError(msg)
+    runs = [points[arm][x] for arm, x in (one, other)]
+    for (arm, x), of in zip((one, other), runs, strict=True):
+        if not of:
+            msg = f"{arm!r} was lost at {x:g}, so there is nothing to compare; give another point"
+            raise ValueError(msg)
+    first, second = (summarize(of, measure) for of in runs)
+    spread = pooled(points, measure)
+    mean = first.mean - second.mean
+    error = spread.sd * float(np.sqrt(1 / first.n + 1 / second.n))
+    half, p = float("nan"), float("nan")
+    if error > 0:
+        half = error * float(stats.t.ppf(1 - LEVEL / (2 * family), spread.freedom))
+        p = min(1.0, family * float(2 * stats.t.sf(abs(mean) / error, spread.freedom)))
+    return Difference(
+        first=first,
+        second=second,
+        pair=(labels[0], labels[1]),
+        low=mean - half,
+        high=mean + half,
+        p=p,
+        family=family,
+        margin=MARGINS[runs[0][0].recipe.data],
+    )
+
+
+def compared(points: Points, one: tuple[str, float], other: tuple[str, float]) -> str:
+    """Say how far a point is ahead of another, or which of the two was lost."""
+    lost = [
+        f"{in_sentence(arm)} was lost at {x:g}" for arm, x in (one, other) if not points[arm][x]
+    ]
+    return " and ".join(lost) or size(between(points, one, other))
+
+
+def against(points: Points, one: str, other: str, axis: str) -> Table:
+    """Tabulate how far one arm is ahead of another at each value that both were trained with.
+
+    The intervals hold for all rows at once.
+    """
+    places = sorted(points[one].keys() & points[other].keys())
+    family = sum(bool(points[one][x] and points[other][x]) for x in places)
+    rows = []
+    for x in places:
+        lost = [in_sentence(arm) for arm in (one, other) if not points[arm][x]]
+        if lost:
+            rows.append((f"{x:g}", *["\N{EN DASH}"] * 2, f"lost: {' and '.join(lost)}"))
+            continue
+        found = between(points, (one, x), (other, x), family=family)
+        ahead = f"ahead: {in_sentence(found.ordered().pair[0])}"
+        verdict = ahead if found.decided else found.verdict
+        rows.append((f"{x:g}", found.measure.text(found.mean, sign=True), found.interval, verdict))
+    header = (f"{axis}: {one} \N{MINUS SIGN} {in_sentence(other)}", "points", "95% interval")
+    return Table((*header, "verdict"), tuple(rows))
+
+
+def size(found: Difference) -> str:
+    """Write a difference and its interval: how many points the first is ahead, or behind."""
+    interval = "" if np.isnan(found.low) else f" (95% interval {found.interval})"
+    return f"{found.measure.text(found.mean, sign=True)} {found.unit}{interval}"
+
+
+def _to_best(of: Points, arm: str) -> tuple[float, dict[float, Difference]]:
+    """Compare each point of an arm with its best one, with intervals for all of them at once."""
+    there = held(of[arm])
+    means = {x: float(np.mean(values(runs))) for x, runs in there.items()}
+    best = max(means, key=means.__getitem__)
+    others = [x for x in there if x != best]
+    return best, {x: between(of, (arm, x), (arm, best), family=len(others)) for x in others}
+
+
+def to_best(points: Points, arm: str, axis: str) -> Table:
+    """Tabulate how far each value of an arm is behind its best one; for all rows at once.
+
+    The best one is picked by the same runs, so it flatters itself a little, and the others look a
+    little further behind than they are.
+    """
+    best, found = _to_best(points, arm)
+    rows = [
+        (
+            *(f"{x:g}", d.measure.text(d.mean, sign=True), d.interval),
+            "behind" if d.decided else d.verdict,
+        )
+        for x, d in found.items()
+    ]
+    header = (f"{axis}, against {best:g}", "points", "95% interval", "verdict")
+    return Table(header, tuple(rows))
+
+
+def to_one(points: Points, reference: tuple[str, Sequence[Run]], axis: str) -> Table:
+    """Tabulate how far every point is from one more, of another arm; for all of them at once.
+
+    Parameters
+    ----------
+    points
+        The sweep.
+    reference
+        Label and runs of what all points are compared with.
+    axis
+        What the setting is called.
+    """
+    label, runs = reference
+    every = {**points, label: {0.0: runs}}
+    family = sum(len(held(of)) for of in points.values())
+    rows = []
+    for x in sorted({x for of in points.values() for x in of}):
+        cells = []
+        for arm, of in points.items():
+            if not of.get(x):
+                cells.append("lost" if x in of else "\N{EN DASH}")
+                continue
+            d = between(every, (arm, x), (label, 0.0), family=family)
+            cells.append(f"{d.measure.text(d.mean, sign=True)} ({d.interval})")
+        rows.append((f"{x:g}", *cells))
+    return Table((f"{axis}: points less {in_sentence(label)}", *points), tuple(rows))
+
+
+def unbeaten(points: Points) -> list[float]:
+    """List the best value of the only arm, and those that the runs do not tell apart from it."""
+    (arm,) = points
+    best, found = _to_best(points, arm)
+    return [best, *(x for x, d in found.items() if not d.decided)]
+
+
+def behind_best(points: Points) -> str:
+    """Say which value of the only arm is best, which are behind it, and which are left open."""
+    (arm,) = points
+    best, found = _to_best(points, arm)
+    behind = [f"{x:g} ({d.measure.text(d.mean, sign=True)})" for x, d in found.items() if d.decided]
+    open_ones = [f"{x:g}" for x in unbeaten(points)[1:]]
+    parts = [f"{best:g} is best"]
+    if behind:
+        parts.append(f"behind it: {', '.join(behind)}")
+    if open_ones:
+        parts.append(f"left open: {', '.join(open_ones)}")
+    lost = [f"{x:g}" for x, runs in points[arm].items() if not runs]
+    if lost:
+        parts.append(f"lost: {', '.join(lost)}")
+    return "; ".join(parts)
+
+
+def in_short(points: Points, one: str, other: str) -> str:
+    """Say at which values an arm is ahead of another, where it is behind, and where that is open.
+
+    The intervals behind it are those of :func:`against`.
+    """
+    places = sorted(points[one].keys() & points[other].keys())
+    both = [x for x in places if points[one][x] and points[other][x]]
+    found = {x: between(points, (one, x), (other, x), family=len(both)) for x in both}
+    groups = {
+        "ahead": [x for x in both if found[x].low > 0],
+        "behind": [x for x in both if found[x].high < 0],
+        "not decided": [x for x in both if not found[x].decided],
+        "lost": [x for x in places if x not in both],
+    }
+    parts = [
+        f"{word} at {', '.join(f'{x:g}' for x in where)}" for word, where in groups.items() if where
+    ]
+    return f"{one} against {in_sentence(other)}: {'; '.join(parts)}."
