@@ -9,12 +9,13 @@ wrong, classes, confusions, confidence, and pairs of networks that answer togeth
 do two norms help each other more than two seeds?
 """
 
-from statistics import mean
+import numpy as np
 
 from normstudy.study import agreement, hardness, mistakes, pictures
 from normstudy.study.data import load
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
+from normstudy.tables import in_sentence
 
 study = STUDIES["main"]
 arms, images = run_study(study), load(study.data)
@@ -25,13 +26,11 @@ print(
 print(f"{num_runs} runs; independent errors would leave {chance:.1g}.")
 print(agreement.in_short(arms, images))
 together = hardness.ensembles(arms, images)
-(one, other), best = max(together.items(), key=lambda item: mean(item[1]))
-partner = "another seed of it" if one == other else other
-print(f"The best pair of networks is {one} with {partner}: {mean(best):.2f}% together.")
+print(hardness.ensembles_in_short(together, arms))
 
 # %%
 # **You will see** the images that are wrong most often, counts of what only one norm gets wrong,
-# agreement within and between norms, accuracy by class, a confusion matrix, reliability of the
+# agreement within and between norms, accuracy by class, confusion matrices, reliability of the
 # confidences, and ensembles of two.
 #
 # Wrong in nearly every run
@@ -81,15 +80,37 @@ only = hardness.grid(
     title="Wrong with group norm above all",
     note="Largest lead over the next arm.",
 )
-if alone:
-    print(
-        f"largest lead: {alone[0].margin:.0%} of the seeds, smallest: {alone[-1].margin:.0%}"
-    )
 
 # %%
 # Do not explain what the pictures have in common before knowing what chance gives. Among thousands
-# of images, some lead by chance: take any arm's runs apart by seed, and each half has images of its
-# own. The first exercise does that.
+# of images, some lead by chance. How many, can be tried: deal the runs of each seed out anew to the
+# arms, as if the names meant nothing, and look for the largest leads again.
+
+for arm in arms:
+    lead = [h.margin for h in hardness.wrong_only_with(arm, arms, images)]
+    chance = hardness.chance_leads(arm, arms, images)
+    low, high = np.quantile(chance, (0.05, 0.95), axis=0)
+    for place in (0, -1):
+        print(
+            f"{arm}, {'largest' if place == 0 else 'tenth'} lead: {lead[place]:.0%} of the "
+            f"seeds; by chance {low[place]:.0%} to {high[place]:.0%}"
+        )
+
+# %%
+# A lead within what chance gives asks for no explanation. One arm that is clearly above it has
+# errors of its own:
+
+own = max(arms, key=lambda arm: hardness.wrong_only_with(arm, arms, images)[0].margin)
+of_its_own = hardness.grid(
+    hardness.wrong_only_with(own, arms, images),
+    images,
+    name="only-largest-lead",
+    title=f"Wrong with {in_sentence(own)} above all",
+    note="Largest lead over the next arm, of all arms.",
+)
+
+# %%
+# An arm that makes many more mistakes than the others has leads of this kind for that alone.
 #
 # Agreement within and between norms
 # ----------------------------------
@@ -111,14 +132,19 @@ print(agreement.table(arms, images))
 
 print(hardness.class_accuracies(arms, images))
 
-# %%
-# The column at the right is the distance from the best arm to the worst, for this class. If all are
-# about the distance between the arms over all images, no norm has a class of its own. Sixty
-# intervals stand here, so some three of them miss their mean by chance.
+# %% The last but one column is the distance from the best arm to the worst, for this class. The
+# last is what this distance would be if each arm made its additional mistakes in all classes alike.
+# Where the two are near each other, no norm has a class of its own. Sixty intervals stand here, so
+# some three of them miss their mean by chance.
 #
 # Where the answers go, for batch norm, over all its seeds, as scikit-learn draws it:
 
 matrix = hardness.confusion_matrix("Batch norm", arms["Batch norm"], images)
+
+# %%
+# And for group norm:
+
+of_group_norm = hardness.confusion_matrix("Group norm", arms["Group norm"], images)
 
 # %%
 # A row sums to 100%. Off the diagonal, look for pairs that are dark in both directions. The most
@@ -147,11 +173,13 @@ print(mistakes.calibration(arms, images))
 # runs of unequal seeds answer together, and the surer one counts. (Runs keep the probability of
 # their answer alone, so the ten probabilities cannot be averaged.)
 
-print(hardness.ensemble_table(together, arms))
+print(hardness.ensemble_table(together))
 
 # %%
-# The last column is the gain over the better of the two alone. A pair of unequal arms starts with a
-# handicap: one of them is worse. Compare a pair of norms with the two-seeds rows of both.
+# A pair of norms is compared with two seeds of each, as a mean of both; the intervals leave out one
+# seed at a time, and hold for all pairs at once. That mean says whether unequal norms help each
+# other. Whether to use them is another question: a pair of unequal arms has one that is worse, and
+# the last column compares it with two seeds of the better one.
 #
 # What this does not show
 # -----------------------
@@ -167,8 +195,7 @@ print(hardness.ensemble_table(together, arms))
 #
 # All three use the runs above and train nothing.
 #
-# 1. Split the seeds of group norm in two halves. How large is the largest lead of one over the
-#    other, without any difference of norms?
+# 1. With fewer seeds, how large are the largest leads by chance?
 # 2. How many images are wrong with exactly one run of all?
 # 3. Which class has the largest distance between the arms?
 #
@@ -176,14 +203,14 @@ print(hardness.ensemble_table(together, arms))
 #
 #    .. code-block:: python
 #
-#       runs = arms["Group norm"]
-#       halves = {"one half": runs[::2], "other half": runs[1::2]}
-#       lead = hardness.wrong_only_with("one half", halves, images)
-#       print([f"{h.margin:.0%}" for h in lead])
-#       assert all(0 < h.margin <= 1 for h in lead)
+#       for count in (1, 2, len(arms["Group norm"])):
+#           fewer = {arm: runs[:count] for arm, runs in arms.items()}
+#           largest = hardness.chance_leads("Group norm", fewer, images)[:, 0]
+#           print(f"{count} seeds: {largest.min():.0%} to {largest.max():.0%}")
+#           assert count > 1 or (largest == 1).all()
 #
-#    That is what chance gives, with half as many seeds a side and one rival instead of five. A lead
-#    between norms has to be larger to mean something.
+#    With one seed, chance alone gives images that only one arm gets wrong: a picture of those shows
+#    nothing.
 #
 # .. dropdown:: Answer to 2
 #

@@ -15,7 +15,8 @@ from normstudy.study.runs import Run
 from normstudy.tables import LEVEL, Table, number
 
 Arms = Mapping[str, Sequence[Run]]
-Kappas = Mapping[tuple[str, str], Sequence[tuple[int, int, float]]]
+Pairwise = Mapping[tuple[str, str], Sequence[tuple[int, int, float]]]
+"""A number for every two runs of unequal seeds: by pair of arms, (seed, seed, number)."""
 
 
 def kappa(first: Run, second: Run, images: ImageSet) -> float:
@@ -53,11 +54,11 @@ def kappas(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Apart:
-    """By how much two arms agree less on what is hard than two seeds of one of them do."""
+    """By how much a number of two arms is lower than that of two seeds of one of them."""
 
     pair: tuple[str, str]
     size: float
-    """Kappa of two seeds of one arm, the mean of both arms, minus kappa of the two arms."""
+    """Of two seeds of one arm, the mean of both arms, minus that of the two arms."""
     half: float
     """Half of the 95% interval of ``size``, for all pairs at once; NaN for less than 3 seeds."""
 
@@ -68,28 +69,30 @@ class Apart:
 
 
 def apart(arms: Arms, images: ImageSet) -> list[Apart]:
-    """Compare the agreement of every two arms with that of two seeds of one arm.
-
-    The standard error is that of the jackknife, which leaves out one seed at a time, of both arms;
-    the intervals are Student's, corrected by Bonferroni for the number of pairs.
+    """Compare the agreement of every two arms with that of two seeds of one arm: :func:`distances`.
 
     Arms of unequal accuracy cannot agree as well as two of one accuracy: a part of ``size`` may be
     the difference in accuracy, and no more.
+    """
+    return distances(_kappas(arms, images))
+
+
+def distances(found: Pairwise) -> list[Apart]:
+    """Compare a number of every two arms with that of two seeds of one arm.
+
+    The standard error is that of the jackknife, which leaves out one seed at a time, of both arms;
+    the intervals are Student's, corrected by Bonferroni for the number of pairs.
 
     References
     ----------
     B. Efron and C. Stein, The jackknife estimate of variance, 1981,
     https://doi.org/10.1214/aos/1176345462
     """
-    return _apart(_kappas(arms, images))
-
-
-def _apart(found: Kappas) -> list[Apart]:
     pairs = [(a, b) for a, b in found if a != b and {(a, a), (b, b)} <= found.keys()]
     return [_distance(found, pair, LEVEL / len(pairs)) for pair in pairs]
 
 
-def _distance(found: Kappas, pair: tuple[str, str], level: float) -> Apart:
+def _distance(found: Pairwise, pair: tuple[str, str], level: float) -> Apart:
     a, b = pair
 
     def without(gone: int | None) -> float:
@@ -117,7 +120,7 @@ def table(arms: Arms, images: ImageSet) -> Table:
         *("less than two seeds of one arm by", "95% interval"),
     )
     found = _kappas(arms, images)
-    less = {one.pair: one for one in _apart(found)}
+    less = {one.pair: one for one in distances(found)}
     means = {pair: float(np.mean([value for *_, value in of])) for pair, of in found.items()}
     rows = []
     for pair in sorted(found, key=lambda pair: -means[pair]):
@@ -136,7 +139,7 @@ def in_short(arms: Arms, images: ImageSet) -> str:
     norms = {arm: runs[0].recipe.norm for arm, runs in arms.items()}
     found = _kappas(arms, images)
     within = [float(np.mean([value for *_, value in of])) for (a, b), of in found.items() if a == b]
-    across = [one for one in _apart(found) if norms[one.pair[0]] != norms[one.pair[1]]]
+    across = [one for one in distances(found) if norms[one.pair[0]] != norms[one.pair[1]]]
     if not across:
         return "these runs are of one norm, or of one seed an arm: there is nothing to compare"
     decided = sum(one.decided for one in across)
@@ -171,7 +174,7 @@ def _range(values: Sequence[float], digits: int) -> str:
     return f"{number(min(values), digits)} to {number(max(values), digits)}"
 
 
-def _kappas(arms: Arms, images: ImageSet) -> Kappas:
+def _kappas(arms: Arms, images: ImageSet) -> Pairwise:
     """Compute kappa over unequal seeds, for every pair of arms that has such seeds."""
     pairs = combinations_with_replacement(arms, 2)
     found = {(a, b): kappas(arms[a], arms[b], images) for a, b in pairs}

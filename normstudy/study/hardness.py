@@ -3,7 +3,7 @@
 ``arms`` are runs by arm, one a seed, with predictions of the test images of ``images``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from normstudy.drawing import WIDTH, describe, in_own_style, mosaic, panel
+from normstudy.study.agreement import Pairwise, distances
 from normstudy.study.data import ImageSet, to_display
 from normstudy.study.measures import Arms, mean_interval
 from normstudy.study.mistakes import is_wrong
@@ -88,6 +89,39 @@ def wrong_only_with(arm: str, arms: Arms, images: ImageSet, count: int = 10) -> 
     margin = of[arm] - others
     order = np.argsort(-margin, kind="stable")[:count]
     return [_described(int(i), arms[arm], images, float(margin[i])) for i in order if margin[i] > 0]
+
+
+def chance_leads(
+    arm: str, arms: Arms, images: ImageSet, *, count: int = 10, draws: int = 40
+) -> npt.NDArray[np.float64]:
+    """Compute the leads that chance alone would give :func:`wrong_only_with`, shape (draws, count).
+
+    In each draw the runs of every seed are dealt out anew to the arms, as if arms were names
+    without a meaning. The leads of one draw are in falling order.
+
+    Raises
+    ------
+    ValueError
+        If the arms have unequal seeds.
+    """
+    seeds = {name: [run.recipe.seed for run in runs] for name, runs in arms.items()}
+    if len({tuple(sorted(of)) for of in seeds.values()}) > 1:
+        msg = f"the arms have unequal seeds ({seeds}); give arms with the same ones"
+        raise ValueError(msg)
+    wrong = np.array(
+        [
+            [is_wrong(run, images) for run in sorted(runs, key=lambda run: run.recipe.seed)]
+            for runs in arms.values()
+        ]
+    )  # arms x seeds x images
+    rng, place = np.random.default_rng(0), list(arms).index(arm)
+    found = np.zeros((draws, count))
+    for draw in found:
+        dealt = np.stack([of_seed[rng.permutation(len(arms))] for of_seed in wrong.swapaxes(0, 1)])
+        share = dealt.mean(0)
+        margin = share[place] - np.delete(share, place, axis=0).max(0)
+        draw[:] = -np.sort(-margin)[:count]
+    return found
 
 
 def kinds(arms: Arms, images: ImageSet) -> Table:
@@ -167,17 +201,21 @@ def grid(hard: Sequence[Hard], images: ImageSet, *, name: str, title: str, note:
 def class_accuracies(arms: Arms, images: ImageSet) -> Table:
     """Tabulate the accuracy of each class, mean and 95% t-interval over the seeds, in percent.
 
-    The last column says how far apart the arms are: highest minus lowest mean, in points.
+    The last columns say how far apart the arms are, highest minus lowest mean, in points, and how
+    far they would be if an arm that makes so many more mistakes made them in every class alike.
     """
     labels = images.test.labels.numpy()
     right = {arm: np.array([~is_wrong(run, images) for run in runs]) for arm, runs in arms.items()}
+    errors = np.array([100 - 100 * hits.mean() for hits in right.values()])
+    relative = np.ptp(errors) / errors.mean() if errors.any() else 0.0
     rows = []
     for k, of_class in enumerate(images.classes):
         accuracy = {arm: 100 * hits[:, labels == k].mean(1) for arm, hits in right.items()}
         told = [_with_interval(values) for values in accuracy.values()]
-        means = [values.mean() for values in accuracy.values()]
-        rows.append((of_class, *told, f"{max(means) - min(means):.1f}"))
-    return Table(("class", *arms, "range of the arms"), tuple(rows))
+        means = np.array([values.mean() for values in accuracy.values()])
+        alike = relative * (100 - means.mean())
+        rows.append((of_class, *told, f"{np.ptp(means):.1f}", f"{alike:.1f}"))
+    return Table(("class", *arms, "range of the arms", "if alike in all classes"), tuple(rows))
 
 
 def _with_interval(values: npt.NDArray[np.float64]) -> str:
@@ -235,10 +273,10 @@ def together(first: Run, second: Run, images: ImageSet) -> float:
     return 100 * float(1 - wrong.mean())
 
 
-def ensembles(arms: Arms, images: ImageSet) -> dict[tuple[str, str], list[float]]:
+def ensembles(arms: Arms, images: ImageSet) -> dict[tuple[str, str], list[tuple[int, int, float]]]:
     """Compute :func:`together` for pairs of unequal seeds, of two arms or of one with itself.
 
-    Every seed is paired with the next one, so that each run counts twice in every pair of arms.
+    Every seed is paired with the next one: (seed, seed, accuracy in percent).
     """
     found = {}
     for a, b in combinations_with_replacement(arms, 2):
@@ -251,23 +289,57 @@ def ensembles(arms: Arms, images: ImageSet) -> dict[tuple[str, str], list[float]
             if following.get(run.recipe.seed, run.recipe.seed) != run.recipe.seed
         ]
         if pairs:
-            found[a, b] = [together(one, other, images) for one, other in pairs]
+            found[a, b] = [
+                (one.recipe.seed, other.recipe.seed, together(one, other, images))
+                for one, other in pairs
+            ]
     return found
 
 
-def ensemble_table(found: Mapping[tuple[str, str], Sequence[float]], arms: Arms) -> Table:
+def ensemble_table(found: Pairwise) -> Table:
     """Tabulate pairs of networks that answer together, best first, with what they gain.
 
-    The gain is over the better of the two arms alone.
+    What they gain over two seeds of one arm, as a mean of both arms, has the intervals of
+    :func:`normstudy.study.agreement.distances`. The last column is over those of the better arm.
     """
-    alone = {
-        arm: 100 * float(np.mean([run.accuracy for run in runs])) for arm, runs in arms.items()
-    }
+    means = _means(found)
+    gains = {one.pair: one for one in distances(found)}
     rows = []
-    for (a, b), values in sorted(found.items(), key=lambda item: -np.mean(item[1])):
+    for a, b in sorted(found, key=lambda pair: -means[pair]):
+        cells = ["\N{EN DASH}"] * 3
+        if one := gains.get((a, b)):
+            ends = (number(sign * one.half - one.size, 2) for sign in (-1, 1))
+            cells = [
+                number(-one.size, 2, sign=True),
+                "none" if np.isnan(one.half) else " to ".join(ends),
+                number(means[a, b] - max(means[a, a], means[b, b]), 2, sign=True),
+            ]
         who = f"{a}, two seeds" if a == b else f"{a} and {in_sentence(b)}"
-        mean = float(np.mean(values))
-        gain = number(float(mean - max(alone[a], alone[b])), 2, sign=True)
-        rows.append((who, str(len(values)), f"{mean:.2f}", gain))
-    header = ("who answers", "pairs of runs", "accuracy, %", "more than the better one alone")
+        rows.append((who, str(len(found[a, b])), f"{means[a, b]:.2f}", *cells))
+    header = (
+        *("who answers", "pairs of runs", "accuracy, %", "more than two seeds of one, points"),
+        *("95% interval", "more than two seeds of the better one, points"),
+    )
     return Table(header, tuple(rows))
+
+
+def ensembles_in_short(found: Pairwise, arms: Arms) -> str:
+    """Say whether two norms together answer better than two seeds of one norm."""
+    means, norms = _means(found), {arm: runs[0].recipe.norm for arm, runs in arms.items()}
+    across = [one for one in distances(found) if len({norms[arm] for arm in one.pair}) == 2]
+    if not across:
+        return "These runs are of one norm, or of one seed an arm: there is nothing to compare."
+    surely = sum(one.size + one.half < 0 for one in across)
+    beyond = [means[one.pair] - max(means[arm, arm] for arm in one.pair) for one in across]
+    ahead = sum(more > 0 for more in beyond)
+    return (
+        f"Two networks of unequal norms answer together better than two seeds of one norm, as a "
+        f"mean of both norms, by {number(min(-one.size for one in across), 2)} to "
+        f"{number(max(-one.size for one in across), 2)} points, which is more than chance in "
+        f"{surely} of {len(across)} pairs. They are better than two seeds of the better norm in "
+        f"{ahead}, by at most {number(max(beyond), 2)} points."
+    )
+
+
+def _means(found: Pairwise) -> dict[tuple[str, str], float]:
+    return {pair: float(np.mean([value for *_, value in of])) for pair, of in found.items()}

@@ -87,7 +87,12 @@ def test_accuracies_of_classes_have_an_interval_over_the_seeds():
     of_class = k == TRUTH
     values = [100 * (r.predictions == TRUTH)[of_class].mean() for r in ARMS["Batch norm"]]
     assert found.rows[k][1].startswith(f"{np.mean(values):.1f}")
-    assert found.header == ("class", *ARMS, "range of the arms")
+    assert found.header == ("class", *ARMS, "range of the arms", "if alike in all classes")
+    errors = {a: [100 * (r.predictions != TRUTH) for r in runs] for a, runs in ARMS.items()}
+    overall = [np.mean(of) for of in errors.values()]
+    of_class = np.mean([np.mean([e[k == TRUTH] for e in of]) for of in errors.values()])
+    alike = of_class * np.ptp(overall) / np.mean(overall)
+    assert float(found.rows[k][-1]) == pytest.approx(alike, abs=0.051)
     one = hardness.class_accuracies({"Batch norm": ARMS["Batch norm"][:1]}, DIGITS)
     assert "(" not in one.rows[0][1]
 
@@ -125,11 +130,53 @@ def test_pairs_of_networks_have_unequal_seeds():
         ("Group norm", "Group norm"),
     ]
     assert {len(values) for values in found.values()} == {3}
-    wrong = [100 * (1 - 1 / N)] * 3
-    assert found["Batch norm", "Group norm"] == pytest.approx(wrong)
-    rows = hardness.ensemble_table(found, arms).rows
+    wrong = 100 * (1 - 1 / N)
+    pairs = [(0, 1, wrong), (1, 2, wrong), (2, 0, wrong)]
+    assert found["Batch norm", "Group norm"] == [(*s, pytest.approx(v)) for *s, v in pairs]
+    rows = hardness.ensemble_table(found).rows
     assert {row[1] for row in rows} == {"3"}
     assert {row[0] for row in rows} >= {"Batch norm and group norm", "Batch norm, two seeds"}
-    assert {row[3] for row in rows} == {"+0.00"}
+    assert {row[3:] for row in rows} == {
+        ("\N{EN DASH}",) * 3,
+        ("+0.00", "0.00 to 0.00", "+0.00"),
+    }
     one = {arm: runs[:1] for arm, runs in arms.items()}
     assert hardness.ensembles(one, DIGITS) == {}
+
+
+def test_what_two_norms_gain_together_is_measured_by_two_seeds_of_each():
+    seeds = [(0, 1), (1, 2), (2, 0)]
+    values = {("A", "A"): (80, 81, 82), ("A", "B"): (85, 86, 87), ("B", "B"): (84, 84, 84)}
+    found = {
+        pair: [(*two, float(v)) for two, v in zip(seeds, of, strict=True)]
+        for pair, of in values.items()
+    }
+    arms = {"A": [run([], "batch")], "B": [run([], "group")]}
+    both = hardness.ensemble_table(found).rows[0]
+    assert both[0] == "A and B"
+    assert (both[3], both[5]) == ("+3.50", "+2.00")
+    assert hardness.ensembles_in_short(found, arms).endswith(
+        "by 3.50 to 3.50 points, which is more than chance in 1 of 1 pairs. They are better than "
+        "two seeds of the better norm in 1, by at most 2.00 points."
+    )
+    same = {"A": arms["A"], "B": arms["A"]}
+    assert "there is nothing to compare" in hardness.ensembles_in_short(found, same)
+
+
+def test_leads_by_chance_are_those_of_arms_whose_names_mean_nothing():
+    rng = np.random.default_rng(1)
+    arms = {
+        arm: [run(rng.choice(N, 60, replace=False), norm, seed) for seed in range(4)]
+        for arm, norm in (("Batch norm", "batch"), ("Group norm", "group"), ("Layer norm", "layer"))
+    }
+    chance = hardness.chance_leads("Group norm", arms, DIGITS, count=3, draws=30)
+    assert chance.shape == (30, 3)
+    assert (np.diff(chance, axis=1) <= 0).all()
+    real = [h.margin for h in hardness.wrong_only_with("Group norm", arms, DIGITS, 3)]
+    assert chance[:, 0].min() <= real[0] <= chance[:, 0].max()
+    own = arms | {"Group norm": [run(range(60), "group", seed) for seed in range(4)]}
+    lead = hardness.wrong_only_with("Group norm", own, DIGITS, 3)[0].margin
+    chance = hardness.chance_leads("Group norm", own, DIGITS, count=3, draws=30)
+    assert lead > np.quantile(chance[:, 0], 0.9)
+    with pytest.raises(ValueError, match="the arms have unequal seeds"):
+        hardness.chance_leads("Group norm", arms | {"No norm": [run([], "none", 9)]}, DIGITS)
