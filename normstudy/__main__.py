@@ -23,21 +23,19 @@ import torch
 import tyro
 
 from normstudy.byhand.worksheet import write as write_worksheet
-from normstudy.study import data, environment, workers
+from normstudy.study import environment, workers
 from normstudy.study.files import DataError
-from normstudy.study.originals import Original
 from normstudy.study.recipes import DATASETS, NORMS, Dataset, Precision, Recipe
 from normstudy.study.runs import PUBLISHED, Run, RunError, run, run_all, stored
 from normstudy.study.store import RecordError, expanded, store_folder, writable, write_whole
-from normstudy.study.studies import OF_REPORTS, STUDIES, chosen
-from normstudy.study.train import DivergedError, build
+from normstudy.study.studies import OF_REPORTS, STUDIES, Study, chosen
+from normstudy.study.train import DivergedError
 from normstudy.study.workers import ClusterError
 
 Device = Literal["auto", "cpu", "cuda"]
 Store = Annotated[Path | None, tyro.conf.arg(name="store")]
 
 
-_GRID = (5, 2)  # rows and columns of a picture of mistakes
 _MOST = 1_000  # seeds of a study, trainings at a time, and threads
 _SHOWN = ("lr", "num_groups", "weight_decay", "l1", "batch_size", "crop", "precision")
 
@@ -114,30 +112,17 @@ def _base(arguments: list[str]) -> tuple[Recipe, str]:
 
 
 def _write_figures(
-    arms: Mapping[str, Sequence[Run]], name: str, folder: Path, *, report: Original | None = None
+    arms: Mapping[str, Sequence[Run]], name: str, folder: Path, study: Study | None = None
 ) -> None:
-    """Write curves of all arms and the mistakes of each arm's first seed, and print captions.
-
-    Of a class report, all that it shows is written: training curves, samples and network as well.
-    """
+    """Write the figures of some runs and print captions; of a report print its tables too."""
     # drawing is loaded when a drawing is asked for
     from normstudy.drawing import for_files  # noqa: PLC0415
-    from normstudy.study import blueprint, figures, model, pictures  # noqa: PLC0415
+    from normstudy.study import album  # noqa: PLC0415
 
-    recipe = next(iter(arms.values()))[0].recipe
-    grid = report.grid if report else _GRID
+    for title, table in album.tables_of(arms, study).items() if study else ():
+        print(f"\n{name}, {title}:\n{table}")
     with for_files():
-        drawn = {part: figures.history(arms, f"test_{part}") for part in ("loss", "accuracy")}
-        if report:
-            for part in ("loss", "accuracy"):
-                drawn[f"train-{part}"] = figures.history(arms, f"train_{part}")
-            images = data.load(recipe.data)
-            drawn["samples"] = pictures.samples(images)
-            layers = model.layer_table(build(recipe, images), images.size)
-            drawn["network"] = blueprint.network(layers)
-        for arm, made in arms.items() if recipe.keeps_answers else ():
-            figure = pictures.mistakes(arm, made[0], data.load(recipe.data), grid=grid)
-            drawn[figure.normstudy["name"] if len(arms) > 1 else "mistakes"] = figure  # type: ignore[attr-defined]
+        drawn = album.figures_of(arms, study)
     for part, figure in drawn.items():
         path, picture = folder / f"{name}-{part}.png", io.BytesIO()
         caption = figure.normstudy["caption"]  # type: ignore[attr-defined]
@@ -145,7 +130,7 @@ def _write_figures(
         figure.savefig(picture, dpi=200, bbox_inches="tight", metadata={"Description": caption})
         write_whole(path, picture.getvalue())
         print(f"{path}: {caption}")
-    if not recipe.keeps_answers:
+    if not next(iter(arms.values()))[0].recipe.keeps_answers:
         print("no picture of mistakes: --validation, --subset and --probe keep no predictions")
 
 
@@ -212,7 +197,7 @@ def study(
         scheduler: Address of the cluster's scheduler, as in tcp://10.0.0.1:8786.
         folder: Folder that keeps the runs; by default NORMSTUDY_STORE or a cache folder.
         figures_to: Also write the curves of all arms and the mistakes of each arm's first seed
-            there, as PNG, and print their captions; of a report also its samples and network.
+            there, as PNG, and print their captions; of a report everything that its page shows.
         retrain: Train even what the store or the published runs hold.
     """
     if list_all:
@@ -243,7 +228,7 @@ def study(
             for each in runs_of_arm:
                 print(f"{arm:16} {_line(each)}")
         if pictures_to is not None:
-            _write_figures(trained, one, pictures_to, report=STUDIES[one].original)
+            _write_figures(trained, one, pictures_to, STUDIES[one])
 
 
 def _on_dask(scheduler: str) -> AbstractContextManager[None]:

@@ -345,6 +345,13 @@ _ON_MNIST = (
 _SWEEPS = _of(SWEEPS, stands_in=False)
 
 _REPORTS = (
+    Study(
+        name="study-a",
+        title="Report A, whose network is not known: its arms, on ours",
+        seeds=tuple(range(10)),
+        arms={arm: (MAIN[arm],) for arm in ("Group norm", "Layer norm", "Batch norm + L1")},
+        stands_in=False,
+    ),
     _report("B", "", "as it was built: a cycle that begins anew every epoch", originals.B, 5),
     _report("B", "-one-cycle", "as it was meant: one cycle", originals.B_MEANT, 5),
     _report("C", "", "as it was meant: three norms", originals.C, 3),

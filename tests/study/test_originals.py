@@ -128,6 +128,10 @@ def test_taken_apart_every_norm_meets_every_regulariser():
 
 def test_every_report_is_a_study_with_its_seeds_and_its_printed_numbers():
     assert set(OF_REPORTS) == {name for name in STUDIES if name.startswith("study-")}
+    main = STUDIES["main"].recipes()
+    assert STUDIES["study-a"].recipes() == {
+        arm: main[arm] for arm in ("Group norm", "Layer norm", "Batch norm + L1")
+    }
     for letter, original in ORIGINALS.items():
         study = STUDIES[f"study-{letter.lower()}"]
         assert {arm: tried for arm, (tried,) in study.arms.items()} == ARMS[letter]
