@@ -165,7 +165,6 @@ def test_all_studies_of_reports_are_asked_for_at_once(
         call(monkeypatch, "study", "--all-reports")
     of_all = [r for name in OF_REPORTS for arm in STUDIES[name].recipes().values() for r in arm]
     assert asked == of_all
-    assert {recipe.net for recipe in asked} == {"study-b", "study-c", "study-d", "study-e"}
     assert {recipe.net for recipe in asked} == {
         *("pyramid", "study-b", "study-c", "study-d", "study-e"),
     }
