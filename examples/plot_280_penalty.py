@@ -223,7 +223,8 @@ for measure in ("test_accuracy", "train_accuracy", "gap"):
 # Where to go next
 # ----------------
 #
-# :ref:`sphx_glr_auto_examples_plot_290_findings.py` puts all arms together.
+# :ref:`sphx_glr_auto_examples_plot_290_findings.py` puts all arms together, and
+# :ref:`sphx_glr_auto_examples_plot_330_report_d.py` has a penalty that divides lambda by thousands.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt

@@ -22,8 +22,9 @@ print("In short:", replications.in_short(beside, judged))
 
 penalty = run_study(STUDIES["study-d-penalty"])
 none, mean, weak, full = penalty
-print("Its penalty:", summaries.penalty_in_short(penalty[mean], penalty[none]))
-print(differences({arm: penalty[arm] for arm in (none, mean)})[0])
+for name, arm in (("Its penalty", mean), ("The sum with the same lambda", full)):
+    print(f"{name}: {summaries.penalty_in_short(penalty[arm], penalty[none])}")
+    print(differences({one: penalty[one] for one in (none, arm)})[0])
 
 # %%
 # **You will see** the settings and the network of the report, its curves drawn from our runs, its

@@ -246,7 +246,7 @@ def penalties(arms: Arms) -> Table:
         shares = 100 * np.mean([penalty_share(run) for run in runs], axis=0)
         small = 100 * np.mean([small_weights(run) for run in runs])
         median = np.mean([run.weight_quantiles[len(run.weight_quantiles) // 2] for run in runs])
-        strength = f"{runs[0].recipe.l1:g}"
+        strength = f"{runs[0].recipe.l1:.3g}"
         row = (arm, strength, f"{shares[0]:.1f}", f"{shares[-1]:.1f}", f"{small:.1f}")
         rows.append((*row, f"{median:.2g}"))
     return Table(header, tuple(rows))
