@@ -61,7 +61,8 @@ from normstudy.study import replications
 
 print(replications.settings(study))
 
-# %% The rates come from a search that is the same for every arm: five rates, a factor of two apart,
+# %%
+# The rates come from a search that is the same for every arm: five rates, a factor of two apart,
 # six epochs each, on 5,000 training images that were held out, with seeds that the study itself
 # does not use. The rule is that of the main study: of all rates within 0.3 points of the best, the
 # one of lowest loss. On digits nearly every rate is as close as that, so here it is the loss that

@@ -125,7 +125,8 @@ print("One test image of 10,000 is 0.01 points.")
 
 print(consensus.listing(found))
 
-# %% What one of them is worth with other seeds can be tried: report D is repeated layer by layer on
+# %%
+# What one of them is worth with other seeds can be tried: report D is repeated layer by layer on
 # :ref:`sphx_glr_auto_examples_plot_330_report_d.py`. Report A names its arms, group norm, layer
 # norm and batch norm with L1, but neither its network nor its settings. What can be repeated of it
 # are the arms: they are three of our main study's (``normstudy study study-a``).

@@ -208,7 +208,8 @@ from normstudy.study.literature import REPLICATIONS, WU_HE_BATCHES
 for published in (WU_HE_BATCHES, *REPLICATIONS):
     print(published.table(), published.source, sep="\n", end="\n\n")
 
-# %% Theirs are larger networks with a norm behind every convolution. Wu and He count the images on
+# %%
+# Theirs are larger networks with a norm behind every convolution. Wu and He count the images on
 # each of eight devices, whose gradients are added: their 4 images share statistics inside a step of
 # 32, as in ghost batches. So the direction can be compared, the size of the loss cannot.
 #

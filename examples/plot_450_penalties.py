@@ -31,7 +31,8 @@ print("In short, what each lambda costs, in points of test accuracy:")
 print(contrasts.to_one(points, without, "lambda"))
 print("Weights of exactly zero, in %:", responses.ends(points, zeros))
 
-# %% **You will see** both steps by hand, accuracy and zeros over lambda, channels that could go,
+# %%
+# **You will see** both steps by hand, accuracy and zeros over lambda, channels that could go,
 # L2, and what becomes of the learning rate when weights shrink in front of a norm.
 #
 # Two ways to take a step
@@ -90,7 +91,8 @@ accuracy = responses.figure(
     points, "lambda", name="lambda-accuracy", title="Test accuracy over lambda"
 )
 
-# %% If a line is level at its left end, the penalty is too weak there to matter. Where it bends
+# %%
+# If a line is level at its left end, the penalty is too weak there to matter. Where it bends
 # down, it begins to cost.
 
 print(responses.table(points, "lambda"))
@@ -117,7 +119,8 @@ scales = responses.probe_of(
 print()
 print(responses.table(points, "lambda", scales))
 
-# %% A scale of zero is worth more than a weight of zero: the whole channel behind it is a constant.
+# %%
+# A scale of zero is worth more than a weight of zero: the whole channel behind it is a constant.
 # It can be cut out with the weights that read it, once the constant has been moved into a shift of
 # what comes next, and the network gets smaller and faster. That is network slimming (Liu et al.
 # 2017). Single zeros among weights make a network smaller on disk, and hardly faster.
@@ -138,7 +141,8 @@ print(
     ", ".join(f"{of:.2f} at {x:g}" for x, of in most.items()),
 )
 
-# %% L2 pulls each weight in proportion to its size, so it shortens all of them and singles out
+# %%
+# L2 pulls each weight in proportion to its size, so it shortens all of them and singles out
 # none. Where zeros appear at its strongest, whole tensors have shrunk until nothing is left of them
 # in the precision of the numbers.
 #

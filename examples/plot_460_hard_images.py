@@ -132,7 +132,8 @@ print(agreement.table(arms, images))
 
 print(hardness.class_accuracies(arms, images))
 
-# %% The last but one column is the distance from the best arm to the worst, for this class. The
+# %%
+# The last but one column is the distance from the best arm to the worst, for this class. The
 # last is what this distance would be if each arm made its additional mistakes in all classes alike.
 # Where the two are near each other, no norm has a class of its own. Sixty intervals stand here, so
 # some three of them miss their mean by chance.

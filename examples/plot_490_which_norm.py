@@ -184,7 +184,8 @@ for published in (WU_HE_NORMS, WU_HE_BATCHES, PRECISE):
     print(published.table(), published.source, sep="\n", end="\n\n")
 print(WU_HE_BATCHES.sentence("32", "4"))
 
-# %% Set the second table beside the line of four images. Both ask what is lost there; the networks
+# %%
+# Set the second table beside the line of four images. Both ask what is lost there; the networks
 # differ five hundredfold in size, and theirs add up the gradients of eight devices. Transformers
 # are outside of all of this: they have layer norm over the features of each token, which is another
 # set of numbers than layer norm on feature maps.
