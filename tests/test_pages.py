@@ -198,6 +198,7 @@ def test_every_exercise_has_an_answer(page: Path) -> None:
         assert re.match(r"\S", prose), f"answer {number} ends in words"
 
 
+@each_page
 def test_the_mark_between_two_cells_stands_alone(page: Path) -> None:
     """Sphinx-Gallery swallows what follows it on its line."""
     marks = [line for line in page.read_text("utf-8").splitlines() if line.startswith("# %%")]
