@@ -70,10 +70,17 @@ def test_the_settings_are_those_of_the_reports():
     assert [(r.l1, r.l1_of) for r in d if r.l1] == [(5e-4, "mean")]
     assert [r.norm for r in d] == ["batch", "layer_chw", "group"]
     assert [(r.l1, r.weight_decay) for r in e] == [(1e-4, 1e-3), (1e-4, 0), (0, 1e-3)]
-    assert {(r.lr, r.rotation, r.dropout, r.channels_per_group > 0) for r in e if r.norm == "group"}
     assert [r.channels_per_group for r in (*b, *e) if r.norm == "group"] == [2, 2]
     assert {r.schedule for r in (*c, *d, *e)} == {"constant"}
     assert {(r.lr, r.rotation, r.dropout) for r in e} == {(0.04, 6.9, 0.05)}
+
+
+def test_the_penalty_of_report_b_is_weakened_and_nothing_else():
+    asked = list(originals.B_PENALTY.values())
+    assert asked[0] == originals.B_MEANT["Batch norm + L1"]
+    assert [replace(recipe, l1=0.01) for recipe in asked] == [asked[0]] * 3
+    l1_of_e = ARMS["E"]["Group norm + L1"].l1
+    assert [recipe.l1 for recipe in asked] == [0.01, pytest.approx(l1_of_e), 0]
 
 
 def test_findings_are_the_order_of_what_was_printed():
