@@ -129,8 +129,8 @@ print(summaries.penalties(penalties))
 print(summaries.verdict(differences(penalties)))
 
 # %%
-# The columns on the weights say how hard the penalty pulls. What is left between the last of these
-# arms and 99% is neither schedule nor penalty.
+# The columns on the weights say how hard the penalty pulls. What the last of these arms is still
+# short of is due to neither schedule nor penalty.
 #
 # Graphs 1 and 2, and the training curves
 # ---------------------------------------
