@@ -3,13 +3,11 @@ Which images does each norm get wrong?
 ======================================
 
 The errors of all runs of the main study: images that every run gets wrong, that one norm alone gets
-wrong, classes, confusions, confidence, and pairs of networks that answer together.
+wrong, classes, confusions, confidence, and ensembles of two.
 
 **The question.** Is an image hard for every norm or for one, are classes treated differently, and
 do two norms help each other more than two seeds?
 """
-
-import numpy as np
 
 from normstudy.study import agreement, hardness, mistakes, pictures
 from normstudy.study.data import load
@@ -20,11 +18,13 @@ from normstudy.tables import in_sentence
 study = STUDIES["main"]
 arms, images = run_study(study), load(study.data)
 everywhere, num_runs, chance = hardness.in_all(arms, images)
+left = f"{chance:.1g}" if chance > 0.01 else "practically none"
 print(
-    f"In short: {everywhere:,} of {len(images.test):,} test images are wrong in all of"
+    f"In short: {everywhere:,} of {len(images.test):,} test images are wrong in all of "
+    f"{num_runs} runs; independent errors would leave {left}."
 )
-print(f"{num_runs} runs; independent errors would leave {chance:.1g}.")
-print(agreement.in_short(arms, images))
+print(hardness.alone_in_short(arms, images))
+print("Over all mistakes,", agreement.in_short(arms, images))
 together = hardness.ensembles(arms, images)
 print(hardness.ensembles_in_short(together, arms))
 
@@ -33,27 +33,27 @@ print(hardness.ensembles_in_short(together, arms))
 # agreement within and between norms, accuracy by class, confusion matrices, reliability of the
 # confidences, and ensembles of two.
 #
-# Wrong in nearly every run
-# -------------------------
+# Wrong in every run
+# ------------------
 #
 # One picture of ten confident errors belongs to one seed. Counted over all runs of all arms, what
-# remains belongs to the images: ten that the fewest trainings get right, whatever the norm. Of
-# images that are wrong equally often, those come first whose wrong answers are given with the most
-# confidence.
+# remains belongs to the images: ten that no training gets right, or the fewest do, whatever the
+# norm. Of images that are wrong equally often, those come first whose wrong answers are given with
+# the most confidence.
 
 hard = hardness.most_often_wrong(arms, images)
 most = hardness.grid(
     hard,
     images,
     name="hard-images",
-    title="Wrong in most runs",
-    note="Wrong in most runs of all arms, and with the most confidence.",
+    title="Wrong whatever the norm",
+    note="Wrong in the most runs of all arms, and with the most confidence.",
 )
 
 # %%
 # Under each image stand its class, the wrong answer that most runs give, and in how many runs it is
-# wrong. Where nearly all give the same wrong answer, look for what the image shares with that
-# class; some labels can be doubted.
+# wrong. The last column of the table says how many of them give that same answer. Where nearly all
+# do, look for what the image shares with that class; some labels can be doubted.
 
 print(hardness.listing(hard))
 
@@ -67,7 +67,7 @@ print(hardness.listing(hard))
 print(hardness.kinds(arms, images))
 
 # %%
-# Compare the last two columns. The first of them counts what an arm cannot do; the second, what no
+# The last column but one counts what an arm cannot do; the last, what it alone cannot do, and no
 # other arm has any trouble with. Ten seeds are a strict test: an image that is wrong nine times in
 # ten counts in neither. Softer is a list of the images with the largest distance: how often one arm
 # is wrong, minus how often the worst of the others is. For group norm:
@@ -89,16 +89,15 @@ only = hardness.grid(
 for arm in arms:
     lead = [h.margin for h in hardness.wrong_only_with(arm, arms, images)]
     chance = hardness.chance_leads(arm, arms, images)
-    low, high = np.quantile(chance, (0.05, 0.95), axis=0)
-    for place in (0, -1):
-        print(
-            f"{arm}, {'largest' if place == 0 else 'tenth'} lead: {lead[place]:.0%} of the "
-            f"seeds; by chance {low[place]:.0%} to {high[place]:.0%}"
-        )
+    print(
+        f"{arm}: largest lead {lead[0]:.0%} of the seeds, by chance at most "
+        f"{chance[:, 0].max():.0%}; tenth {lead[-1]:.0%}, by chance at most "
+        f"{chance[:, -1].max():.0%}"
+    )
 
 # %%
-# A lead within what chance gives asks for no explanation. One arm that is clearly above it has
-# errors of its own:
+# "At most" is the largest of forty deals. A lead within that asks for no explanation, and a picture
+# of such images shows nothing about the norm. The arm with the largest lead of all:
 
 own = max(arms, key=lambda arm: hardness.wrong_only_with(arm, arms, images)[0].margin)
 of_its_own = hardness.grid(
@@ -110,7 +109,8 @@ of_its_own = hardness.grid(
 )
 
 # %%
-# An arm that makes many more mistakes than the others has leads of this kind for that alone.
+# Whether these are errors of its own cannot be said so: an arm that makes many more mistakes than
+# the others leads for that alone, and dealing out the runs anew does not allow for it.
 #
 # Agreement within and between norms
 # ----------------------------------
@@ -123,7 +123,8 @@ print(agreement.table(arms, images))
 # Rows with "two seeds" are the measure for all others: two trainings of one norm. The columns on
 # the right say by how much two arms agree less; the intervals leave out one seed at a time, and
 # hold for all pairs at once. Arms of unequal accuracy lose some agreement for that alone, so those
-# of nearly the same accuracy tell most. What is left of kappa is what all have in common.
+# of nearly the same accuracy tell most. Even the least alike pair keeps most of its kappa: the
+# larger part of what is hard is hard for all.
 #
 # Class by class
 # --------------
@@ -133,10 +134,11 @@ print(agreement.table(arms, images))
 print(hardness.class_accuracies(arms, images))
 
 # %%
-# The last but one column is the distance from the best arm to the worst, for this class. The
-# last is what this distance would be if each arm made its additional mistakes in all classes alike.
-# Where the two are near each other, no norm has a class of its own. Sixty intervals stand here, so
-# some three of them miss their mean by chance.
+# The last column but one is the distance from the best arm to the worst, for this class. The last
+# is what this distance would be if each arm made its additional mistakes in all classes alike. The
+# first holds the noise of six means and the second does not, so only where it is much larger may
+# norms treat a class differently. Sixty intervals stand here, so some three of them miss the true
+# mean by chance.
 #
 # Where the answers go, for batch norm, over all its seeds, as scikit-learn draws it:
 
@@ -149,7 +151,8 @@ of_group_norm = hardness.confusion_matrix("Group norm", arms["Group norm"], imag
 
 # %%
 # A row sums to 100%. Off the diagonal, look for pairs that are dark in both directions. The most
-# frequent confusions of each arm, from its first seed:
+# frequent confusions of each arm, from its first seed alone, so that small differences mean
+# nothing:
 
 print(mistakes.confusions({arm: runs[0] for arm, runs in arms.items()}, images))
 
@@ -165,7 +168,8 @@ print(mistakes.calibration(arms, images))
 # %%
 # Below the dotted line a network is more sure than right. The expected calibration error averages
 # the distance over all answers (Guo et al. 2017). Compare it between arms only beside the accuracy:
-# a network that is right more often may also be surer.
+# a network that is right more often may also be surer. Of answers given with about 99% confidence,
+# one in a hundred should be wrong: the last column says how many are.
 #
 # Two networks that answer together
 # ---------------------------------
@@ -198,7 +202,7 @@ print(hardness.ensemble_table(together))
 #
 # 1. With fewer seeds, how large are the largest leads by chance?
 # 2. How many images are wrong with exactly one run of all?
-# 3. Which class has the largest distance between the arms?
+# 3. In which class do the arms differ by more than their error counts predict?
 #
 # .. dropdown:: Answer to 1
 #
@@ -230,12 +234,13 @@ print(hardness.ensemble_table(together))
 #    .. code-block:: python
 #
 #       rows = hardness.class_accuracies(arms, images).rows
-#       widest = max(rows, key=lambda row: float(row[-1]))
-#       print(widest[0], widest[-1])
-#       assert float(widest[-1]) >= 0
+#       excess = {row[0]: float(row[-2]) - float(row[-1]) for row in rows}
+#       most = max(excess, key=excess.get)
+#       print(f"{most}: {excess[most]:+.1f} points")
+#       assert excess[most] == max(excess.values())
 #
-#    A class with few sure cues leaves most room for the arms to differ. Before calling it a
-#    finding, look at the intervals in its row.
+#    The class with the widest range may be another one: it is the one with the most errors. And
+#    the largest of ten excesses lies above zero by chance as well.
 #
 # Where to go next
 # ----------------

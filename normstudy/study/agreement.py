@@ -152,7 +152,7 @@ def in_short(arms: Arms, images: ImageSet) -> str:
     )
     kinds = {
         f"by {_range(near, 3)} between two norms within {margin:g} points of accuracy": near,
-        f"by {_range(rest, 3)} between two further apart, whose mistakes must differ": rest,
+        f"by {_range(rest, 3)} between two further apart, who may differ for that alone": rest,
     }
     lower = ", and ".join(words for words, sizes in kinds.items() if sizes)
     return (

@@ -110,7 +110,7 @@ def beside(scores: Scores, first: str, second: str) -> Table:
         reading = "ahead" if low > 0 else "behind" if high < 0 else "open"
         mean = number(float(np.mean(ours) - np.mean(theirs)), 1, sign=True)
         rows.append((setting, mean, f"{number(low, 1)} to {number(high, 1)}", reading))
-    header = (f"{first} less {second}", "points", "95% interval", "reading")
+    header = (f"{first} minus {second}", "points", "95% interval", "reading")
     return Table(header, tuple(rows))
 
 

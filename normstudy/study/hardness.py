@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from normstudy.drawing import WIDTH, describe, in_own_style, mosaic, panel
 from normstudy.study.agreement import Pairwise, distances
+from normstudy.study.compare import MARGINS
 from normstudy.study.data import ImageSet, to_display
 from normstudy.study.measures import Arms, mean_interval
 from normstudy.study.mistakes import is_wrong
@@ -40,6 +41,8 @@ class Hard:
     true_name: str
     answer: str
     """The wrong answer that most of them give."""
+    agreeing: int
+    """Runs that give it."""
     margin: float
     """How often it is wrong in one arm minus how often in the others; 0 where none was asked."""
 
@@ -56,6 +59,7 @@ def _described(index: int, runs: Sequence[Run], images: ImageSet, margin: float 
         runs=len(runs),
         true_name=images.classes[true],
         answer=images.classes[most],
+        agreeing=int((wrong == most).sum()),
         margin=margin,
     )
 
@@ -145,6 +149,16 @@ def kinds(arms: Arms, images: ImageSet) -> Table:
     return Table(header, tuple(rows))
 
 
+def alone_in_short(arms: Arms, images: ImageSet) -> str:
+    """Say how many images are wrong with every seed of one arm and with none of any other."""
+    counts = {row[0]: int(row[-1]) for row in kinds(arms, images).rows}
+    found = [f"{in_sentence(arm)} {count}" for arm, count in counts.items() if count]
+    return (
+        "Images that one arm gets wrong with every seed and no other arm with any: "
+        f"{', '.join(found) or 'not one, in any arm'}."
+    )
+
+
 def in_all(arms: Arms, images: ImageSet) -> tuple[int, int, float]:
     """Count images that every run gets wrong.
 
@@ -161,10 +175,12 @@ def in_all(arms: Arms, images: ImageSet) -> tuple[int, int, float]:
 
 def listing(hard: Sequence[Hard]) -> Table:
     """Tabulate images with how often they are wrong, and the wrong answer that is given most."""
-    rows = [(str(h.index), h.true_name, h.answer, f"{h.wrong} of {h.runs}") for h in hard]
-    return Table(
-        ("test image", "true class", "most frequent wrong answer", "wrong in"), tuple(rows)
-    )
+    rows = [
+        (str(h.index), h.true_name, f"{h.wrong} of {h.runs}", h.answer, str(h.agreeing))
+        for h in hard
+    ]
+    header = ("test image", "true class", "wrong in", "most frequent wrong answer", "given by")
+    return Table(header, tuple(rows))
 
 
 @in_own_style
@@ -215,7 +231,10 @@ def class_accuracies(arms: Arms, images: ImageSet) -> Table:
         means = np.array([values.mean() for values in accuracy.values()])
         alike = relative * (100 - means.mean())
         rows.append((of_class, *told, f"{np.ptp(means):.1f}", f"{alike:.1f}"))
-    return Table(("class", *arms, "range of the arms", "if alike in all classes"), tuple(rows))
+    return Table(
+        ("class", *arms, "best minus worst, points", "expected from error counts alone"),
+        tuple(rows),
+    )
 
 
 def _with_interval(values: npt.NDArray[np.float64]) -> str:
@@ -317,27 +336,39 @@ def ensemble_table(found: Pairwise) -> Table:
         who = f"{a}, two seeds" if a == b else f"{a} and {in_sentence(b)}"
         rows.append((who, str(len(found[a, b])), f"{means[a, b]:.2f}", *cells))
     header = (
-        *("who answers", "pairs of runs", "accuracy, %", "more than two seeds of one, points"),
-        *("95% interval", "more than two seeds of the better one, points"),
+        *("who answers", "pairs of runs", "accuracy, %"),
+        *("gain over two seeds, mean of both arms, points", "95% interval"),
+        "gain over two seeds of the better arm, points",
     )
     return Table(header, tuple(rows))
 
 
 def ensembles_in_short(found: Pairwise, arms: Arms) -> str:
-    """Say whether two norms together answer better than two seeds of one norm."""
+    """Say whether two norms together answer better than two seeds of one norm.
+
+    Only arms of nearly the same accuracy tell: of two unequal ones, the better is often the surer
+    one as well, so that its answers count more often.
+    """
     means, norms = _means(found), {arm: runs[0].recipe.norm for arm, runs in arms.items()}
     across = [one for one in distances(found) if len({norms[arm] for arm in one.pair}) == 2]
-    if not across:
-        return "These runs are of one norm, or of one seed an arm: there is nothing to compare."
-    surely = sum(one.size + one.half < 0 for one in across)
-    beyond = [means[one.pair] - max(means[arm, arm] for arm in one.pair) for one in across]
-    ahead = sum(more > 0 for more in beyond)
+    margin = MARGINS[next(iter(arms.values()))[0].recipe.data]
+    alone = {
+        arm: 100 * float(np.mean([run.accuracy for run in runs])) for arm, runs in arms.items()
+    }
+    near = [one for one in across if abs(alone[one.pair[0]] - alone[one.pair[1]]) < margin]
+    if not near:
+        return (
+            f"No two arms of unequal norms lie within {margin:g} points, so nothing can be said of "
+            "what unequal norms gain together."
+        )
+    surely = sum(one.size + one.half < 0 for one in near)
+    less = [max(means[arm, arm] for arm in one.pair) - means[one.pair] for one in across]
+    gains = sorted(-one.size for one in near)
     return (
-        f"Two networks of unequal norms answer together better than two seeds of one norm, as a "
-        f"mean of both norms, by {number(min(-one.size for one in across), 2)} to "
-        f"{number(max(-one.size for one in across), 2)} points, which is more than chance in "
-        f"{surely} of {len(across)} pairs. They are better than two seeds of the better norm in "
-        f"{ahead}, by at most {number(max(beyond), 2)} points."
+        f"Two unequal norms within {margin:g} points of each other answer together better than two "
+        f"seeds of one of them by {number(gains[0], 2)} to {number(gains[-1], 2)} points; in "
+        f"{surely} of {len(near)} pairs that is more than chance. Two seeds of the better norm do "
+        f"better than both norms in {sum(value > 0 for value in less)} of {len(less)} pairs."
     )
 
 

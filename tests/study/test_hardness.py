@@ -47,7 +47,7 @@ def test_the_images_that_most_runs_get_wrong_come_first():
     assert found[0].answer == str((TRUTH[0] + 1) % 10), "three of four say so"
     assert [h.index for h in hardness.most_often_wrong(ARMS, DIGITS, count=1)] == [0]
     rows = hardness.listing(found).rows
-    assert rows[0] == ("0", found[0].true_name, found[0].answer, "4 of 4")
+    assert rows[0] == ("0", found[0].true_name, "4 of 4", found[0].answer, "3")
 
 
 def test_an_arm_alone_is_compared_with_the_worst_of_the_others():
@@ -87,7 +87,12 @@ def test_accuracies_of_classes_have_an_interval_over_the_seeds():
     of_class = k == TRUTH
     values = [100 * (r.predictions == TRUTH)[of_class].mean() for r in ARMS["Batch norm"]]
     assert found.rows[k][1].startswith(f"{np.mean(values):.1f}")
-    assert found.header == ("class", *ARMS, "range of the arms", "if alike in all classes")
+    assert found.header == (
+        "class",
+        *ARMS,
+        "best minus worst, points",
+        "expected from error counts alone",
+    )
     errors = {a: [100 * (r.predictions != TRUTH) for r in runs] for a, runs in ARMS.items()}
     overall = [np.mean(of) for of in errors.values()]
     of_class = np.mean([np.mean([e[k == TRUTH] for e in of]) for of in errors.values()])
@@ -155,12 +160,15 @@ def test_what_two_norms_gain_together_is_measured_by_two_seeds_of_each():
     both = hardness.ensemble_table(found).rows[0]
     assert both[0] == "A and B"
     assert (both[3], both[5]) == ("+3.50", "+2.00")
-    assert hardness.ensembles_in_short(found, arms).endswith(
-        "by 3.50 to 3.50 points, which is more than chance in 1 of 1 pairs. They are better than "
-        "two seeds of the better norm in 1, by at most 2.00 points."
+    assert hardness.ensembles_in_short(found, arms) == (
+        "Two unequal norms within 0.5 points of each other answer together better than two seeds "
+        "of one of them by 3.50 to 3.50 points; in 1 of 1 pairs that is more than chance. Two "
+        "seeds of the better norm do better than both norms in 0 of 1 pairs."
     )
-    same = {"A": arms["A"], "B": arms["A"]}
-    assert "there is nothing to compare" in hardness.ensembles_in_short(found, same)
+    unequal = {"A": arms["A"], "B": [run(range(40), "group")]}
+    assert hardness.ensembles_in_short(found, unequal).startswith(
+        "No two arms of unequal norms lie"
+    )
 
 
 def test_leads_by_chance_are_those_of_arms_whose_names_mean_nothing():
