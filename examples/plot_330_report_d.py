@@ -11,25 +11,37 @@ whose pictures of wrong answers are those of the first epoch, repeated with five
 from normstudy.study import replications, summaries
 from normstudy.study.compare import differences
 from normstudy.study.data import load
+from normstudy.study.optimize import l1_penalty, penalized
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
+from normstudy.study.train import build
 
 study = STUDIES["study-d"]
 arms, images = run_study(study), load(study.data)
 beside = replications.beside(study.original, arms)
 judged = replications.judge(study.original, arms)
-print("In short:", replications.in_short(beside, judged))
-
 penalty = run_study(STUDIES["study-d-penalty"])
 none, mean, weak, full = penalty
+pairs = {d.pair: d for d in differences(penalty)}
+recipe = penalty[mean][0].recipe
+weaker = [
+    recipe.l1 / strength
+    for p, strength in penalized(build(recipe, images), recipe).values()
+    if p.dim() == 4
+]
+print(
+    f"In short: its penalty pulls at the weights of convolutions {min(weaker):,.0f} to "
+    f"{max(weaker):,.0f} times more weakly than lambda. Beside no penalty:"
+)
 for name, arm in (("Its penalty", mean), ("The sum with the same lambda", full)):
     print(f"{name}: {summaries.penalty_in_short(penalty[arm], penalty[none])}")
-    print(differences({one: penalty[one] for one in (none, arm)})[0])
+    print(pairs[none, arm])
+print("Its numbers:", replications.in_short(beside, judged))
 
 # %%
 # **You will see** the settings and the network of the report, its curves drawn from our runs, its
-# numbers beside ours, ten mistakes of each arm after the first and after the last epoch, and the
-# strength of its penalty, tensor by tensor.
+# numbers beside ours, ten mistakes of each arm after the last epoch and of one after the first, and
+# the strength of its penalty, tensor by tensor.
 #
 # What it set out to do
 # ---------------------
@@ -50,7 +62,6 @@ print(replications.settings(study))
 
 from normstudy.study.blueprint import network
 from normstudy.study.model import layer_table
-from normstudy.study.train import build
 
 nets = {arm: build(runs[0].recipe, images) for arm, runs in arms.items()}
 counts = {arm: sum(p.numel() for p in net.parameters()) for arm, net in nets.items()}
@@ -59,8 +70,8 @@ assert counts == study.original.parameters
 drawing = network(layer_table(nets["Group norm"], images.size))
 
 # %%
-# The counts are those that the report printed. Of the layer norm's parameters, those of the norms
-# are four in five; the convolutions are the same in all three.
+# The counts are those that the report printed. In the layer norm version, four in five parameters
+# belong to the norms; the convolutions are the same in all three.
 
 print(summaries.layers(nets["Group norm"], images.size))
 
@@ -69,8 +80,9 @@ before_average = rows[[row.kind for row in rows].index("AvgPool2d") - 1]
 assert before_average.receptive_field == 22
 
 # %%
-# The last column is the receptive field, as one counts it from layer to layer. Before the average,
-# one number sees 22 of the 28 pixels in each direction.
+# The last column is the receptive field, as one counts it from layer to layer, padding included.
+# Before the average, one number sees 22 of the 28 pixels in each direction, through convolutions
+# and pools alone: what group and layer norm tell it comes from the whole map.
 #
 # The images
 # ----------
@@ -80,7 +92,7 @@ from normstudy.study import pictures
 digits = pictures.samples(images)
 
 # %%
-# A guess is right in 10% of ten thousand test images. One of them is 0.01 points of accuracy.
+# A guess is right in 10% of the ten thousand test images; one of them is 0.01 points of accuracy.
 #
 # Graphs 1 and 2, and the training curves
 # ---------------------------------------
@@ -99,8 +111,8 @@ train_loss = figures.history(arms, "train_loss")
 train_accuracy = figures.history(arms, "train_accuracy")
 
 # %%
-# These are measured while the network learns, with rotated images and dropout, so they may lie
-# below those of the test.
+# These are measured while the network learns, with rotated images and dropout, so accuracy may be
+# lower, and loss higher, than on the test images.
 #
 # What it printed, and what we measure
 # ------------------------------------
@@ -111,8 +123,9 @@ print(replications.findings(judged))
 
 # %%
 # The report shows curves and concludes nothing in words, so its findings here are the order of its
-# best epochs, with its last ones beside them. Where the interval of a difference holds zero, five
-# seeds do not decide, and one seed could not.
+# best epochs, with its last ones beside them; a tie is no finding. Where the interval of a
+# difference holds zero, five seeds do not decide, and one seed could not. The intervals hold for
+# all three pairs of arms at once.
 #
 # The defect: a mean in place of the sum
 # --------------------------------------
@@ -128,15 +141,12 @@ print(replications.findings(judged))
 
 from normstudy.study import demonstrations
 
-recipe = penalty[mean][0].recipe
 print(demonstrations.strengths(nets["Batch norm + L1"], recipe))
 
 # %%
 # The last column says how many times weaker than lambda the penalty is. It pulls at the scales and
 # shifts of the norms much more than at any weight of a convolution. Let us make sure with autograd,
 # for the largest tensor:
-
-from normstudy.study.optimize import l1_penalty
 
 net = build(recipe, images)
 l1_penalty(net, recipe).backward()
@@ -147,7 +157,8 @@ print(f"{largest.numel():,} values, each pulled with {largest.grad.abs().max():.
 # %%
 # Does it matter? Four arms with the batch norm of the report, five seeds each: no penalty, the mean
 # as it was built, a sum that is as weak as the mean is on average, and the sum with the same lambda
-# as in the report.
+# as in the report. (The sampling error says how far one network would move with ten thousand other
+# digits.)
 
 print(summaries.accuracies(penalty))
 print(summaries.penalties({arm: penalty[arm] for arm in (mean, weak, full)}))
@@ -155,15 +166,16 @@ magnitudes = figures.weight_magnitudes(penalty)
 
 # %%
 # Look at the curves of the weights before the accuracies. Where two arms have the same curve, the
-# penalty did nothing to the convolutions. The norms' scales and shifts are not in this picture, and
-# a penalty that shortens a scale can be undone by the norm behind the next convolution.
+# penalty did nothing to the convolutions. A penalty may be a good part of the loss and pull at
+# nothing: that share counts its value, and not its slope. The norms' scales and shifts are not in
+# this picture, and most of a penalty that shortens them together can be undone by the next norm.
 
-pairs = differences(penalty)
-print(summaries.pairs(pairs))
-print(summaries.verdict(pairs))
+print(summaries.pairs(list(pairs.values())))
+print(summaries.verdict(list(pairs.values())))
 
 # %%
-# The pairs say whether anything of this can be seen in the accuracy, at five seeds an arm.
+# The intervals hold for all six pairs at once, here and at the top of the page. As it was built,
+# the penalty cannot be told from none, at five seeds an arm. The sum that was meant can.
 #
 # The mistakes that it showed
 # ---------------------------
@@ -171,7 +183,8 @@ print(summaries.verdict(pairs))
 # The pictures in the report were kept from its first epoch and never replaced. Since its learning
 # rate is constant, its first epoch does not depend on how many follow. So we train for one epoch
 # with the same seed, and have the networks of our first seed as they were when it took its
-# pictures.
+# pictures. How many of the ten wrong answers that they were surest of would a picture after the
+# last epoch have lost?
 
 from normstudy.study.mistakes import find_mistakes, is_wrong
 
@@ -183,24 +196,26 @@ for arm, (early,) in first_epoch.items():
     wrong = sum(bool(still[m.index]) for m in shown)
     print(
         f"{arm}: {early.accuracy:.2%} right after the first epoch, {late.accuracy:.2%} after the "
-        f"last; {wrong} of the {len(shown)} that it would show are still wrong then"
+        f"last; {wrong} of the {len(shown)} that it was surest of are still wrong then"
     )
 
 arm = "Batch norm + L1"
 first_ten = pictures.mistakes(f"{arm}, first epoch", first_epoch[arm][0], images)
 
 # %%
-# Which of these digits can you read? Below are the ten after the last epoch.
+# Which of these digits can you read? And here are the ten after the last epoch:
 
 batch = pictures.mistakes(arm, arms[arm][0], images)
 
 # %%
-# Are these harder to read?
+# Few of the first ten are right by now, so the slip changes the pictures less than one would think.
+# But there are many more mistakes after one epoch, and how sure a network is of them changes. Layer
+# norm after the last epoch:
 
 layer = pictures.mistakes("Layer norm", arms["Layer norm"][0], images)
 
 # %%
-# Layer norm and group norm after the last epoch, each the ten wrong answers of highest confidence.
+# And group norm:
 
 group = pictures.mistakes("Group norm", arms["Group norm"][0], images)
 
