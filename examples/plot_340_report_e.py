@@ -108,8 +108,10 @@ print(*beside, sep="\n")
 
 # %%
 # Compare last epochs with last epochs and best with best. The best epoch on the test images is
-# picked with knowledge of the test images, so it is higher, for the report and for us. The last
-# number of each line is the probability that one more seed of ours would land as far from our mean.
+# picked with knowledge of the test images, so it is higher, for the report and for us. p is the
+# probability that one more seed of ours would land as far from our mean. Where that is small, look
+# at the last epochs: seeds may end alike by chance, while each of them still jumps from epoch to
+# epoch.
 #
 # What it found
 # -------------

@@ -22,6 +22,7 @@ from normstudy.study.studies import Study
 from normstudy.tables import NORM_NAMES, Table, in_sentence, number, p_equals, p_value
 
 FAR = 3.0  # standard deviations of our seeds; what is further away asks for a reason
+RECENT = 5  # epochs; how far accuracies move from one to the next
 
 _SILENT = {"data", "net", "seed", "validation", "precision"}
 """Settings that the words around a table give, or that no report chose."""
@@ -64,6 +65,8 @@ class Beside:
     """Ours after the last epoch, a seed each."""
     bests: tuple[float, ...]
     """Ours at the best epoch of each seed."""
+    recent: tuple[float, ...] = ()
+    """Ours after each of the last :data:`RECENT` epochs, of all seeds."""
 
     @property
     def mean(self) -> float:
@@ -103,12 +106,29 @@ class Beside:
     def __str__(self) -> str:
         """Say in one sentence where the printed number lies."""
         side = "above" if self.distance > 0 else "below"
-        return (
+        told = (
             f"{self.arm}: the report printed {self.printed:.2f}%, {abs(self.distance):.1f} "
             f"standard deviations {side} our mean of {self.mean:.2f}%"
             f"{', which asks for a reason' if self.far else ''} ({p_equals(self.p)} that another "
             "seed of ours would be as far away)."
         )
+        if self.far and self.recent:
+            told += (
+                f" Of the last {RECENT} epochs of our seeds, {self.as_far} of {len(self.recent)} "
+                "are as far away from it, so the last epoch is "
+                f"{'one draw from a restless curve' if self.as_far else 'no accident'}."
+            )
+        return told
+
+    @property
+    def as_far(self) -> int:
+        """Number of recent epochs that lie as far from our mean as the printed number, or further.
+
+        A learning rate that never falls brings no curve to rest, and then seeds that end alike by
+        chance have a smaller standard deviation than one training over its last epochs.
+        """
+        apart = abs(self.printed - self.mean)
+        return sum(abs(value - self.mean) >= apart for value in self.recent)
 
 
 def beside(original: Original, arms: Arms) -> list[Beside]:
@@ -135,6 +155,9 @@ def beside(original: Original, arms: Arms) -> list[Beside]:
                 printed_best=original.best[arm],
                 values=tuple(summarize(runs).values.values()),
                 bests=tuple(best_of(run) for run in runs),
+                recent=tuple(
+                    100 * value for run in runs for value in run.history["test_accuracy"][-RECENT:]
+                ),
             )
         )
     return found
