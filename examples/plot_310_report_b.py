@@ -107,11 +107,9 @@ print(
 
 from normstudy.study.compare import differences
 
-print(summaries.accuracies({f"{arm} (as built)": arms[arm] for arm in arms}))
-print(summaries.accuracies({f"{arm} (one cycle)": meant[arm] for arm in arms}))
-
 for arm in arms:
     pair = {f"{arm} (one cycle)": meant[arm], f"{arm} (as built)": arms[arm]}
+    print(summaries.accuracies(pair))
     print(differences(pair)[0])
 
 # %%
