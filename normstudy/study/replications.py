@@ -66,7 +66,7 @@ class Beside:
     bests: tuple[float, ...]
     """Ours at the best epoch of each seed."""
     recent: tuple[float, ...] = ()
-    """Ours after each of the last :data:`RECENT` epochs, of all seeds."""
+    """Ours after each of the last ``RECENT`` epochs, of all seeds."""
 
     @property
     def mean(self) -> float:
