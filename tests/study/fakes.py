@@ -55,6 +55,23 @@ def arm(*accuracies, **fields) -> list[Run]:
     return [made(accuracy, seed, **fields) for seed, accuracy in enumerate(accuracies)]
 
 
+def batch_size(recipe) -> int:
+    """Read the setting that ``SIZES`` is about."""
+    return recipe.batch_size
+
+
+def runs_at(size, *accuracies, **fields) -> list[Run]:
+    """Make runs with batches of a size that end at these accuracies, in percent: one seed each."""
+    return arm(*accuracies, batch_size=size, **fields)
+
+
+SIZES = {
+    "Batch norm": [*runs_at(128, 80, 82), *runs_at(2, 50, 54), *runs_at(8, 70, 70)],
+    "Group norm": [*runs_at(8, 75, 77, norm="group"), *runs_at(2, 74, 76, norm="group")],
+}
+"""A sweep over the batch size."""
+
+
 def answering(predictions, confidences=None, **fields) -> Run:
     """Make a run that gives these answers to the images of :func:`image_set`."""
     num = len(predictions)

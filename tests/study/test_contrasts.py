@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from scipy import stats
-from study.fakes import made
+from study.fakes import SIZES as ARMS
+from study.fakes import batch_size, runs_at
 
 from normstudy.study.contrasts import (
     against,
@@ -21,18 +22,6 @@ from normstudy.study.responses import by
 from normstudy.tables import number
 
 
-def batch_size(recipe):
-    return recipe.batch_size
-
-
-def runs_at(size, *accuracies, **fields):
-    return [made(a, seed, batch_size=size, **fields) for seed, a in enumerate(accuracies)]
-
-
-ARMS = {
-    "Batch norm": [*runs_at(128, 80, 82), *runs_at(2, 50, 54), *runs_at(8, 70, 70)],
-    "Group norm": [*runs_at(8, 75, 77, norm="group"), *runs_at(2, 74, 76, norm="group")],
-}
 POINTS = by(ARMS, batch_size)
 SD = np.sqrt((2 + 8 + 0 + 2 + 2) / 5)
 

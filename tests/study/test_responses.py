@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from study.fakes import made
+from study.fakes import SIZES as ARMS
+from study.fakes import batch_size, made, runs_at
 
 from normstudy.study import responses
 from normstudy.study.responses import (
@@ -22,18 +23,6 @@ from normstudy.study.responses import (
 )
 
 
-def batch_size(recipe):
-    return recipe.batch_size
-
-
-def runs_at(size, *accuracies, **fields):
-    return [made(a, seed, batch_size=size, **fields) for seed, a in enumerate(accuracies)]
-
-
-ARMS = {
-    "Batch norm": [*runs_at(128, 80, 82), *runs_at(2, 50, 54), *runs_at(8, 70, 70)],
-    "Group norm": [*runs_at(8, 75, 77, norm="group"), *runs_at(2, 74, 76, norm="group")],
-}
 POINTS = by(ARMS, batch_size)
 
 
