@@ -21,7 +21,6 @@ from normstudy.study.contrasts import (
 from normstudy.study.responses import by
 from normstudy.tables import number
 
-
 POINTS = by(ARMS, batch_size)
 SD = np.sqrt((2 + 8 + 0 + 2 + 2) / 5)
 

@@ -22,7 +22,6 @@ from normstudy.study.responses import (
     tolerances,
 )
 
-
 POINTS = by(ARMS, batch_size)
 
 
