@@ -117,9 +117,9 @@ for arm in arms:
 # as reports D and E both printed for a network of this size? The lines at the top of the page say
 # it, arm by arm.
 #
-# What the schedule does not explain has another reason. In the table of settings the penalty stands
-# out: a hundred times as strong as that of report E, and on in all arms, in both of our trainings.
-# So it was taken off as well, with batch norm and one cycle, three seeds of each:
+# What the schedule leaves, if anything, has another reason. In the table of settings the penalty
+# stands out: a hundred times as strong as that of report E, and on in all arms, in both of our
+# trainings. So it was taken off as well, with batch norm and one cycle, three seeds of each:
 
 penalties = run_study(STUDIES["study-b-penalty"])
 print(summaries.accuracies(penalties))
@@ -127,8 +127,8 @@ print(summaries.penalties(penalties))
 print(summaries.verdict(differences(penalties)))
 
 # %%
-# The columns on the weights say how hard the penalty pulls. What the last of these arms is still
-# short of is due to neither schedule nor penalty.
+# The columns on the weights say how hard the penalty pulls. If the last of these arms is still
+# short of the goal, neither schedule nor penalty is the reason.
 #
 # Graphs 1 and 2, and the training curves
 # ---------------------------------------

@@ -65,7 +65,7 @@ print(replications.settings(study))
 # The rates come from a search that is the same for every arm: five rates, a factor of two apart,
 # six epochs each, on 5,000 training images that were held out, with seeds that the study itself
 # does not use. The rule is that of the main study: of all rates within 0.3 points of the best, the
-# one of lowest loss. On digits nearly every rate is as close as that, so here it is the loss that
+# one of lowest loss. On digits many rates may be as close as that, and then it is the loss that
 # decides.
 
 from normstudy.study import figures

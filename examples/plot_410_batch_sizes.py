@@ -12,7 +12,6 @@ nothing, and is it the statistics that suffer or the steps?
 from normstudy.study import contrasts, responses
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
-from normstudy.tables import number
 
 study = STUDIES["batch-sizes"]
 arms = run_study(STUDIES["batch-sizes"])
@@ -187,15 +186,14 @@ print(
 
 from normstudy.study.measures import summarize
 
-full, main = run_study(STUDIES["batch-sizes-full"]), run_study(STUDIES["main"])
-for arm, runs in full.items():
-    print(f"{arm}: {responses.said(runs)}% with 4, {summarize(main[arm])}% with 128")
-apart = {arm: responses.mean(runs) for arm, runs in full.items()}
-print(
-    "batch norm minus group norm, with 4 images:",
-    f"{number(apart['Batch norm'] - apart['Group norm'], 2, sign=True)} points; on a fifth of",
-    f"the images {contrasts.compared(points, ('Batch norm', 4), ('Group norm', 4))}",
-)
+long, main = STUDIES["batch-sizes-full"], run_study(STUDIES["main"])
+full = responses.by(run_study(long), lambda r: r.batch_size, long.diverged)
+print(responses.table(full, "batch size, at full length"))
+for arm in full:
+    print(f"{arm}: {summarize(main[arm])}% with 128")
+pair = ("Batch norm", 4), ("Group norm", 4)
+print(f"batch norm minus group norm, with 4: {contrasts.compared(full, *pair)};")
+print(f"on a fifth of the images {contrasts.compared(points, *pair)}")
 
 # %%
 # What others found

@@ -24,8 +24,10 @@ widths = responses.by(
     study.diverged,
 )
 print("In short, each value against the best one, in points of test accuracy:")
-print("by the number of groups:", contrasts.behind_best(counts))
-print("by the channels of a group:", contrasts.behind_best(widths))
+print("by the number of groups:", contrasts.behind_best(counts, "Groups"))
+print(
+    "by the channels of a group:", contrasts.behind_best(widths, "Channels per group")
+)
 
 # %%
 # **You will see** both ends computed to be what their names say, accuracy over the number of groups

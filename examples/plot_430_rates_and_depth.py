@@ -131,7 +131,7 @@ print()
 print(responses.table(quarter, "blocks, at a quarter of it"))
 print("\nAgainst the best depth of each arm, at the main study's rate, in points:")
 for arm in full:
-    print(f"{arm}: {contrasts.behind_best({arm: full[arm]})}")
+    print(f"{arm}: {contrasts.behind_best(full, arm)}")
 print(contrasts.pooled(full))
 
 # %%

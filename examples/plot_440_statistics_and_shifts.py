@@ -107,7 +107,7 @@ print(measured.shift_table(arms))
 # %%
 # The second column scores batch norm with the statistics of the shifted batch, 128 images of the
 # same shift. More light moves means, less contrast shrinks variances, and noise widens the maps: of
-# each, new statistics can take something back.
+# each, new statistics may take something back.
 
 print(measured.won_back(arms["Batch norm"]))
 

@@ -97,7 +97,10 @@ accuracy = responses.figure(
 
 print(responses.table(points, "lambda"))
 print(f"Without L1: {responses.said(without[1])}. Chance level: 10%.")
-print("Mean ± standard deviation of two seeds.", contrasts.pooled(points))
+print(
+    "Mean ± standard deviation of two seeds.",
+    contrasts.pooled({**points, without[0]: {0.0: without[1]}}),
+)
 exact = responses.figure(
     points, "lambda", zeros, name="lambda-zeros", title="Exact zeros over lambda"
 )

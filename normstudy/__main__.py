@@ -130,7 +130,7 @@ def _write_figures(
         figure.savefig(picture, dpi=200, bbox_inches="tight", metadata={"Description": caption})
         write_whole(path, picture.getvalue())
         print(f"{path}: {caption}")
-    if not next(iter(arms.values()))[0].recipe.keeps_answers:
+    if not all(made[0].recipe.keeps_answers for made in arms.values()):
         print("no picture of mistakes: --validation, --subset and --probe keep no predictions")
 
 

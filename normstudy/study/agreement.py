@@ -143,20 +143,23 @@ def in_short(arms: Arms, images: ImageSet) -> str:
     if not across:
         return "these runs are of one norm, or of one seed an arm: there is nothing to compare"
     decided = sum(one.decided for one in across)
-    yes = "different norms fail on somewhat different images"
-    no = "these runs do not show that different norms fail on different images"
     margin = MARGINS[next(iter(arms.values()))[0].recipe.data]
     near, rest = (
-        [one.size for one in across if (_step(one, arms) < margin) == close]
-        for close in (True, False)
+        [one for one in across if (_step(one, arms) < margin) == close] for close in (True, False)
     )
-    kinds = {
-        f"by {_range(near, 3)} between two norms within {margin:g} points of accuracy": near,
-        f"by {_range(rest, 3)} between two further apart, who may differ for that alone": rest,
+    head = "these runs do not show that different norms fail on different images"
+    if any(one.decided for one in near):  # arms of unequal accuracy may differ for that alone
+        head = "different norms fail on somewhat different images"
+    steps = {
+        f"two norms within {margin:g} points of accuracy": near,
+        "two further apart, who may differ for that alone": rest,
     }
-    lower = ", and ".join(words for words, sizes in kinds.items() if sizes)
+    kinds = {
+        f"by {_range([one.size for one in of], 3)} between {who}": of for who, of in steps.items()
+    }
+    lower = ", and ".join(words for words, some in kinds.items() if some)
     return (
-        f"{yes if decided else no}. Kappa (1: the same mistakes, 0: no more in common than by "
+        f"{head}. Kappa (1: the same mistakes, 0: no more in common than by "
         f"chance) is {_range(within, 2)} between two seeds of one arm. It is lower {lower}. "
         f"That is more than chance in {decided} of {len(across)} pairs of arms."
     )

@@ -58,7 +58,9 @@ def figures_of(arms: Arms, study: Study | None = None) -> Figures:
     if study and study.name in _MORE and recipe.data == study.data:
         drawn |= _MORE[study.name](arms, images)
     grid = original.grid if original else _GRID
-    for arm, made in arms.items() if recipe.keeps_answers else ():
+    for arm, made in arms.items():
+        if not made[0].recipe.keeps_answers:
+            continue
         figure = pictures.mistakes(arm, made[0], images, grid=grid)
         drawn[figure.normstudy["name"] if len(arms) > 1 else "mistakes"] = figure  # type: ignore[attr-defined]
     return drawn

@@ -23,6 +23,8 @@ class Spread:
     """Degrees of freedom: seeds less points."""
     left_out: int
     """Points that are not counted, since they are too near to chance."""
+    least: float
+    """Accuracy from which on a point counts, in percent."""
 
     def __str__(self) -> str:
         """Say it in a sentence."""
@@ -43,11 +45,12 @@ def pooled(points: Points, measure: str = "test_accuracy") -> Spread:
     every = {id(runs): runs for of in points.values() for runs in held(of).values()}
     found = [values(runs, measure) for runs in every.values()]  # a shared point counts once
     best = max(map(np.mean, found))
-    kept = [point for point in found if np.mean(point) >= (best + CHANCE) / 2]
+    least = float(best + CHANCE) / 2
+    kept = [point for point in found if np.mean(point) >= least]
     freedom = sum(len(point) - 1 for point in kept)
     squares = sum(float(((np.array(point) - np.mean(point)) ** 2).sum()) for point in kept)
     sd = float(np.sqrt(squares / freedom)) if freedom else float("nan")
-    return Spread(sd=sd, freedom=freedom, left_out=len(found) - len(kept))
+    return Spread(sd=sd, freedom=freedom, left_out=len(found) - len(kept), least=least)
 
 
 def between(
@@ -60,7 +63,8 @@ def between(
 ) -> Difference:
     """Compare two points, each an arm and a value: the first minus the second.
 
-    The interval is Student's, with the spread that is :func:`pooled` over the sweep.
+    The interval is Student's, with the spread that is :func:`pooled` over the sweep. A point that
+    the pool leaves out scatters otherwise, so then it is Welch's, from their own seeds alone.
 
     Parameters
     ----------
@@ -90,11 +94,17 @@ def between(
     first, second = (summarize(of, measure) for of in runs)
     spread = pooled(points, measure)
     mean = first.mean - second.mean
-    error = spread.sd * float(np.sqrt(1 / first.n + 1 / second.n))
+    variances = [spread.sd**2 / of.n for of in (first, second)]
+    freedom = float(spread.freedom)
+    if min(first.mean, second.mean) < spread.least and min(first.n, second.n) > 1:
+        variances = [of.sd**2 / of.n for of in (first, second)]
+        parts = [v**2 / (of.n - 1) for v, of in zip(variances, (first, second), strict=True)]
+        freedom = sum(variances) ** 2 / sum(parts) if sum(parts) else float("nan")
+    error = float(np.sqrt(sum(variances)))
     half, p = float("nan"), float("nan")
     if error > 0:
-        half = error * float(stats.t.ppf(1 - LEVEL / (2 * family), spread.freedom))
-        p = min(1.0, family * float(2 * stats.t.sf(abs(mean) / error, spread.freedom)))
+        half = error * float(stats.t.ppf(1 - LEVEL / (2 * family), freedom))
+        p = min(1.0, family * float(2 * stats.t.sf(abs(mean) / error, freedom)))
     return Difference(
         first=first,
         second=second,
@@ -147,15 +157,15 @@ def _to_best(of: Points, arm: str) -> tuple[float, dict[float, Difference]]:
     there = held(of[arm])
     means = {x: float(np.mean(values(runs))) for x, runs in there.items()}
     best = max(means, key=means.__getitem__)
-    others = [x for x in there if x != best]
-    return best, {x: between(of, (arm, x), (arm, best), family=len(others)) for x in others}
+    # the best is picked from all, so the intervals allow for every pair
+    family = len(there) * (len(there) - 1) // 2
+    return best, {x: between(of, (arm, x), (arm, best), family=family) for x in there if x != best}
 
 
 def to_best(points: Points, arm: str, axis: str) -> Table:
-    """Tabulate how far each value of an arm is behind its best one; for all rows at once.
+    """Tabulate how far each value of an arm is behind its best one.
 
-    The best one is picked by the same runs, so it flatters itself a little, and the others look a
-    little further behind than they are.
+    The best one is picked by the same runs, so the intervals hold for all pairs of values at once.
     """
     best, found = _to_best(points, arm)
     rows = [
@@ -197,19 +207,17 @@ def to_one(points: Points, reference: tuple[str, Sequence[Run]], axis: str) -> T
     return Table((f"{axis}: points less {in_sentence(label)}", *points), tuple(rows))
 
 
-def unbeaten(points: Points) -> list[float]:
-    """List the best value of the only arm, and those that the runs do not tell apart from it."""
-    (arm,) = points
+def unbeaten(points: Points, arm: str) -> list[float]:
+    """List the best value of an arm, and those that the runs do not tell apart from it."""
     best, found = _to_best(points, arm)
     return [best, *(x for x, d in found.items() if not d.decided)]
 
 
-def behind_best(points: Points) -> str:
-    """Say which value of the only arm is best, which are behind it, and which are left open."""
-    (arm,) = points
+def behind_best(points: Points, arm: str) -> str:
+    """Say which value of an arm is best, which are behind it, and which are left open."""
     best, found = _to_best(points, arm)
     behind = [f"{x:g} ({d.measure.text(d.mean, sign=True)})" for x, d in found.items() if d.decided]
-    open_ones = [f"{x:g}" for x in unbeaten(points)[1:]]
+    open_ones = [f"{x:g}" for x in unbeaten(points, arm)[1:]]
     parts = [f"{best:g} is best"]
     if behind:
         parts.append(f"behind it: {', '.join(behind)}")

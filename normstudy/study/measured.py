@@ -150,7 +150,7 @@ def gaps(runs: Sequence[Run]) -> str:
     The learning rate is highest between two epochs; the first of the two is meant.
     """
     gap = 100 * (column(runs, "precise_accuracy") - column(runs, "test_accuracy"))
-    peak = int(column(runs, "lr")[0].argmax())
+    peak = max(1, int(column(runs, "lr")[0].argmax()))
     told = []
     for words, epoch in ((f"after epoch {peak}, at the highest rate", peak), ("after the last", 0)):
         values = gap[:, epoch - 1]

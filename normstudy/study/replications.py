@@ -11,6 +11,7 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from normstudy.study.compare import Difference, differences
@@ -66,7 +67,7 @@ class Beside:
     bests: tuple[float, ...]
     """Ours at the best epoch of each seed."""
     recent: tuple[float, ...] = ()
-    """Ours after each of the last ``RECENT`` epochs, of all seeds."""
+    """Ours after each of the last ``RECENT`` epochs, of all seeds, less the mean of the epoch."""
 
     @property
     def mean(self) -> float:
@@ -114,21 +115,20 @@ class Beside:
         )
         if self.far and self.recent:
             told += (
-                f" Of the last {RECENT} epochs of our seeds, {self.as_far} of {len(self.recent)} "
-                "are as far away from it, so the last epoch is "
-                f"{'one draw from a restless curve' if self.as_far else 'no accident'}."
+                f" Over the last {RECENT} epochs, {self.as_far} of {len(self.recent)} accuracies "
+                "of our seeds are as far from the mean of their epoch, on that side."
             )
         return told
 
     @property
     def as_far(self) -> int:
-        """Number of recent epochs that lie as far from our mean as the printed number, or further.
+        """Number of recent accuracies as far from their mean as the printed one is from ours.
 
         A learning rate that never falls brings no curve to rest, and then seeds that end alike by
         chance have a smaller standard deviation than one training over its last epochs.
         """
-        apart = abs(self.printed - self.mean)
-        return sum(abs(value - self.mean) >= apart for value in self.recent)
+        apart = self.printed - self.mean
+        return sum(value >= apart if apart > 0 else value <= apart for value in self.recent)
 
 
 def beside(original: Original, arms: Arms) -> list[Beside]:
@@ -155,12 +155,16 @@ def beside(original: Original, arms: Arms) -> list[Beside]:
                 printed_best=original.best[arm],
                 values=tuple(summarize(runs).values.values()),
                 bests=tuple(best_of(run) for run in runs),
-                recent=tuple(
-                    100 * value for run in runs for value in run.history["test_accuracy"][-RECENT:]
-                ),
+                recent=tuple(_apart(runs).ravel().tolist()),
             )
         )
     return found
+
+
+def _apart(runs: Sequence[Run]) -> npt.NDArray[np.float64]:
+    """Recent accuracies less the mean of their epoch over the seeds, shape (S, E), in points."""
+    recent = np.array([run.history["test_accuracy"][-RECENT:] for run in runs], dtype=np.float64)
+    return np.asarray(100 * (recent - recent.mean(0)))
 
 
 def best_of(run: Run) -> float:
@@ -296,6 +300,8 @@ def towards(goal: float, arm: str, before: Sequence[Run], after: Sequence[Run], 
     pair = {"after": after, "before": before}
     gained, gap = differences(pair)[0], goal - summarize(before).mean
     size = f"{number(gained.mean, 2, sign=True)} points, 95% interval {gained.interval}"
+    if gap <= 0:
+        return f"{arm}: not below {goal:g}%; {change} changes it by {size}."
     start = f"{arm}: {number(gap, 2)} points below {goal:g}%"
     if not gained.decided:
         return f"{start}; whether {change} changes anything is open ({size})."

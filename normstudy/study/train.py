@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,24 @@ from normstudy.study.optimize import weights
 from normstudy.study.recipes import Recipe
 from normstudy.study.scoring import evaluate, loss_and_accuracy
 
-CHANGES: tuple[tuple[Mapping[str, tuple[Any, ...]], str], ...] = (
+
+def _counts_weights(probe: str) -> bool:
+    return "weights" in probe.split("+")
+
+
+CHANGES: tuple[tuple[Mapping[str, tuple[Any, ...] | Callable[[Any], bool]], str], ...] = (
     ({}, "the first published numbers"),
     ({"norm": ("group", "instance")}, "group norm computes on contiguous maps"),
     ({"norm": ("group", "layer", "instance"), "precision": ("float32",)}, "safe at large means"),
     ({"net": ("study-b", "study-c", "study-e")}, "dropout of maps draws gaps"),
-    ({"jitter": (0.1, 0.4)}, "brightness is a factor, before an image is turned"),
+    ({"jitter": bool}, "brightness is a factor, before an image is turned"),
+    ({"probe": _counts_weights}, "lengths are those of the pieces that a norm divides"),
 )
 """What altered the numbers of recipes: of which, by field and values, and why. Only ever extended.
 
-``{}`` means all. The version of a recipe's numbers is how many of these apply to it, and a run
-carries it. A change that moves a golden run gets a line here, and the published runs that it
-touches are trained again.
+Values are listed, or told by a function. ``{}`` means all. The version of a recipe's numbers is how
+many of these apply to it, and a run carries it. A change that moves a golden run gets a line here,
+and the published runs that it touches are trained again.
 """
 
 COLUMNS = (
@@ -52,7 +58,10 @@ QUANTILES = np.linspace(0, 1, 1001)
 def numbers_version(recipe: Recipe) -> int:
     """Count the lines of :data:`CHANGES` that apply to a recipe."""
     values = recipe.to_dict()
-    return sum(all(values[name] in of for name, of in which.items()) for which, _ in CHANGES)
+    return sum(
+        all(of(values[name]) if callable(of) else values[name] in of for name, of in which.items())
+        for which, _ in CHANGES
+    )
 
 
 class DivergedError(RuntimeError):

@@ -41,6 +41,14 @@ def test_points_near_chance_do_not_count():
     assert "(6 degrees of freedom; points near chance, left out: 1)" in str(found)
 
 
+def test_a_point_that_the_pool_leaves_out_is_judged_by_its_own_spread():
+    wild = {"No norm": [*runs_at(2, 10, 45, norm="none"), *runs_at(8, 70, 70, norm="none")]}
+    found = between(by(ARMS | wild, batch_size), ("Group norm", 2), ("No norm", 2))
+    low, high = stats.ttest_ind([74, 76], [10, 45], equal_var=False).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-6)
+    assert not found.decided
+
+
 def test_two_points_are_compared_by_the_pooled_spread():
     found = between(POINTS, ("Batch norm", 128), ("Batch norm", 2))
     assert found.pair == ("Batch norm at 128", "Batch norm at 2")
@@ -97,14 +105,14 @@ def test_one_seed_has_no_interval():
 
 def test_the_values_of_one_arm_are_compared_with_its_best():
     group = {"Group norm": by(ARMS, batch_size)["Group norm"]}
-    assert behind_best(group) == "8 is best; left open: 2"
+    assert behind_best(group, "Group norm") == "8 is best; left open: 2"
     batch = {"Batch norm": {**POINTS["Batch norm"], 512: ()}}
-    half = stats.t.ppf(1 - 0.05 / 4, 3) * np.sqrt((2 + 8 + 0) / 3)
+    half = stats.t.ppf(1 - 0.05 / 6, 3) * np.sqrt((2 + 8 + 0) / 3)
     rows = to_best(batch, "Batch norm", "size").rows
     assert [row[:2] for row in rows] == [("2", "\N{MINUS SIGN}29.00"), ("8", "\N{MINUS SIGN}11.00")]
     assert rows[1][2] == f"\N{MINUS SIGN}{11 + half:.2f} to {number(-11 + half, 2)}"
-    assert unbeaten(batch)[0] == 128
-    assert behind_best(batch).endswith("; lost: 512")
+    assert unbeaten(batch, "Batch norm")[0] == 128
+    assert behind_best(batch, "Batch norm").endswith("; lost: 512")
 
 
 def test_every_point_is_compared_with_one_more():

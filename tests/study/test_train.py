@@ -323,6 +323,9 @@ def test_the_version_of_the_numbers_counts_the_changes_of_a_recipe():
     assert all(set(which) <= names and why for which, why in CHANGES)
     assert CHANGES[0][0] == {}
     versions = {norm: numbers_version(Recipe(norm=norm)) for norm in NORMS}
+    assert [numbers_version(Recipe(jitter=j)) for j in (0.0, 0.1, 0.2)] == [1, 2, 2]
+    probed = ("", "statistics", "statistics+weights")
+    assert [numbers_version(Recipe(probe=p)) for p in probed] == [1, 1, 2]
     assert (versions["batch"], versions["group"], versions["instance"]) == (1, 2, 2)
 
 
