@@ -99,28 +99,12 @@ def analyse(arms: Arms) -> Analysis:
     ----------
     R. A. Fisher, The Design of Experiments, 1935, chapter VI (factorial designs).
     """
-    import pandas as pd  # noqa: PLC0415 - both are slow to import
-    from statsmodels.formula.api import ols  # noqa: PLC0415
+    from statsmodels.formula.api import ols  # noqa: PLC0415 - slow to import
     from statsmodels.regression.linear_model import OLS  # noqa: PLC0415
     from statsmodels.stats.anova import anova_lm  # noqa: PLC0415
 
-    check_arms(arms)
-    rows = [
-        (NORM_NAMES[run.recipe.norm], regulariser_of(run.recipe), 100 * run.accuracy)
-        for runs in arms.values()
-        for run in runs
-    ]
-    frame = pd.DataFrame(rows, columns=["norm", "regulariser", "accuracy"])
+    frame = _full_table(arms)
     norms, regularisers = (list(dict.fromkeys(frame[name])) for name in ("norm", "regulariser"))
-    cells = frame.groupby(["norm", "regulariser"]).size()
-    whole = len(cells) == len(norms) * len(regularisers) and cells.nunique() == 1
-    if not whole or NONE not in regularisers or cells.iloc[0] < 2:
-        counts = "; ".join(f"{n}, {r}: {size}" for (n, r), size in cells.items())
-        msg = (
-            f"the runs are no full table ({counts}); give every norm with every regulariser, none "
-            "among them, and as many seeds, two or more"
-        )
-        raise ValueError(msg)
     table = anova_lm(ols("accuracy ~ C(norm) * C(regulariser)", data=frame).fit())
     names = ("norm", "regulariser", "interaction", "seed")
     columns = (table["sum_sq"] / table["sum_sq"].sum(), table["df"] / table["df"].sum())
@@ -130,7 +114,7 @@ def analyse(arms: Arms) -> Analysis:
     }
     places = [(norm, regulariser) for norm in norms for regulariser in regularisers]
     index = {place: i for i, place in enumerate(places)}
-    at = [index[norm, regulariser] for norm, regulariser, _ in rows]
+    at = [index[place] for place in zip(frame["norm"], frame["regulariser"], strict=True)]
     fit = OLS(frame["accuracy"].to_numpy(), np.eye(len(places))[at]).fit()  # the means of the arms
 
     def effect(pair: tuple[str, str], at: str, over: Sequence[str], *, of_norms: bool) -> Effect:
@@ -154,6 +138,30 @@ def analyse(arms: Arms) -> Analysis:
         ),
         runs=len(frame),
     )
+
+
+def _full_table(arms: Arms) -> Any:
+    """Put accuracies into a data frame, and refuse a table with holes."""
+    import pandas as pd  # noqa: PLC0415 - slow to import
+
+    check_arms(arms)
+    rows = [
+        (NORM_NAMES[run.recipe.norm], regulariser_of(run.recipe), 100 * run.accuracy)
+        for runs in arms.values()
+        for run in runs
+    ]
+    frame = pd.DataFrame(rows, columns=["norm", "regulariser", "accuracy"])
+    norms, regularisers = (list(dict.fromkeys(frame[name])) for name in ("norm", "regulariser"))
+    cells = frame.groupby(["norm", "regulariser"]).size()
+    whole = len(cells) == len(norms) * len(regularisers) and cells.nunique() == 1
+    if not whole or NONE not in regularisers or cells.iloc[0] < 2:
+        counts = "; ".join(f"{n}, {r}: {size}" for (n, r), size in cells.items())
+        msg = (
+            f"the runs are no full table ({counts}); give every norm with every regulariser, none "
+            "among them, and as many seeds, two or more"
+        )
+        raise ValueError(msg)
+    return frame
 
 
 def _effect(fit: Any, weights: Any, pair: tuple[str, str], at: str) -> Effect:
