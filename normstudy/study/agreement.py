@@ -77,6 +77,11 @@ def apart(arms: Arms, images: ImageSet) -> list[Apart]:
     return distances(_kappas(arms, images))
 
 
+def means_of(found: Pairwise) -> dict[tuple[str, str], float]:
+    """Take the mean over all pairs of runs, for each pair of arms."""
+    return {pair: float(np.mean([value for *_, value in of])) for pair, of in found.items()}
+
+
 def distances(found: Pairwise) -> list[Apart]:
     """Compare a number of every two arms with that of two seeds of one arm.
 
@@ -121,7 +126,7 @@ def table(arms: Arms, images: ImageSet) -> Table:
     )
     found = _kappas(arms, images)
     less = {one.pair: one for one in distances(found)}
-    means = {pair: float(np.mean([value for *_, value in of])) for pair, of in found.items()}
+    means = means_of(found)
     rows = []
     for pair in sorted(found, key=lambda pair: -means[pair]):
         who = f"{pair[0]}, two seeds" if pair[0] == pair[1] else " and ".join(pair)
@@ -138,14 +143,14 @@ def in_short(arms: Arms, images: ImageSet) -> str:
     """Say whether different norms fail on the same images as far as two seeds of one arm do."""
     norms = {arm: runs[0].recipe.norm for arm, runs in arms.items()}
     found = _kappas(arms, images)
-    within = [float(np.mean([value for *_, value in of])) for (a, b), of in found.items() if a == b]
+    within = [mean for (a, b), mean in means_of(found).items() if a == b]
     across = [one for one in distances(found) if norms[one.pair[0]] != norms[one.pair[1]]]
     if not across:
         return "these runs are of one norm, or of one seed an arm: there is nothing to compare"
     decided = sum(one.decided for one in across)
     margin = MARGINS[next(iter(arms.values()))[0].recipe.data]
     near, rest = (
-        [one for one in across if (_step(one, arms) < margin) == close] for close in (True, False)
+        [one for one in across if (step(one, arms) < margin) == close] for close in (True, False)
     )
     head = "these runs do not show that different norms fail on different images"
     if any(one.decided for one in near):  # arms of unequal accuracy may differ for that alone
@@ -165,7 +170,7 @@ def in_short(arms: Arms, images: ImageSet) -> str:
     )
 
 
-def _step(one: Apart, arms: Arms) -> float:
+def step(one: Apart, arms: Arms) -> float:
     """Distance between the mean accuracies of two arms, in points."""
     first, second = (summarize(arms[arm]).mean for arm in one.pair)
     return abs(first - second)

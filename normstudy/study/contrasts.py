@@ -94,17 +94,15 @@ def between(
     first, second = (summarize(of, measure) for of in runs)
     spread = pooled(points, measure)
     mean = first.mean - second.mean
-    variances = [spread.sd**2 / of.n for of in (first, second)]
-    freedom = float(spread.freedom)
-    if min(first.mean, second.mean) < spread.least and min(first.n, second.n) > 1:
-        variances = [of.sd**2 / of.n for of in (first, second)]
-        parts = [v**2 / (of.n - 1) for v, of in zip(variances, (first, second), strict=True)]
-        freedom = sum(variances) ** 2 / sum(parts) if sum(parts) else float("nan")
-    error = float(np.sqrt(sum(variances)))
+    error = spread.sd * float(np.sqrt(1 / first.n + 1 / second.n))
     half, p = float("nan"), float("nan")
-    if error > 0:
-        half = error * float(stats.t.ppf(1 - LEVEL / (2 * family), freedom))
-        p = min(1.0, family * float(2 * stats.t.sf(abs(mean) / error, freedom)))
+    if min(first.mean, second.mean) < spread.least and min(first.n, second.n) > 1:
+        test = stats.ttest_ind(*(values(of, measure) for of in runs), equal_var=False)
+        half = mean - float(test.confidence_interval(1 - LEVEL / family).low)
+        p = min(1.0, family * float(test.pvalue))
+    elif error > 0:
+        half = error * float(stats.t.ppf(1 - LEVEL / (2 * family), spread.freedom))
+        p = min(1.0, family * float(2 * stats.t.sf(abs(mean) / error, spread.freedom)))
     return Difference(
         first=first,
         second=second,
@@ -204,7 +202,7 @@ def to_one(points: Points, reference: tuple[str, Sequence[Run]], axis: str) -> T
             d = between(every, (arm, x), (label, 0.0), family=family)
             cells.append(f"{d.measure.text(d.mean, sign=True)} ({d.interval})")
         rows.append((f"{x:g}", *cells))
-    return Table((f"{axis}: points less {in_sentence(label)}", *points), tuple(rows))
+    return Table((f"{axis}: points, beside {in_sentence(label)}", *points), tuple(rows))
 
 
 def unbeaten(points: Points, arm: str) -> list[float]:

@@ -12,13 +12,13 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from normstudy.drawing import WIDTH, describe, in_own_style, mosaic, panel
-from normstudy.study.agreement import Pairwise, distances
+from normstudy.study.agreement import Pairwise, distances, means_of, step
 from normstudy.study.compare import MARGINS
 from normstudy.study.data import ImageSet, to_display
 from normstudy.study.measures import Arms, mean_interval
 from normstudy.study.mistakes import is_wrong
 from normstudy.study.runs import Run
-from normstudy.tables import Table, in_sentence, number
+from normstudy.tables import Table, in_sentence, interval, number
 
 
 def shares(arms: Arms, images: ImageSet) -> dict[str, npt.NDArray[np.float64]]:
@@ -321,16 +321,17 @@ def ensemble_table(found: Pairwise) -> Table:
     What they gain over two seeds of one arm, as a mean of both arms, has the intervals of
     :func:`normstudy.study.agreement.distances`. The last column is over those of the better arm.
     """
-    means = _means(found)
+    means = means_of(found)
     gains = {one.pair: one for one in distances(found)}
     rows = []
     for a, b in sorted(found, key=lambda pair: -means[pair]):
         cells = ["\N{EN DASH}"] * 3
         if one := gains.get((a, b)):
-            ends = (number(sign * one.half - one.size, 2) for sign in (-1, 1))
             cells = [
                 number(-one.size, 2, sign=True),
-                "none" if np.isnan(one.half) else " to ".join(ends),
+                "none"
+                if np.isnan(one.half)
+                else interval(-one.size - one.half, -one.size + one.half, 2),
                 number(means[a, b] - max(means[a, a], means[b, b]), 2, sign=True),
             ]
         who = f"{a}, two seeds" if a == b else f"{a} and {in_sentence(b)}"
@@ -349,13 +350,10 @@ def ensembles_in_short(found: Pairwise, arms: Arms) -> str:
     Only arms of nearly the same accuracy tell: of two unequal ones, the better is often the surer
     one as well, so that its answers count more often.
     """
-    means, norms = _means(found), {arm: runs[0].recipe.norm for arm, runs in arms.items()}
+    means, norms = means_of(found), {arm: runs[0].recipe.norm for arm, runs in arms.items()}
     across = [one for one in distances(found) if len({norms[arm] for arm in one.pair}) == 2]
     margin = MARGINS[next(iter(arms.values()))[0].recipe.data]
-    alone = {
-        arm: 100 * float(np.mean([run.accuracy for run in runs])) for arm, runs in arms.items()
-    }
-    near = [one for one in across if abs(alone[one.pair[0]] - alone[one.pair[1]]) < margin]
+    near = [one for one in across if step(one, arms) < margin]
     if not near:
         return (
             f"No two arms of unequal norms lie within {margin:g} points, so nothing can be said of "
@@ -371,7 +369,3 @@ def ensembles_in_short(found: Pairwise, arms: Arms) -> str:
         f"seeds of the better norm do better than both norms in {sum(value > 0 for value in less)} "
         f"of {len(less)} pairs."
     )
-
-
-def _means(found: Pairwise) -> dict[tuple[str, str], float]:
-    return {pair: float(np.mean([value for *_, value in of])) for pair, of in found.items()}

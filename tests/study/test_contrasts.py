@@ -117,7 +117,7 @@ def test_the_values_of_one_arm_are_compared_with_its_best():
 
 def test_every_point_is_compared_with_one_more():
     found = to_one(POINTS, ("No norm", runs_at(4, 60, 60, norm="none")), "size")
-    assert found.header == ("size: points less no norm", "Batch norm", "Group norm")
+    assert found.header == ("size: points, beside no norm", "Batch norm", "Group norm")
     half = stats.t.ppf(1 - 0.05 / 10, 6) * np.sqrt((2 + 8 + 0 + 2 + 2 + 0) / 6)
     assert (
         found.rows[0][1] == f"\N{MINUS SIGN}8.00 ({number(-8 - half, 2)} to {number(-8 + half, 2)})"
