@@ -16,7 +16,8 @@ from normstudy.study.studies import STUDIES
 
 study = STUDIES["main"]
 arms, images = run_study(study), load(study.data)
-print("In short:", agreement.in_short(arms, images))
+kappas = agreement.kappas(arms, images)
+print("In short:", agreement.in_short(kappas, arms))
 print(mistakes.calibration_in_short(arms, images))
 
 # %%
@@ -87,7 +88,7 @@ print(mistakes.confusions(first, images))
 # arm, and two arms over unequal seeds as well. So no pair has the advantage of having begun from
 # the same weights and seen the same batches.
 
-print(agreement.table(arms, images))
+print(agreement.table(kappas))
 
 every = mistakes.overlap(first, images)
 print(
@@ -144,8 +145,8 @@ print(mistakes.calibration(arms, images))
 #
 # 1. Draw the ten mistakes of lowest confidence. How unsure can an answer be?
 # 2. How many of the ten most confident mistakes of batch norm stay when the seed changes?
-# 3. Compute kappa for batch norm and group norm over *equal* seeds. Do shared weights and batches
-#    make the mistakes more alike?
+# 3. Compute kappa for every two arms over *equal* seeds. Do the same first weights and batches make
+#    the mistakes more alike?
 #
 # .. dropdown:: Answer to 1
 #
@@ -171,24 +172,28 @@ print(mistakes.calibration(arms, images))
 #       print(f"{len(ten & other)} of {len(ten)} stay")
 #       assert len(ten & other) < len(ten)
 #
-#    Few of them. Most of what a picture of ten shows belongs to the seed.
+#    Less than half. Most of what a picture of ten shows belongs to the seed.
 #
 # .. dropdown:: Answer to 3
 #
 #    .. code-block:: python
 #
+#       from itertools import combinations
 #       from statistics import mean
 #
-#       batch, group_runs = arms["Batch norm"], arms["Group norm"]
-#       pairs = zip(batch, group_runs, strict=True)
-#       equal = mean(agreement.kappa(a, b, images) for a, b in pairs)
-#       unequal = mean(value for *_, value in agreement.kappas(batch, group_runs, images))
-#       print(f"equal seeds {equal:.3f}, unequal seeds {unequal:.3f}")
+#       more = {}
+#       for (one, a), (other, b) in combinations(arms.items(), 2):
+#           equal = mean(agreement.kappa(x, y, images) for x, y in zip(a, b, strict=True))
+#           unequal = mean(value for *_, value in kappas[one, other])
+#           more[f"{one} and {other}"] = equal - unequal
+#       most = max(more, key=more.get)
+#       print(f"{sum(value > 0 for value in more.values())} of {len(more)} pairs agree more,")
+#       print(f"by {mean(more.values()):.3f} on average, by {more[most]:.3f} at most: {most}")
 #       # the digits leave too few mistakes to tell
-#       assert abs(equal - unequal) < (0.01 if study.data == "cifar10" else 0.5)
+#       assert max(map(abs, more.values())) < (0.05 if study.data == "cifar10" else 0.5)
 #
-#    No: on CIFAR-10 the two are equal to the second digit. After 20 epochs nothing is left of the
-#    common beginning.
+#    A little: on CIFAR-10 every pair does, and most of all the two arms that have batch norm.
+#    Twenty epochs do not quite wipe out a common beginning, and so the page compares unequal seeds.
 #
 # Where to go next
 # ----------------

@@ -50,8 +50,8 @@ print(summaries.settings(arms))
 #
 # The L1 penalty (Tibshirani 1996) adds :math:`\lambda \sum_j |w_j|` to the loss: the *sum* of the
 # magnitudes of all weights of convolutions and of the linear layer. Some reports take the mean
-# instead, which divides :math:`\lambda` by the number of weights and makes the penalty vanish.
-# Scales, shifts and biases are left out. Here are both for four weights:
+# instead, which divides :math:`\lambda` by the number of weights, so that hardly anything pulls at
+# each of them. Scales, shifts and biases are left out. Here are both for four weights:
 
 import torch
 
@@ -137,7 +137,8 @@ pointwise = [part.pointwise for part in net.children() if hasattr(part, "pointwi
 bound = sum(layer.weight.numel() for layer in [*pointwise, net.linear1])
 total = sum(layer.weight.numel() for layer in covered)
 print(
-    f"{total - bound:,} of {total:,} penalized weights have a norm directly behind them"
+    f"{total - bound:,} of {total:,} penalized weights have a norm behind them, with a max "
+    "pool between at most"
 )
 assert bound > total / 2
 
@@ -224,7 +225,7 @@ for measure in ("test_accuracy", "train_accuracy", "gap"):
 # ----------------
 #
 # :ref:`sphx_glr_auto_examples_plot_290_findings.py` puts all arms together, and
-# :ref:`sphx_glr_auto_examples_plot_330_report_d.py` has a penalty that divides lambda by thousands.
+# :ref:`sphx_glr_auto_examples_plot_330_report_d.py` shows what a mean in place of the sum does.
 
 # sphinx_gallery_start_ignore
 import matplotlib.pyplot as plt

@@ -5,8 +5,8 @@ What a head can do to a comparison
 Two networks that differ in one layer, the last one before the average pool, under batch, group and
 layer norm.
 
-**The question.** An earlier study found group norm behind batch norm. How much of a distance
-between norms is the norm, and how much the place in which the last one stands?
+**The question.** An earlier study found group norm less accurate than batch norm. How much of a
+distance between norms is the norm, and how much the place in which the last one stands?
 """
 
 from normstudy.study import controls, summaries

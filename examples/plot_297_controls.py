@@ -42,8 +42,8 @@ for name, control in found.items():
 # With three seeds, small changes mostly stay open: a control shows that an order is fragile, and
 # hardly ever that it is not.
 #
-# How much of a distance does tuning make up?
-# -------------------------------------------
+# How much of a distance is due to tuning?
+# ----------------------------------------
 #
 # Every arm at the learning rate that the search chose for batch norm. That arm is the one of the
 # main study, with all its seeds; where another arm had another rate, it has three new runs.
@@ -88,8 +88,9 @@ for arm, runs in one_rate.items():
 show("twice the epochs")
 
 # %%
-# Had the distance shrunk, there would be two readings: the arm behind has caught up, or both have
-# come near to what the network can hold. Look whether the training accuracies still rise.
+# Where the distance has shrunk beyond chance, there are two readings: the arm behind has caught up,
+# or both have come near to what the network can hold. Look whether the training accuracies still
+# rise.
 #
 # Does their place matter?
 # ------------------------

@@ -4,8 +4,8 @@ Does a more accurate network keep the order?
 
 The same layers on maps of twice the side: batch, group and layer norm.
 
-**The question.** The network of the main study was chosen for its speed, and pays for it in every
-arm. Do the distances between the norms hold in a network that is more accurate?
+**The question.** The network of the main study was chosen for its speed, and pays for it in
+accuracy. Do the distances between the norms hold in a network that is more accurate?
 """
 
 from normstudy.study import controls, summaries

@@ -45,7 +45,8 @@ for arm, runs in few.items():
     print(f"{arm}: {runs[0].recipe.lr:g} in the main study, {' and '.join(rates)} here")
 
 # %%
-# And the argument holds only for weights that a norm follows directly. How many are these?
+# And the argument holds only for weights whose next layer is a norm (a max pool between does no
+# harm: it picks the same values whatever the scale). How many are these?
 
 from torch import nn
 

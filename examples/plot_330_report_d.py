@@ -137,7 +137,7 @@ print(replications.findings(judged))
 # .. math:: \frac{\partial}{\partial w_i} \, \lambda \, \frac{1}{n} \sum_j |w_j|
 #           = \frac{\lambda}{n} \operatorname{sign}(w_i).
 #
-# So each tensor has a penalty of its own, and the large ones have hardly any.
+# So each tensor has a penalty of its own, and hardly anything pulls at the values of large ones.
 
 from normstudy.study import demonstrations
 
@@ -175,7 +175,7 @@ print(summaries.verdict(list(pairs.values())))
 
 # %%
 # The intervals hold for all six pairs at once, here and at the top of the page. As it was built,
-# the penalty cannot be told from none, at five seeds an arm. The sum that was meant can.
+# the penalty cannot be told from none, at five seeds an arm. The sum with the same lambda can.
 #
 # The mistakes that it showed
 # ---------------------------
@@ -183,8 +183,8 @@ print(summaries.verdict(list(pairs.values())))
 # The pictures in the report were kept from its first epoch and never replaced. Since its learning
 # rate is constant, its first epoch does not depend on how many follow. So we train for one epoch
 # with the same seed, and have the networks of our first seed as they were when it took its
-# pictures. How many of the ten wrong answers that they were surest of would a picture after the
-# last epoch have lost?
+# pictures. How many of their ten surest wrong answers are still wrong after the last epoch, and how
+# many are still among the ten?
 
 from normstudy.study.mistakes import find_mistakes, is_wrong
 
@@ -194,9 +194,11 @@ for arm, (early,) in first_epoch.items():
     assert early.history["test_accuracy"] == late.history["test_accuracy"][:1]
     shown, still = find_mistakes(early, images), is_wrong(late, images)
     wrong = sum(bool(still[m.index]) for m in shown)
+    again = {m.index for m in shown} & {m.index for m in find_mistakes(late, images)}
     print(
         f"{arm}: {early.accuracy:.2%} right after the first epoch, {late.accuracy:.2%} after the "
-        f"last; {wrong} of the {len(shown)} that it was surest of are still wrong then"
+        f"last; {wrong} of the {len(shown)} surest mistakes are still wrong then, {len(again)} "
+        "still among the ten"
     )
 
 arm = "Batch norm + L1"
@@ -208,9 +210,9 @@ first_ten = pictures.mistakes(f"{arm}, first epoch", first_epoch[arm][0], images
 batch = pictures.mistakes(arm, arms[arm][0], images)
 
 # %%
-# Few of the first ten are right by now, so the slip changes the pictures less than one would think.
-# But there are many more mistakes after one epoch, and how sure a network is of them changes. Layer
-# norm after the last epoch:
+# Most of the first ten are still wrong, and yet few of them are still shown: what a network is
+# surest of has changed, and there are many more mistakes after one epoch to pick from. Layer norm
+# after the last epoch:
 
 layer = pictures.mistakes("Layer norm", arms["Layer norm"][0], images)
 

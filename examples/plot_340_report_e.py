@@ -171,7 +171,8 @@ print(factors.effects(analysis.norms, "regulariser"))
 
 # %%
 # These are the norms, with the regularisers out of the way: the first rows are means over all four
-# regularisers, the last ones are of runs without any.
+# regularisers, the last ones are of runs without any. The intervals hold for all rows of a table at
+# once.
 
 print(factors.effects(analysis.regularisers, "norm"))
 
@@ -187,11 +188,10 @@ print(factors.effects(analysis.regularisers, "norm"))
 # -----------------------
 #
 # Whether another strength would have helped: each penalty has the one strength that the report
-# chose, and the shares of the scatter are those of these strengths. Each interval is for its own
-# row: in a table of twelve, one that misses the truth is to be expected in every second table. All
-# of them rest on one standard deviation for all arms, which is not checked. Our batches come in
-# another order than the report's, and our rotations repeat the edge of the image where its library
-# fills in black, which on MNIST is nearly the same.
+# chose, and the shares of the scatter are those of these strengths. All intervals rest on one
+# standard deviation for all arms, which is not checked. Our batches come in another order than the
+# report's, and our rotations repeat the edge of the image where its library fills in black, which
+# on MNIST is nearly the same.
 #
 # Exercises
 # ---------
@@ -216,7 +216,7 @@ print(factors.effects(analysis.regularisers, "norm"))
 #       assert abs(difference.mean - pooled.mean) < 1e-9
 #
 #    The difference is the same as in the table. The interval is not: three seeds of two arms know
-#    their own spread badly, and the table borrows that of all twelve arms.
+#    their own spread badly. The table borrows that of all twelve arms, and allows for six rows.
 #
 # .. dropdown:: Answer to 2
 #

@@ -9,7 +9,7 @@ each with its own learning rate, five seeds, scored after the last epoch.
 are the images that every norm gets wrong labelled rightly?
 """
 
-from normstudy.study import doubtful, findings, summaries
+from normstudy.study import findings, hardness, summaries
 from normstudy.study.data import load
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
@@ -17,7 +17,7 @@ from normstudy.study.studies import STUDIES
 study, search = STUDIES["mnist"], STUDIES["mnist-learning-rates"]
 arms, images = run_study(study), load(study.data)
 print("In short:", *findings.short_answer(arms), sep="\n")
-print(doubtful.in_short(arms, images))
+print(hardness.doubtful_in_short(arms, images))
 
 # %%
 # **You will see** the network, the search for the learning rates, the accuracies with intervals
@@ -135,7 +135,7 @@ test_accuracy = figures.history(arms, "test_accuracy", reference=study.reference
 # Are some of the mistakes that are left made by nearly every run? The picture shows test images
 # that most seeds of *every* arm get wrong, and how many runs give the same wrong answer.
 
-shared = doubtful.draw(arms, images)
+shared = hardness.doubtful_grid(arms, images)
 
 # %%
 # Cover the label and decide for yourself what each digit is. If you agree with the networks, you
@@ -144,7 +144,7 @@ shared = doubtful.draw(arms, images)
 # Northcutt et al. (2021) had such candidates judged by several people each, and confirmed 15 wrong
 # labels among the ten thousand test images of MNIST.
 
-found, total = doubtful.find(arms, images), len(images.test)
+found, total = hardness.doubtful(arms, images), len(images.test)
 score = 100 - 100 * len(found) / total
 print(f"Test images that most seeds of every arm miss: {len(found)}.")
 print(f"The score of a reader who misses no others: {score:.2f}%.")

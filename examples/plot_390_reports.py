@@ -104,7 +104,7 @@ print(consensus.by_size(found, ("Batch norm", "Group norm", "Layer norm")))
 # %%
 # With batch norm, accuracy goes with size. With group and layer norm that is not shown; whether the
 # norms differ in it was not tested. Even among the larger half, networks with the same norm differ
-# by several points, and three with the very same number of parameters do:
+# by several points, and with layer norm three of the very same number of parameters do:
 
 same = [r for r in found if r.parameters.get("Layer norm") == 47_818]
 print(consensus.listing(same))
@@ -148,8 +148,8 @@ print(consensus.listing(found))
 # finished, and a version that failed may have been tuned until it did not. The reports are not
 # independent: a course shares its code, and some networks are copies of each other, which makes the
 # sign test too sure of itself. Every number is the best epoch on the test images, so all of them
-# are too high; by how much depends on how restless the curve is, and that is worse for batch norm
-# at a high learning rate. Sizes and accuracies are as printed and were not checked.
+# are too high; by how much depends on how restless the curve is. Sizes and accuracies are as
+# printed and were not checked.
 #
 # Exercises
 # ---------

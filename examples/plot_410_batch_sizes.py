@@ -261,7 +261,7 @@ for published in (WU_HE_BATCHES, *REPLICATIONS):
 #    .. code-block:: python
 #
 #       for arm, of in points.items():
-#           means = {size: responses.mean(runs) for size, runs in responses.held(of).items()}
+#           means = {size: summarize(runs).mean for size, runs in responses.held(of).items()}
 #           best = max(means, key=means.get)
 #           if 8 in means:
 #               print(f"{arm}: {best}, and 8 is {means[best] - means[8]:.2f} points behind")

@@ -10,6 +10,7 @@ their size?
 """
 
 from normstudy.study import contrasts, responses
+from normstudy.study.measures import summarize
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 
@@ -115,7 +116,7 @@ print(contrasts.to_best(widths, "Channels per group", "channels per group"))
 best = {}
 for way, points in {"number": counts, "size": widths}.items():
     (of,) = points.values()
-    means = {x: responses.mean(runs) for x, runs in responses.held(of).items()}
+    means = {x: summarize(runs).mean for x, runs in responses.held(of).items()}
     best[way] = max(means.values())
     print(
         f"best by {way}: {best[way]:.2f}%, range {max(means.values()) - min(means.values()):.2f}"

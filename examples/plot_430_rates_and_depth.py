@@ -234,8 +234,10 @@ print("smallest change of the gradient, by step size:", ", ".join(smoothest))
 #
 #    .. code-block:: python
 #
+#       from normstudy.study.measures import summarize
+#
 #       for arm, of in rates.items():
-#           means = {lr: responses.mean(runs) for lr, runs in responses.held(of).items()}
+#           means = {lr: summarize(runs).mean for lr, runs in responses.held(of).items()}
 #           cost = max(means.values()) - means[max(means)]
 #           print(f"{arm}: {cost:.2f} points at {max(means):g}")
 #           assert cost >= 0

@@ -10,6 +10,7 @@ the penalty acts and on what?
 """
 
 from normstudy.study import contrasts, responses
+from normstudy.study.measures import summarize
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 
@@ -136,7 +137,7 @@ length = responses.probe_of("length", "length of all weights")
 print()
 print(responses.table(l2, "weight decay", length))
 most = {
-    x: max(responses.values(runs, zeros))
+    x: max(summarize(runs, zeros).values.values())
     for x, runs in responses.held(l2["L2"]).items()
 }
 print(
@@ -241,9 +242,9 @@ print(summaries.penalties(both))
 #
 #       for arm, of in points.items():
 #           there = responses.held(of).values()
-#           best = max(responses.mean(runs) for runs in there)
-#           close = [runs for runs in there if responses.mean(runs) >= best - 1]
-#           most = max(responses.mean(runs, zeros) for runs in close)
+#           best = max(summarize(runs).mean for runs in there)
+#           close = [runs for runs in there if summarize(runs).mean >= best - 1]
+#           most = max(summarize(runs, zeros).mean for runs in close)
 #           print(f"{arm}: {most:.1f}% zeros")
 #           assert 0 <= most <= 100
 #

@@ -17,16 +17,19 @@ from normstudy.tables import in_sentence
 
 study = STUDIES["main"]
 arms, images = run_study(study), load(study.data)
-everywhere, num_runs, chance = hardness.in_all(arms, images)
-left = f"{chance:.1g}" if chance > 0.01 else "practically none"
+single = {f"{arm} {run.recipe.seed}": run for arm in arms for run in arms[arm]}
+all_runs = mistakes.overlap(single, images)
+chance = all_runs.expected_all_wrong
 print(
-    f"In short: {everywhere:,} of {len(images.test):,} test images are wrong in all of "
-    f"{num_runs} runs; independent errors would leave {left}."
+    f"In short: {all_runs.all_wrong:,} of {len(images.test):,} test images are wrong in all of "
+    f"{len(single)} runs; independent errors would leave",
+    f"{chance:.1g}." if chance > 0.01 else "practically none.",
 )
 print(hardness.alone_in_short(arms, images))
-print("Over all mistakes,", agreement.in_short(arms, images))
-together = hardness.ensembles(arms, images)
-print(hardness.ensembles_in_short(together, arms))
+kappas = agreement.kappas(arms, images)
+print("Over all mistakes,", agreement.in_short(kappas, arms))
+together = agreement.ensembles(arms, images)
+print(agreement.ensembles_in_short(together, arms))
 
 # %%
 # **You will see** the images that are wrong most often, counts of what only one norm gets wrong,
@@ -86,18 +89,23 @@ only = hardness.grid(
 # of images, some lead by chance. How many, can be tried: deal the runs of each seed out anew to the
 # arms, as if the names meant nothing, and look for the largest leads again.
 
+chance = hardness.chance_leads(arms, images)
+print(
+    f"By chance, in {len(chance)} deals of {len(arms)} arms: largest lead "
+    f"{chance[..., 0].min():.0%} to {chance[..., 0].max():.0%} of the seeds, tenth "
+    f"{chance[..., -1].min():.0%} to {chance[..., -1].max():.0%}"
+)
 for arm in arms:
     lead = [h.margin for h in hardness.wrong_only_with(arm, arms, images)]
-    chance = hardness.chance_leads(arm, arms, images)
+    as_large = (chance[..., 0].max(axis=1) >= lead[0]).mean()
     print(
-        f"{arm}: largest lead {lead[0]:.0%} of the seeds, by chance at most "
-        f"{chance[:, 0].max():.0%}; tenth {lead[-1]:.0%}, by chance at most "
-        f"{chance[:, -1].max():.0%}"
+        f"{arm}: largest lead {lead[0]:.0%}, tenth {lead[-1]:.0%}; "
+        f"in {as_large:.0%} of the deals some arm has a lead as large as the largest"
     )
 
 # %%
-# "At most" is the largest of forty deals. A lead within that asks for no explanation, and a picture
-# of such images shows nothing about the norm. The arm with the largest lead of all:
+# A lead that some arm has in more than one deal of twenty asks for no explanation, and a picture of
+# such images shows nothing about the norm. The arm with the largest lead of all:
 
 own = max(arms, key=lambda arm: hardness.wrong_only_with(arm, arms, images)[0].margin)
 of_its_own = hardness.grid(
@@ -109,22 +117,22 @@ of_its_own = hardness.grid(
 )
 
 # %%
-# Whether these are errors of its own cannot be said so: an arm that makes many more mistakes than
-# the others leads for that alone, and dealing out the runs anew does not allow for it.
+# This does not show that they are errors of its own: an arm that makes many more mistakes than the
+# others leads for that alone, and dealing out the runs anew does not allow for it.
 #
 # Agreement within and between norms
 # ----------------------------------
 #
 # Cohen's kappa over unequal seeds: 1 for the same errors, 0 for errors that coincide by chance.
 
-print(agreement.table(arms, images))
+print(agreement.table(kappas))
 
 # %%
 # Rows with "two seeds" are the measure for all others: two trainings of one norm. The columns on
 # the right say by how much two arms agree less; the intervals leave out one seed at a time, and
 # hold for all pairs at once. Arms of unequal accuracy lose some agreement for that alone, so those
-# of nearly the same accuracy tell most. Even the least alike pair keeps most of its kappa: the
-# larger part of what is hard is hard for all.
+# of nearly the same accuracy tell most. Compare the least alike pair with the rows of two seeds:
+# most of the agreement between two seeds is there between any two norms.
 #
 # Class by class
 # --------------
@@ -134,11 +142,11 @@ print(agreement.table(arms, images))
 print(hardness.class_accuracies(arms, images))
 
 # %%
-# The last column but one is the distance from the best arm to the worst, for this class. The last
-# is what this distance would be if each arm made its additional mistakes in all classes alike. The
-# first holds the noise of six means and the second does not, so only where it is much larger may
-# norms treat a class differently. Sixty intervals stand here, so some three of them miss the true
-# mean by chance.
+# The spread is the distance from the best arm to the worst, for this class. The last column says
+# what it would be if each arm made its additional mistakes in all classes alike. The spread holds
+# the noise of six means, and what is expected does not, so only where it is much larger may norms
+# treat a class differently. Sixty intervals stand here, so some three of them miss the true mean by
+# chance.
 #
 # Where the answers go, for batch norm, over all its seeds, as scikit-learn draws it:
 
@@ -178,7 +186,7 @@ print(mistakes.calibration(arms, images))
 # runs of unequal seeds answer together, and the surer one counts. (Runs keep the probability of
 # their answer alone, so the ten probabilities cannot be averaged.)
 
-print(hardness.ensemble_table(together))
+print(agreement.ensemble_table(together))
 
 # %%
 # A pair of norms is compared with two seeds of each, as a mean of both; the intervals leave out one
@@ -210,7 +218,7 @@ print(hardness.ensemble_table(together))
 #
 #       for count in (1, 2, len(arms["Group norm"])):
 #           fewer = {arm: runs[:count] for arm, runs in arms.items()}
-#           largest = hardness.chance_leads("Group norm", fewer, images)[:, 0]
+#           largest = hardness.chance_leads(fewer, images)[..., 0]
 #           print(f"{count} seeds: {largest.min():.0%} to {largest.max():.0%}")
 #           assert count > 1 or (largest == 1).all()
 #

@@ -12,6 +12,7 @@ it?
 from normstudy.study import contrasts, measured, responses
 from normstudy.study.advice import Advice, at_point, between, screen
 from normstudy.study.compare import differences
+from normstudy.study.measures import summarize
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 from normstudy.study.sweeps import BLOCKS, MAIN
@@ -47,7 +48,7 @@ within = 2.0  # points
 forgiving = responses.tolerance(rates, within)
 factors = {arm: high / low for arm, (low, high) in forgiving.items()}
 widest = [arm for arm, factor in factors.items() if factor == max(factors.values())]
-shifted = {arm: responses.mean(runs, measured.SHIFTED) for arm, runs in probed.items()}
+shifted = {arm: summarize(runs, measured.SHIFTED).mean for arm, runs in probed.items()}
 best_two = {*sorted(shifted, key=shifted.get)[-2:]}
 (on_shifted,) = (
     d for d in differences(probed, measured.SHIFTED) if {*d.pair} == best_two

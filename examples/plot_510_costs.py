@@ -5,8 +5,8 @@ What each norm costs
 Time for a training step, time for an answer, and memory: of the whole network, and of the norm
 alone.
 
-**The question.** How much longer does a network train with a norm than without one, which norm is
-the dearest, and why?
+**The question.** How much longer does a network train with a norm than without one, is one norm
+dearer than another, and why?
 """
 
 from normstudy.study import timings
@@ -29,13 +29,17 @@ for arm in loops.arms()[:-1]:
 # Where the numbers come from
 # ---------------------------
 #
-# Times depend on the machine, so they were taken once, all in one go, and are published with the
-# report: ``nox -s bench`` takes them again on yours. Each case was timed once in each round, in an
-# order drawn anew, so that a slow minute hits all of them. Only ratios within a round are told.
+# Times depend on the machine, so they were taken on one, and are published with the report: ``nox
+# -s bench`` takes them again on yours. Each case was timed once in each round, in an order drawn
+# anew, so that a slow minute hits all of them, and cases are compared within a round. The few times
+# in seconds and the memory are those of this machine.
 
-environment = loops.environment
-print(f"{loops.date}, {environment['device']}, {environment['threads']} threads")
-print(f"torch {environment['torch']}, {loops.rounds} rounds")
+for name, timed in zip(names, (loops, layers, starts, processes), strict=True):
+    where = timed.environment
+    print(
+        f"{name}: {timed.date}, {timed.rounds} rounds, {where['device']}, {where['threads']} "
+        f"threads, torch {where['torch']}, revision {where['git_revision'][:7]}"
+    )
 
 # %%
 # The whole network
@@ -161,12 +165,11 @@ whats = (
 print(timings.ratios(loops, "textbook loop", whats))
 
 # %%
-# All of them compute in float32 but for the last column, where the processor has fast bfloat16.
-# Most of the distance is not made by the norm but by the images: whole batches are cut and
-# mirrored at once here, and the maps are channels-last. The next table sets the trainer beside
-# the bare step, which no trainer can beat but by luck, and beside the time that the
-# multiplications of a step would take as products of large matrices, at which the processor is
-# fastest.
+# All of them compute in float32 but for the last column, where the processor has fast bfloat16. The
+# trainer here differs from the textbook loop in two things, whichever the norm: it cuts and mirrors
+# whole batches at once, and its maps are channels-last. The next table sets it beside the bare
+# step, which no trainer can beat but by luck, and beside the time that the multiplications of a
+# step would take as products of large matrices, at which the processor is fastest.
 
 print(timings.ratios(loops, "bare step", ("normstudy", "arithmetic alone")))
 

@@ -419,6 +419,32 @@ def mosaic(
     ax.set_yticks([])
 
 
+def captioned(
+    pictures: npt.NDArray[np.float64],
+    texts: Sequence[str],
+    *,
+    grid: tuple[int, int],
+    title: str,
+    about: str,
+) -> Figure:
+    """Show images (N, H, W, 3) row by row with three lines of text beneath each.
+
+    ``grid`` is the rows and columns, ``about`` stands under the title. Cells stay empty where there
+    are fewer images.
+    """
+    rows, columns = grid
+    size = pictures.shape[1]
+    pixel = 0.85 / size  # inches
+    step, wide = size + round(0.6 / pixel), round((WIDTH - 0.2) / columns / pixel)
+    edges = {"left": 0.1, "right": 0.1, "bottom": 0.1, "top": 0.76}
+    fig, ax = panel(title, about, height=1.05 + rows * 1.45, **edges)
+    mosaic(ax, pictures, step=step, wide=wide, columns=columns, rows=rows)
+    for i, text in enumerate(texts):
+        x, y = i % columns * wide, i // columns * step + 1.06 * size
+        ax.text(x, y, text, va="top", fontsize=9, linespacing=1.25)
+    return fig
+
+
 def _line(
     ax: Axes,
     path: tuple[list[float], list[float]],

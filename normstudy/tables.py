@@ -4,6 +4,7 @@ Everybody imports this module, and it imports nobody.
 """
 
 import html
+import math
 from dataclasses import dataclass
 
 LEVEL = 0.05
@@ -78,7 +79,9 @@ def number(value: float, digits: int, *, sign: bool = False) -> str:
 
 
 def interval(low: float, high: float, digits: int) -> str:
-    """Write the ends of an interval; one that is not zero does not look like zero."""
+    """Write the ends of an interval, or "none"; an end that is not zero does not look like zero."""
+    if math.isnan(low):
+        return "none"
     ends = []
     for value in (low, high):
         written = number(value, digits)

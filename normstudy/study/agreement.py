@@ -1,8 +1,8 @@
-"""How far models fail on the same images: two seeds of one arm, and two arms."""
+"""Two models on the same images, of one arm or of two: how far they agree, what both gain."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations_with_replacement
+from dataclasses import dataclass
+from itertools import combinations, combinations_with_replacement, product
 
 import numpy as np
 from scipy import stats
@@ -12,7 +12,7 @@ from normstudy.study.data import ImageSet
 from normstudy.study.measures import summarize
 from normstudy.study.mistakes import is_wrong
 from normstudy.study.runs import Run
-from normstudy.tables import LEVEL, Table, number
+from normstudy.tables import LEVEL, Table, in_sentence, interval, number
 
 Arms = Mapping[str, Sequence[Run]]
 Pairwise = Mapping[tuple[str, str], Sequence[tuple[int, int, float]]]
@@ -35,21 +35,25 @@ def kappa(first: Run, second: Run, images: ImageSet) -> float:
     return float(cohen_kappa_score(is_wrong(first, images), is_wrong(second, images)))
 
 
-def kappas(
-    first: Sequence[Run], second: Sequence[Run], images: ImageSet
-) -> list[tuple[int, int, float]]:
-    """Compute :func:`kappa` for all pairs of unequal seeds: (seed, seed, kappa).
+def kappas(arms: Arms, images: ImageSet) -> Pairwise:
+    """Compute :func:`kappa` for every pair of arms, and of an arm with itself, over unequal seeds.
 
     Runs of equal seeds began from the same weights and saw the same batches, which two arms would
-    share and two seeds of one arm cannot. Within one arm each pair comes once.
+    share and two seeds of one arm cannot. Within one arm each pair comes once. Pairs of arms
+    without unequal seeds are left out.
     """
-    return [
-        (a.recipe.seed, b.recipe.seed, kappa(a, b, images))
-        for a in first
-        for b in second
-        if a.recipe.seed != b.recipe.seed
-        and (a.recipe.seed < b.recipe.seed or replace(a.recipe, seed=b.recipe.seed) != b.recipe)
-    ]
+    found = {}
+    for one, other in combinations_with_replacement(arms, 2):
+        same = one == other
+        runs = combinations(arms[one], 2) if same else product(arms[one], arms[other])
+        values = [
+            (a.recipe.seed, b.recipe.seed, kappa(a, b, images))
+            for a, b in runs
+            if a.recipe.seed != b.recipe.seed
+        ]
+        if values:
+            found[one, other] = values
+    return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,15 +72,6 @@ class Apart:
         return self.size > self.half
 
 
-def apart(arms: Arms, images: ImageSet) -> list[Apart]:
-    """Compare the agreement of every two arms with that of two seeds of one arm: :func:`distances`.
-
-    Arms of unequal accuracy cannot agree as well as two of one accuracy: a part of ``size`` may be
-    the difference in accuracy, and no more.
-    """
-    return distances(_kappas(arms, images))
-
-
 def means_of(found: Pairwise) -> dict[tuple[str, str], float]:
     """Take the mean over all pairs of runs, for each pair of arms."""
     return {pair: float(np.mean([value for *_, value in of])) for pair, of in found.items()}
@@ -84,6 +79,9 @@ def means_of(found: Pairwise) -> dict[tuple[str, str], float]:
 
 def distances(found: Pairwise) -> list[Apart]:
     """Compare a number of every two arms with that of two seeds of one arm.
+
+    Arms of unequal accuracy cannot agree as well as two of one accuracy: a part of ``size`` may be
+    the difference in accuracy, and no more.
 
     The standard error is that of the jackknife, which leaves out one seed at a time, of both arms;
     the intervals are Student's, corrected by Bonferroni for the number of pairs.
@@ -115,16 +113,12 @@ def _distance(found: Pairwise, pair: tuple[str, str], level: float) -> Apart:
     return Apart(pair=pair, size=without(None), half=half)
 
 
-def table(arms: Arms, images: ImageSet) -> Table:
-    """Tabulate kappa of two arms, and of an arm with itself, over unequal seeds; highest first.
-
-    The last columns hold what :func:`apart` finds.
-    """
+def table(found: Pairwise) -> Table:
+    """Tabulate :func:`kappas`, highest first; the last columns hold :func:`distances`."""
     header = (
         *("who is compared", "pairs of runs", "mean kappa"),
         *("less than two seeds of one arm by", "95% interval"),
     )
-    found = _kappas(arms, images)
     less = {one.pair: one for one in distances(found)}
     means = means_of(found)
     rows = []
@@ -132,17 +126,14 @@ def table(arms: Arms, images: ImageSet) -> Table:
         who = f"{pair[0]}, two seeds" if pair[0] == pair[1] else " and ".join(pair)
         columns = ["\N{EN DASH}", "\N{EN DASH}"]
         if one := less.get(pair):
-            ends = (number(one.size + sign * one.half, 3) for sign in (-1, 1))
-            known = not np.isnan(one.half)
-            columns = [number(one.size, 3), " to ".join(ends) if known else "none"]
+            columns = [number(one.size, 3), interval(one.size - one.half, one.size + one.half, 3)]
         rows.append((who, str(len(found[pair])), number(means[pair], 3), *columns))
     return Table(header, tuple(rows))
 
 
-def in_short(arms: Arms, images: ImageSet) -> str:
+def in_short(found: Pairwise, arms: Arms) -> str:
     """Say whether different norms fail on the same images as far as two seeds of one arm do."""
     norms = {arm: runs[0].recipe.norm for arm, runs in arms.items()}
-    found = _kappas(arms, images)
     within = [mean for (a, b), mean in means_of(found).items() if a == b]
     across = [one for one in distances(found) if norms[one.pair[0]] != norms[one.pair[1]]]
     if not across:
@@ -157,7 +148,7 @@ def in_short(arms: Arms, images: ImageSet) -> str:
         head = "different norms fail on somewhat different images"
     steps = {
         f"two norms within {margin:g} points of accuracy": near,
-        "two further apart, who may differ for that alone": rest,
+        "two that are further apart, which may differ for that alone": rest,
     }
     kinds = {
         f"by {_range([one.size for one in of], 3)} between {who}": of for who, of in steps.items()
@@ -182,8 +173,93 @@ def _range(values: Sequence[float], digits: int) -> str:
     return f"{number(min(values), digits)} to {number(max(values), digits)}"
 
 
-def _kappas(arms: Arms, images: ImageSet) -> Pairwise:
-    """Compute kappa over unequal seeds, for every pair of arms that has such seeds."""
-    pairs = combinations_with_replacement(arms, 2)
-    found = {(a, b): kappas(arms[a], arms[b], images) for a, b in pairs}
-    return {pair: values for pair, values in found.items() if values}
+# -- two networks that answer together -------------------------------------------------------------
+
+
+def together(first: Run, second: Run, images: ImageSet) -> float:
+    """Compute the accuracy of two runs that answer together, in percent.
+
+    Where they disagree, the answer of the surer one counts: runs keep the probability of their own
+    answer alone.
+    """
+    wrong = np.where(
+        first.confidences >= second.confidences, is_wrong(first, images), is_wrong(second, images)
+    )
+    return 100 * float(1 - wrong.mean())
+
+
+def ensembles(arms: Arms, images: ImageSet) -> dict[tuple[str, str], list[tuple[int, int, float]]]:
+    """Compute :func:`together` for pairs of unequal seeds, of two arms or of one with itself.
+
+    Every seed is paired with the next one: (seed, seed, accuracy in percent).
+    """
+    found = {}
+    for a, b in combinations_with_replacement(arms, 2):
+        seeds = {run.recipe.seed: run for run in arms[b]}
+        order = sorted(seeds)
+        following = dict(zip(order, order[1:] + order[:1], strict=True))
+        pairs = [
+            (run, seeds[following[run.recipe.seed]])
+            for run in arms[a]
+            if following.get(run.recipe.seed, run.recipe.seed) != run.recipe.seed
+        ]
+        if pairs:
+            found[a, b] = [
+                (one.recipe.seed, other.recipe.seed, together(one, other, images))
+                for one, other in pairs
+            ]
+    return found
+
+
+def ensemble_table(found: Pairwise) -> Table:
+    """Tabulate pairs of networks that answer together, best first, with what they gain.
+
+    What they gain over two seeds of one arm, as a mean of both arms, has the intervals of
+    :func:`distances`. The last column is over those of the better arm.
+    """
+    means = means_of(found)
+    gains = {one.pair: one for one in distances(found)}
+    rows = []
+    for a, b in sorted(found, key=lambda pair: -means[pair]):
+        cells = ["\N{EN DASH}"] * 3
+        if one := gains.get((a, b)):
+            cells = [
+                number(-one.size, 2, sign=True),
+                interval(-one.size - one.half, -one.size + one.half, 2),
+                number(means[a, b] - max(means[a, a], means[b, b]), 2, sign=True),
+            ]
+        who = f"{a}, two seeds" if a == b else f"{a} and {in_sentence(b)}"
+        rows.append((who, str(len(found[a, b])), f"{means[a, b]:.2f}", *cells))
+    header = (
+        *("who answers", "pairs of runs", "accuracy, %"),
+        *("gain over two seeds, mean of both arms, points", "95% interval"),
+        "gain over two seeds of the better arm, points",
+    )
+    return Table(header, tuple(rows))
+
+
+def ensembles_in_short(found: Pairwise, arms: Arms) -> str:
+    """Say whether two norms together answer better than two seeds of one norm.
+
+    Only arms of nearly the same accuracy tell: of two unequal ones, the better is often the surer
+    one as well, so that its answers count more often.
+    """
+    means, norms = means_of(found), {arm: runs[0].recipe.norm for arm, runs in arms.items()}
+    across = [one for one in distances(found) if len({norms[arm] for arm in one.pair}) == 2]
+    margin = MARGINS[next(iter(arms.values()))[0].recipe.data]
+    near = [one for one in across if step(one, arms) < margin]
+    if not near:
+        return (
+            f"No two arms of unequal norms lie within {margin:g} points, so nothing can be said of "
+            "what unequal norms gain together."
+        )
+    surely = sum(one.size + one.half < 0 for one in near)
+    less = [max(means[arm, arm] for arm in one.pair) - means[one.pair] for one in across]
+    gains = sorted(-one.size for one in near)
+    return (
+        f"Two unequal norms within {margin:g} points of each other answer together by "
+        f"{number(gains[0], 2, sign=True)} to {number(gains[-1], 2, sign=True)} points better than "
+        f"two seeds of one of them; in {surely} of {len(near)} pairs that is more than chance. Two "
+        f"seeds of the better norm do better than both norms in {sum(value > 0 for value in less)} "
+        f"of {len(less)} pairs."
+    )

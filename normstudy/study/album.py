@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from normstudy.study import (
     blueprint,
     demonstrations,
-    doubtful,
     factors,
     figures,
+    hardness,
     pictures,
     replications,
     summaries,
@@ -88,7 +88,7 @@ _MORE: Mapping[str, Callable[[Arms, ImageSet], Figures]] = {
     "study-d-penalty": lambda arms, _: {"weights": figures.weight_magnitudes(arms)},
     "mnist": lambda arms, images: {
         "intervals": figures.accuracy_intervals(arms),
-        "doubtful": doubtful.draw(arms, images),
+        "doubtful": hardness.doubtful_grid(arms, images),
     },
 }
 

@@ -7,8 +7,8 @@ import numpy as np
 from scipy import stats
 
 from normstudy.study.compare import MARGINS, Difference
-from normstudy.study.measures import summarize
-from normstudy.study.responses import CHANCE, Points, held, values
+from normstudy.study.measures import CHANCE, summarize, welch
+from normstudy.study.responses import Points, held
 from normstudy.study.runs import Run
 from normstudy.tables import LEVEL, Table, in_sentence, number
 
@@ -18,7 +18,7 @@ class Spread:
     """How far seeds scatter around the mean of their point, over all points of a sweep together."""
 
     sd: float
-    """Standard deviation in points of accuracy; NaN where every point has one seed."""
+    """Standard deviation in points of accuracy; NaN where no point has any spread."""
     freedom: int
     """Degrees of freedom: seeds less points."""
     left_out: int
@@ -35,7 +35,7 @@ class Spread:
         )
 
 
-def pooled(points: Points, measure: str = "test_accuracy") -> Spread:
+def pooled(points: Points) -> Spread:
     """Pool the variance of the seeds over the points of a sweep.
 
     Two seeds know next to nothing of their own spread. All points together know it well, if it is
@@ -43,13 +43,12 @@ def pooled(points: Points, measure: str = "test_accuracy") -> Spread:
     chance and the best one do not count.
     """
     every = {id(runs): runs for of in points.values() for runs in held(of).values()}
-    found = [values(runs, measure) for runs in every.values()]  # a shared point counts once
-    best = max(map(np.mean, found))
-    least = float(best + CHANCE) / 2
-    kept = [point for point in found if np.mean(point) >= least]
-    freedom = sum(len(point) - 1 for point in kept)
-    squares = sum(float(((np.array(point) - np.mean(point)) ** 2).sum()) for point in kept)
-    sd = float(np.sqrt(squares / freedom)) if freedom else float("nan")
+    found = [summarize(runs) for runs in every.values()]  # a shared point counts once
+    least = (max(point.mean for point in found) + CHANCE) / 2
+    kept = [point for point in found if point.mean >= least]
+    freedom = sum(point.n - 1 for point in kept)
+    squares = sum((point.n - 1) * point.sd**2 for point in kept if point.n > 1)
+    sd = float(np.sqrt(squares / freedom)) if squares else float("nan")
     return Spread(sd=sd, freedom=freedom, left_out=len(found) - len(kept), least=least)
 
 
@@ -57,14 +56,14 @@ def between(
     points: Points,
     one: tuple[str, float],
     other: tuple[str, float],
-    measure: str = "test_accuracy",
     *,
     family: int = 1,
 ) -> Difference:
-    """Compare two points, each an arm and a value: the first minus the second.
+    """Compare the accuracies of two points, each an arm and a value: the first minus the second.
 
     The interval is Student's, with the spread that is :func:`pooled` over the sweep. A point that
-    the pool leaves out scatters otherwise, so then it is Welch's, from their own seeds alone.
+    the pool leaves out scatters otherwise, so then it is Welch's, from their own seeds alone. There
+    is none where the spread is not known.
 
     Parameters
     ----------
@@ -72,8 +71,6 @@ def between(
         The sweep.
     one, other
         Arm and value.
-    measure
-        An accuracy.
     family
         Number of comparisons that the interval holds for, all together (Bonferroni).
 
@@ -91,25 +88,21 @@ def between(
         if not of:
             msg = f"{arm!r} was lost at {x:g}, so there is nothing to compare; give another point"
             raise ValueError(msg)
-    first, second = (summarize(of, measure) for of in runs)
-    spread = pooled(points, measure)
-    mean = first.mean - second.mean
-    error = spread.sd * float(np.sqrt(1 / first.n + 1 / second.n))
-    half, p = float("nan"), float("nan")
-    if min(first.mean, second.mean) < spread.least and min(first.n, second.n) > 1:
-        test = stats.ttest_ind(*(values(of, measure) for of in runs), equal_var=False)
-        half = mean - float(test.confidence_interval(1 - LEVEL / family).low)
-        p = min(1.0, family * float(test.pvalue))
-    elif error > 0:
-        half = error * float(stats.t.ppf(1 - LEVEL / (2 * family), spread.freedom))
-        p = min(1.0, family * float(2 * stats.t.sf(abs(mean) / error, spread.freedom)))
+    first, second = map(summarize, runs)
+    spread, mean = pooled(points), first.mean - second.mean
+    if min(first.mean, second.mean) < spread.least:
+        error, freedom = welch([first, second])
+    else:
+        error, freedom = spread.sd * np.sqrt(1 / first.n + 1 / second.n), spread.freedom
+    half = error * float(stats.t.ppf(1 - LEVEL / (2 * family), freedom))
+    alone = 2 * stats.t.sf(abs(mean) / error, freedom)
     return Difference(
         first=first,
         second=second,
         pair=(labels[0], labels[1]),
         low=mean - half,
         high=mean + half,
-        p=p,
+        p=float(np.minimum(1, family * alone)),
         family=family,
         margin=MARGINS[runs[0][0].recipe.data],
     )
@@ -123,20 +116,28 @@ def compared(points: Points, one: tuple[str, float], other: tuple[str, float]) -
     return " and ".join(lost) or size(between(points, one, other))
 
 
+def _at_each(points: Points, one: str, other: str) -> dict[float, Difference | None]:
+    """Compare two arms at each value that both were trained with; None where one was lost.
+
+    The intervals hold for all values at once.
+    """
+    places = sorted(points[one].keys() & points[other].keys())
+    both = [x for x in places if points[one][x] and points[other][x]]
+    found = {x: between(points, (one, x), (other, x), family=len(both)) for x in both}
+    return {x: found.get(x) for x in places}
+
+
 def against(points: Points, one: str, other: str, axis: str) -> Table:
     """Tabulate how far one arm is ahead of another at each value that both were trained with.
 
     The intervals hold for all rows at once.
     """
-    places = sorted(points[one].keys() & points[other].keys())
-    family = sum(bool(points[one][x] and points[other][x]) for x in places)
     rows = []
-    for x in places:
-        lost = [in_sentence(arm) for arm in (one, other) if not points[arm][x]]
-        if lost:
+    for x, found in _at_each(points, one, other).items():
+        if found is None:
+            lost = [in_sentence(arm) for arm in (one, other) if not points[arm][x]]
             rows.append((f"{x:g}", *["\N{EN DASH}"] * 2, f"lost: {' and '.join(lost)}"))
             continue
-        found = between(points, (one, x), (other, x), family=family)
         ahead = f"ahead: {in_sentence(found.ordered().pair[0])}"
         verdict = ahead if found.decided else found.verdict
         rows.append((f"{x:g}", found.measure.text(found.mean, sign=True), found.interval, verdict))
@@ -153,7 +154,7 @@ def size(found: Difference) -> str:
 def _to_best(of: Points, arm: str) -> tuple[float, dict[float, Difference]]:
     """Compare each point of an arm with its best one, with intervals for all of them at once."""
     there = held(of[arm])
-    means = {x: float(np.mean(values(runs))) for x, runs in there.items()}
+    means = {x: summarize(runs).mean for x, runs in there.items()}
     best = max(means, key=means.__getitem__)
     # the best is picked from all, so the intervals allow for every pair
     family = len(there) * (len(there) - 1) // 2
@@ -215,7 +216,7 @@ def behind_best(points: Points, arm: str) -> str:
     """Say which value of an arm is best, which are behind it, and which are left open."""
     best, found = _to_best(points, arm)
     behind = [f"{x:g} ({d.measure.text(d.mean, sign=True)})" for x, d in found.items() if d.decided]
-    open_ones = [f"{x:g}" for x in unbeaten(points, arm)[1:]]
+    open_ones = [f"{x:g}" for x, d in found.items() if not d.decided]
     parts = [f"{best:g} is best"]
     if behind:
         parts.append(f"behind it: {', '.join(behind)}")
@@ -232,14 +233,12 @@ def in_short(points: Points, one: str, other: str) -> str:
 
     The intervals behind it are those of :func:`against`.
     """
-    places = sorted(points[one].keys() & points[other].keys())
-    both = [x for x in places if points[one][x] and points[other][x]]
-    found = {x: between(points, (one, x), (other, x), family=len(both)) for x in both}
+    found = _at_each(points, one, other)
     groups = {
-        "ahead": [x for x in both if found[x].low > 0],
-        "behind": [x for x in both if found[x].high < 0],
-        "not decided": [x for x in both if not found[x].decided],
-        "lost": [x for x in places if x not in both],
+        "ahead": [x for x, d in found.items() if d and d.low > 0],
+        "behind": [x for x, d in found.items() if d and d.high < 0],
+        "not decided": [x for x, d in found.items() if d and not d.decided],
+        "lost": [x for x, d in found.items() if d is None],
     }
     parts = [
         f"{word} at {', '.join(f'{x:g}' for x in where)}" for word, where in groups.items() if where

@@ -9,16 +9,14 @@ import numpy as np
 from scipy import stats
 
 from normstudy.study.compare import differences
-from normstudy.study.measures import Arms, Summary, summarize
+from normstudy.study.measures import CHANCE, Arms, summarize, welch
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
-from normstudy.tables import LEVEL, Table, in_sentence, number
+from normstudy.tables import LEVEL, Table, in_sentence, interval, number
 
 _T = TypeVar("_T")
 Diverged = Mapping[str, Sequence[Recipe]]
 WIDE = 3  # standard deviations in a control above this many of the study's are said
-CHANCE = 10
-"""Accuracy of a guess among ten classes, in percent; docs/plan.rst counts a lost run as that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,8 +57,7 @@ class Change:
     @property
     def interval(self) -> str:
         """The interval of the change as text."""
-        known = not np.isnan(self.low)
-        return f"{number(self.low, 2)} to {number(self.high, 2)}" if known else "none"
+        return interval(self.low, self.high, 2)
 
 
 def by_setting(arms: Mapping[str, _T]) -> dict[str, dict[str, _T]]:
@@ -94,9 +91,9 @@ def by_setting(arms: Mapping[str, _T]) -> dict[str, dict[str, _T]]:
 def changes(study: Arms, control: Arms) -> list[Change]:
     """Compare the distances between arms in a control with those in the study.
 
-    Each change is a contrast of means, with Welch's interval (variances that need not be equal,
-    degrees of freedom by Satterthwaite), corrected by Bonferroni for the pairs of the control. The
-    means count as independent although their seeds are shared: results of one seed hardly move
+    Each change is a contrast of means, with the interval of
+    :func:`normstudy.study.measures.welch`, corrected by Bonferroni for the pairs of the control.
+    The means count as independent although their seeds are shared: results of one seed hardly move
     together. An arm that is the same in both, seeds aside, has the runs of the study in both; it
     changes nothing and adds no variance.
 
@@ -109,11 +106,6 @@ def changes(study: Arms, control: Arms) -> list[Change]:
     ------
     ValueError
         If the control has fewer than two arms, or one that the study lacks.
-
-    References
-    ----------
-    B. L. Welch, The generalization of 'Student's' problem when several different population
-    variances are involved, 1947, https://doi.org/10.1093/biomet/34.1-2.28
     """
     both = compared(study, control)
     pairs = list(combinations(both, 2))
@@ -123,7 +115,8 @@ def changes(study: Arms, control: Arms) -> list[Change]:
         moved = [arm for arm in pair if both[arm] is not study[arm]]
         means = [summarize(of[arm]) for arm in moved for of in (study, both)]
         distances = [one.mean - other.mean for one, other in (before, after)]
-        size, half = distances[1] - distances[0], _half_width(means, LEVEL / len(pairs))
+        size, (error, freedom) = distances[1] - distances[0], welch(means)
+        half = error * float(stats.t.ppf(1 - LEVEL / (2 * len(pairs)), freedom))
         found.append(
             Change(
                 pair=pair,
@@ -158,17 +151,6 @@ def compared(study: Arms, control: Arms) -> Arms:
 
 def _setting(runs: Sequence[Run]) -> Recipe:
     return replace(runs[0].recipe, seed=0)
-
-
-def _half_width(means: Sequence[Summary], level: float) -> float:
-    """Half of Welch's interval for a sum or difference of independent means, NaN if unknown."""
-    if not means or min(mean.n for mean in means) < 2:
-        return float("nan")
-    variances = np.array([mean.sd**2 / mean.n for mean in means])
-    if not (total := variances.sum()):
-        return float("nan")
-    freedom = total**2 / (variances**2 / [mean.n - 1 for mean in means]).sum()
-    return float(stats.t.ppf(1 - level / 2, freedom) * np.sqrt(total))
 
 
 def table(found: Sequence[Change], names: tuple[str, str] = ("main study", "control")) -> Table:
@@ -207,7 +189,7 @@ def answer(study: Arms, control: Arms, diverged: Diverged | None = None) -> str:
     sure = [c for c in found if c.turned and c.decided and {c.pair, c.pair[::-1]} & {*ahead}]
     order = {
         "Turned round": [_moved(c) for c in sure],
-        "In another order, which may be chance": [
+        "In another order, though which of the two is ahead here is not decided": [
             _moved(c) for c in found if c.turned and c not in sure
         ],
         "In another order once what diverged is counted as chance": [
@@ -221,14 +203,21 @@ def answer(study: Arms, control: Arms, diverged: Diverged | None = None) -> str:
     parts = [
         lost(gone, control) if gone else "",
         *(_scattered(arm, study[arm], runs) for arm, runs in control.items()),
-        f"Changed by more than chance: {'; '.join(changed)}."
-        if changed
-        else "These runs show no change of a distance beyond chance.",
+        f"Changed by more than chance: {'; '.join(changed)}." if changed else _no_change(found),
         *(f"{how}: {'; '.join(which)}." for how, which in order.items() if which),
         "" if any(order.values()) else "The means stand in the same order.",
-        f"Decided here, {len(ahead)} of {len(found)} pairs: {decided or 'none'}.",
+        f"Decided here: {len(ahead)} of {len(found)} pairs ({decided})."
+        if ahead
+        else f"None of {len(found)} pairs is decided here.",
     ]
     return " ".join(part for part in parts if part)
+
+
+def _no_change(found: Sequence[Change]) -> str:
+    """Say that no change is decided, and how large one these runs could have missed."""
+    most = max(max(abs(c.low), abs(c.high)) for c in found)
+    reach = "" if np.isnan(most) else f"; the intervals reach {number(most, 1)} points"
+    return f"These runs show no change of a distance beyond chance{reach}."
 
 
 def sentence(change: Change, setting: str) -> str:
@@ -266,7 +255,7 @@ def lost(diverged: Diverged, control: Arms) -> str:
             continue
         parts.append(
             f"{arm}: {num} of {num + len(runs)} trainings diverged and left no run. Counted as "
-            f"chance, {CHANCE}%, they make its mean {number(_with_lost(runs, num), 2)}%."
+            f"chance, {CHANCE:g}%, they make its mean {number(_with_lost(runs, num), 2)}%."
         )
     return " ".join(parts) or "Every training reached its end."
 
@@ -277,7 +266,7 @@ def _lost(runs: Sequence[Run], recipes: Sequence[Recipe]) -> int:
 
 
 def _with_lost(runs: Sequence[Run], num: int) -> float:
-    """Mean accuracy in percent, with as many lost runs counted as chance."""
+    """Mean accuracy in percent, with as many lost runs counted as chance, as docs/plan.rst says."""
     return float(np.mean([*summarize(runs).values.values(), *[CHANCE] * num]))
 
 

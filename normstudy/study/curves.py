@@ -15,12 +15,11 @@ import numpy.typing as npt
 
 from normstudy.drawing import Curve, Graph, airy
 from normstudy.study.data import FACTS
-from normstudy.study.measures import Arms, check_arms
-from normstudy.study.recipes import Recipe
+from normstudy.study.measures import CHANCE, Arms, check_arms
+from normstudy.study.recipes import NUM_CLASSES, Recipe
 from normstudy.study.runs import Run
 from normstudy.study.studies import Reference
 
-_NUM_CLASSES = 10  # in each of the three data sets
 _LONG = 12  # epochs; of fewer, the twelfth that a graph may leave out is less than one
 _FLATTENED = 1.1  # how many times as tall the rest must become before early epochs are left out
 _TITLES = {
@@ -82,7 +81,7 @@ def history(
     theirs = {arm: value for arm, value in theirs.items() if arm in arms}
     lasts = [float(value) for curve in curves for value in curve.values[:, -1]]
     low, high = airy([*core(curves, means, wild), *lasts, *theirs.values()])
-    chance = math.log(_NUM_CLASSES) if is_loss else 100 / _NUM_CLASSES
+    chance = math.log(NUM_CLASSES) if is_loss else CHANCE
     chance_text = f"chance: {chance:.2f} nats" if is_loss else f"chance: {chance:.0f}%"
     axis = "mean cross-entropy, nats" if is_loss else "accuracy, %"
     cut = [(c.x[i], y) for c in curves for i, y in enumerate(c.mean) if not low <= y <= high]
@@ -202,7 +201,7 @@ def _joined(
         if isinstance(value, bool) or not isinstance(value, int | float):
             msg = f"the field {field} is {value!r}; accepted: a field whose values are numbers"
             raise ValueError(msg)
-        same: dict[str, Any] = {"seed": 0, field: type(value)(1)}
+        same: dict[str, Any] = {"seed": 0, field: getattr(runs[0].recipe, field)}
         rest = replace(run.recipe, **same)
         groups.setdefault(rest, {}).setdefault(float(value), []).append(100 * run.accuracy)
     found = []

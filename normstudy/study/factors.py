@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from normstudy.study.measures import CONFIDENCE, Arms, check_arms
+from normstudy.study.measures import Arms, check_arms
 from normstudy.study.recipes import Recipe
 from normstudy.tables import (
     LEVEL,
@@ -22,6 +22,8 @@ from normstudy.tables import (
 
 NONE = "none"
 
+_Asked = tuple[tuple[str, str], str, Sequence[str]]  # a pair, where, and over which others the mean
+
 
 def regulariser_of(recipe: Recipe) -> str:
     """Name what pulls at the weights: ``"none"``, ``"L1"``, ``"L2"`` or ``"L1 + L2"``."""
@@ -31,7 +33,10 @@ def regulariser_of(recipe: Recipe) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effect:
-    """A difference in test accuracy that one factor makes, in points, with a 95% interval."""
+    """A difference in test accuracy that one factor makes, in points.
+
+    The 95% interval and the p-value hold for all differences of its table at once (Bonferroni).
+    """
 
     pair: tuple[str, str]
     """Two regularisers or two norms, the first less the second."""
@@ -87,7 +92,7 @@ def analyse(arms: Arms) -> Analysis:
 
     The norms and the regularisers are read from the recipes. Every norm must have been trained with
     every regulariser and the same number of seeds, so that the parts add up. All intervals rest on
-    one variance, which is taken to be that of the seeds in every arm; each is for its own row.
+    one variance, which is taken to be that of the seeds in every arm.
 
     Raises
     ------
@@ -117,25 +122,24 @@ def analyse(arms: Arms) -> Analysis:
     at = [index[place] for place in zip(frame["norm"], frame["regulariser"], strict=True)]
     fit = OLS(frame["accuracy"].to_numpy(), np.eye(len(places))[at]).fit()  # the means of the arms
 
-    def effect(pair: tuple[str, str], at: str, over: Sequence[str], *, of_norms: bool) -> Effect:
-        weights = np.zeros(len(places))
-        for sign, name in zip((1, -1), pair, strict=True):
-            for other in over:
-                weights[index[(name, other) if of_norms else (other, name)]] = sign / len(over)
-        return _effect(fit, weights, pair, at)
+    def effects_of(asked: Sequence[_Asked], *, of_norms: bool) -> tuple[Effect, ...]:
+        found = []
+        for pair, at, over in asked:
+            weights = np.zeros(len(places))
+            for sign, name in zip((1, -1), pair, strict=True):
+                for other in over:
+                    weights[index[(name, other) if of_norms else (other, name)]] = sign / len(over)
+            found.append(_effect(fit, weights, pair, at, family=len(asked)))
+        return tuple(found)
 
     others = [(name, NONE) for name in regularisers if name != NONE]
     pairs = list(combinations(norms, 2))
+    alone = [(pair, norm, [norm]) for pair in others for norm in norms]
+    plain = [(pair, NONE, [NONE]) for pair in pairs]
     return Analysis(
         parts=parts,
-        regularisers=(
-            *(effect(pair, "", norms, of_norms=False) for pair in others),
-            *(effect(pair, norm, [norm], of_norms=False) for pair in others for norm in norms),
-        ),
-        norms=(
-            *(effect(pair, "", regularisers, of_norms=True) for pair in pairs),
-            *(effect(pair, NONE, [NONE], of_norms=True) for pair in pairs),
-        ),
+        regularisers=effects_of([*((p, "", norms) for p in others), *alone], of_norms=False),
+        norms=effects_of([*((p, "", regularisers) for p in pairs), *plain], of_norms=True),
         runs=len(frame),
     )
 
@@ -164,11 +168,12 @@ def _full_table(arms: Arms) -> Any:
     return frame
 
 
-def _effect(fit: Any, weights: Any, pair: tuple[str, str], at: str) -> Effect:
-    """Test one weighted sum of the means of the arms."""
+def _effect(fit: Any, weights: Any, pair: tuple[str, str], at: str, *, family: int) -> Effect:
+    """Test one weighted sum of the means of the arms, of as many as the family has."""
     test = fit.t_test(weights)
-    low, high = test.conf_int(1 - CONFIDENCE)[0]
-    mean, p = (float(np.squeeze(value)) for value in (test.effect, test.pvalue))
+    low, high = test.conf_int(LEVEL / family)[0]
+    mean, alone = (float(np.squeeze(value)) for value in (test.effect, test.pvalue))
+    p = min(1.0, family * alone)
     return Effect(pair=pair, at=at, mean=mean, low=float(low), high=float(high), p=p)
 
 

@@ -59,7 +59,12 @@ def steps(arms: Arms, earlier: Arms) -> list[str]:
 
 def _earlier(said: Difference, now: Difference) -> str:
     """Say what an earlier study found for a pair, and whether that fits what is found now."""
-    size = f"{said.title} {said.measure.text(said.mean, sign=True)}, 95% interval {said.interval}"
+    then = said.ordered()
+    first, second = map(in_sentence, then.pair)
+    size = (
+        f"{first} was {then.measure.text(abs(then.mean))} {then.unit} ahead of {second} "
+        f"(95% interval {then.interval})"
+    )
     if not said.decided:
         return f"The first network did not decide this: {size}."
     if now.decided:
@@ -67,6 +72,6 @@ def _earlier(said: Difference, now: Difference) -> str:
         return f"The first network said the {'opposite' if opposite else 'same'}: {size}."
     apart = bool(said.low > now.high or said.high < now.low)
     return (
-        f"The first network put {in_sentence(said.ordered().pair[0])} ahead: {size}"
+        f"The first network decided this: {size}"
         f"{', which does not overlap with the interval here' * apart}."
     )

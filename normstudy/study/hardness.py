@@ -1,24 +1,26 @@
-"""Which test images are hard, and for whom: over all runs of an arm, of one arm alone, of classes.
+"""Which test images are hard, and for whom: one arm, all of them, whole classes; doubtful labels.
 
 ``arms`` are runs by arm, one a seed, with predictions of the test images of ``images``.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from normstudy.drawing import WIDTH, describe, in_own_style, mosaic, panel
-from normstudy.study.agreement import Pairwise, distances, means_of, step
-from normstudy.study.compare import MARGINS
+from normstudy.drawing import captioned, describe, in_own_style, panel
 from normstudy.study.data import ImageSet, to_display
 from normstudy.study.measures import Arms, mean_interval
 from normstudy.study.mistakes import is_wrong
 from normstudy.study.runs import Run
-from normstudy.tables import Table, in_sentence, interval, number
+from normstudy.tables import Table, in_sentence
+
+SHOWN = 10
+"""Images of a list, and of a grid."""
+
+_DRAWS = 100
 
 
 def shares(arms: Arms, images: ImageSet) -> dict[str, npt.NDArray[np.float64]]:
@@ -64,18 +66,18 @@ def _described(index: int, runs: Sequence[Run], images: ImageSet, margin: float 
     )
 
 
-def most_often_wrong(arms: Arms, images: ImageSet, count: int = 10) -> list[Hard]:
-    """List the images that most runs of all arms get wrong, then with the most confidence."""
+def most_often_wrong(arms: Arms, images: ImageSet) -> list[Hard]:
+    """List the ten images that most runs of all arms get wrong, then with the most confidence."""
     runs = [run for of_arm in arms.values() for run in of_arm]
     missed = np.array([is_wrong(run, images) for run in runs])
     wrong = missed.sum(0)
     sure = (missed * [run.confidences for run in runs]).sum(0)
-    order = np.lexsort((-sure, -wrong))[:count]
+    order = np.lexsort((-sure, -wrong))[:SHOWN]
     return [_described(int(i), runs, images) for i in order if wrong[i]]
 
 
-def wrong_only_with(arm: str, arms: Arms, images: ImageSet, count: int = 10) -> list[Hard]:
-    """List the images that an arm gets wrong most often beyond what the worst other arm does.
+def wrong_only_with(arm: str, arms: Arms, images: ImageSet) -> list[Hard]:
+    """List ten images that an arm gets wrong most often beyond what the worst other arm does.
 
     The order is by the share of the arm's runs that are wrong, minus the largest share of another
     arm; only images for which this is above zero are listed.
@@ -91,17 +93,20 @@ def wrong_only_with(arm: str, arms: Arms, images: ImageSet, count: int = 10) -> 
     of = shares(arms, images)
     others = np.max([share for name, share in of.items() if name != arm], axis=0)
     margin = of[arm] - others
-    order = np.argsort(-margin, kind="stable")[:count]
+    order = np.argsort(-margin, kind="stable")[:SHOWN]
     return [_described(int(i), arms[arm], images, float(margin[i])) for i in order if margin[i] > 0]
 
 
-def chance_leads(
-    arm: str, arms: Arms, images: ImageSet, *, count: int = 10, draws: int = 40
-) -> npt.NDArray[np.float64]:
-    """Compute the leads that chance alone would give :func:`wrong_only_with`, shape (draws, count).
+def chance_leads(arms: Arms, images: ImageSet) -> npt.NDArray[np.float64]:
+    """Compute the leads that chance alone would give :func:`wrong_only_with`.
 
     In each draw the runs of every seed are dealt out anew to the arms, as if arms were names
-    without a meaning. The leads of one draw are in falling order.
+    without a meaning.
+
+    Returns
+    -------
+    ndarray
+        Shape (draws, arms, SHOWN); the leads of one arm in one draw are in falling order.
 
     Raises
     ------
@@ -118,13 +123,14 @@ def chance_leads(
             for runs in arms.values()
         ]
     )  # arms x seeds x images
-    rng, place = np.random.default_rng(0), list(arms).index(arm)
-    found = np.zeros((draws, count))
+    rng = np.random.default_rng(0)
+    found = np.zeros((_DRAWS, len(arms), SHOWN))
     for draw in found:
         dealt = np.stack([of_seed[rng.permutation(len(arms))] for of_seed in wrong.swapaxes(0, 1)])
         share = dealt.mean(0)
-        margin = share[place] - np.delete(share, place, axis=0).max(0)
-        draw[:] = -np.sort(-margin)[:count]
+        for place, leads in enumerate(draw):
+            margin = share[place] - np.delete(share, place, axis=0).max(0)
+            leads[:] = -np.sort(-margin)[:SHOWN]
     return found
 
 
@@ -159,20 +165,6 @@ def alone_in_short(arms: Arms, images: ImageSet) -> str:
     )
 
 
-def in_all(arms: Arms, images: ImageSet) -> tuple[int, int, float]:
-    """Count images that every run gets wrong.
-
-    Returns
-    -------
-    tuple
-        How many there are, the runs, and how many there would be if the mistakes of the runs were
-        independent of each other.
-    """
-    wrong = np.array([is_wrong(run, images) for runs in arms.values() for run in runs])
-    independent = float(wrong.mean(1).prod() * wrong.shape[1])
-    return int(wrong.all(0).sum()), len(wrong), independent
-
-
 def listing(hard: Sequence[Hard]) -> Table:
     """Tabulate images with how often they are wrong, and the wrong answer that is given most."""
     rows = [
@@ -190,25 +182,19 @@ def grid(hard: Sequence[Hard], images: ImageSet, *, name: str, title: str, note:
     Parameters
     ----------
     hard
-        The images, at most ten.
+        The images, at most :data:`SHOWN`.
     images
         The data set.
     name, title, note
         Of the figure; the note says how the images were chosen.
     """
-    columns, rows, size = 5, 2, images.size
-    pixel = 0.85 / size  # inches
-    step, wide = size + round(0.6 / pixel), round((WIDTH - 0.2) / columns / pixel)
     about = f"{images.facts.title}, test images. {note}"
-    fig, ax = panel(
-        title, about, height=1.05 + rows * 1.45, left=0.1, right=0.1, bottom=0.1, top=0.76
-    )
+    texts = [
+        f"true: {h.true_name}\nmostly: {h.answer}\n{h.wrong} of {h.runs}, no. {h.index}"
+        for h in hard
+    ]
     pictures = to_display(images.test.images[[h.index for h in hard]])
-    mosaic(ax, pictures, step=step, wide=wide, columns=columns, rows=rows)
-    for i, h in enumerate(hard):
-        x, y = i % columns * wide, i // columns * step
-        text = f"true: {h.true_name}\nmostly: {h.answer}\n{h.wrong} of {h.runs}, no. {h.index}"
-        ax.text(x, y + 1.06 * size, text, va="top", fontsize=9, linespacing=1.25)
+    fig = captioned(pictures, texts, grid=(2, 5), title=title, about=about)
     shown = "; ".join(f"{h.true_name} taken for {h.answer} by {h.wrong} of {h.runs}" for h in hard)
     caption = f"{title}. {about}"
     return describe(fig, name=name, caption=caption, alt=f"{title}: {shown or 'none'}.")
@@ -277,95 +263,63 @@ def confusion_matrix(arm: str, runs: Sequence[Run], images: ImageSet) -> Figure:
     return describe(fig, name=name, caption=f"{title}. {about}", alt=alt)
 
 
-# -- two networks that answer together -------------------------------------------------------------
+# -- labels to be doubted --------------------------------------------------------------------------
 
 
-def together(first: Run, second: Run, images: ImageSet) -> float:
-    """Compute the accuracy of two runs that answer together, in percent.
+def doubtful(arms: Arms, images: ImageSet) -> list[Hard]:
+    """List the test images that most seeds of every arm get wrong.
 
-    Where they disagree, the answer of the surer one counts: runs keep the probability of their own
-    answer alone.
+    Those on whose wrong answer most runs agree come first: where networks of unequal norms and
+    seeds agree, the label is to be doubted.
+
+    Raises
+    ------
+    ValueError
+        If a run belongs to other images.
+
+    References
+    ----------
+    Northcutt et al., Pervasive Label Errors in Test Sets Destabilize Machine Learning Benchmarks,
+    2021, https://arxiv.org/abs/2103.14749; their candidates are those of a single network.
     """
-    wrong = np.where(
-        first.confidences >= second.confidences, is_wrong(first, images), is_wrong(second, images)
-    )
-    return 100 * float(1 - wrong.mean())
+    mostly = np.all([share > 0.5 for share in shares(arms, images).values()], axis=0)
+    runs = [run for of_arm in arms.values() for run in of_arm]
+    found = [_described(int(i), runs, images) for i in np.flatnonzero(mostly)]
+    return sorted(found, key=lambda one: -one.agreeing)
 
 
-def ensembles(arms: Arms, images: ImageSet) -> dict[tuple[str, str], list[tuple[int, int, float]]]:
-    """Compute :func:`together` for pairs of unequal seeds, of two arms or of one with itself.
-
-    Every seed is paired with the next one: (seed, seed, accuracy in percent).
-    """
-    found = {}
-    for a, b in combinations_with_replacement(arms, 2):
-        seeds = {run.recipe.seed: run for run in arms[b]}
-        order = sorted(seeds)
-        following = dict(zip(order, order[1:] + order[:1], strict=True))
-        pairs = [
-            (run, seeds[following[run.recipe.seed]])
-            for run in arms[a]
-            if following.get(run.recipe.seed, run.recipe.seed) != run.recipe.seed
-        ]
-        if pairs:
-            found[a, b] = [
-                (one.recipe.seed, other.recipe.seed, together(one, other, images))
-                for one, other in pairs
-            ]
-    return found
-
-
-def ensemble_table(found: Pairwise) -> Table:
-    """Tabulate pairs of networks that answer together, best first, with what they gain.
-
-    What they gain over two seeds of one arm, as a mean of both arms, has the intervals of
-    :func:`normstudy.study.agreement.distances`. The last column is over those of the better arm.
-    """
-    means = means_of(found)
-    gains = {one.pair: one for one in distances(found)}
-    rows = []
-    for a, b in sorted(found, key=lambda pair: -means[pair]):
-        cells = ["\N{EN DASH}"] * 3
-        if one := gains.get((a, b)):
-            cells = [
-                number(-one.size, 2, sign=True),
-                "none"
-                if np.isnan(one.half)
-                else interval(-one.size - one.half, -one.size + one.half, 2),
-                number(means[a, b] - max(means[a, a], means[b, b]), 2, sign=True),
-            ]
-        who = f"{a}, two seeds" if a == b else f"{a} and {in_sentence(b)}"
-        rows.append((who, str(len(found[a, b])), f"{means[a, b]:.2f}", *cells))
-    header = (
-        *("who answers", "pairs of runs", "accuracy, %"),
-        *("gain over two seeds, mean of both arms, points", "95% interval"),
-        "gain over two seeds of the better arm, points",
-    )
-    return Table(header, tuple(rows))
-
-
-def ensembles_in_short(found: Pairwise, arms: Arms) -> str:
-    """Say whether two norms together answer better than two seeds of one norm.
-
-    Only arms of nearly the same accuracy tell: of two unequal ones, the better is often the surer
-    one as well, so that its answers count more often.
-    """
-    means, norms = means_of(found), {arm: runs[0].recipe.norm for arm, runs in arms.items()}
-    across = [one for one in distances(found) if len({norms[arm] for arm in one.pair}) == 2]
-    margin = MARGINS[next(iter(arms.values()))[0].recipe.data]
-    near = [one for one in across if step(one, arms) < margin]
-    if not near:
-        return (
-            f"No two arms of unequal norms lie within {margin:g} points, so nothing can be said of "
-            "what unequal norms gain together."
-        )
-    surely = sum(one.size + one.half < 0 for one in near)
-    less = [max(means[arm, arm] for arm in one.pair) - means[one.pair] for one in across]
-    gains = sorted(-one.size for one in near)
+def doubtful_in_short(arms: Arms, images: ImageSet) -> str:
+    """Say how many test images every arm gets wrong, and on how many all runs agree."""
+    found = doubtful(arms, images)
+    every = [is_wrong(run, images) for runs in arms.values() for run in runs]
+    united = sum(one.agreeing == one.runs for one in found)
     return (
-        f"Two unequal norms within {margin:g} points of each other answer together by "
-        f"{number(gains[0], 2, sign=True)} to {number(gains[-1], 2, sign=True)} points better than "
-        f"two seeds of one of them; in {surely} of {len(near)} pairs that is more than chance. Two "
-        f"seeds of the better norm do better than both norms in {sum(value > 0 for value in less)} "
-        f"of {len(less)} pairs."
+        f"Of {len(images.test):,} test images, {np.any(every, axis=0).sum():,} are wrong in some "
+        f"run, {len(found):,} in most seeds of every arm, and to {united:,} of these all "
+        f"{len(every)} runs give the same wrong answer."
     )
+
+
+@in_own_style
+def doubtful_grid(arms: Arms, images: ImageSet) -> Figure:
+    """Show the first twenty images of :func:`doubtful`; cells stay empty where there are fewer."""
+    found = doubtful(arms, images)
+    shown = found[:20]
+    runs = sum(map(len, arms.values()))
+    title = f"Wrong under every norm: {len(shown)} of {len(found):,} test images"
+    note = (
+        f"{images.facts.title}. Wrong in most seeds of each of the {len(arms)} arms.\n"
+        f"Counted: the runs, of {runs}, that give the same wrong answer; the most agreed on first."
+    )
+    texts = [
+        f"label: {one.true_name}\n{one.agreeing} runs: {one.answer}\nno. {one.index}"
+        for one in shown
+    ]
+    pictures = to_display(images.test.images[[one.index for one in shown]])
+    fig = captioned(pictures, texts, grid=(4, 5), title=title, about=note)
+    said = "; ".join(
+        f"no. {one.index}, {one.true_name} taken for {one.answer} by {one.agreeing} runs"
+        for one in shown
+    )
+    caption = " ".join(f"{title}. {note}".split())
+    return describe(fig, name="doubtful", caption=caption, alt=f"{title}: {said or 'none'}.")

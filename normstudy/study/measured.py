@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from normstudy.drawing import Curve, describe, finish, in_own_style, limit, panel
 from normstudy.study.curves import column_of, data_title, epochs_of, listed, scored_on
-from normstudy.study.measures import Arms, Measure
+from normstudy.study.measures import CHANCE, Arms, Measure
 from normstudy.study.probes import CORRUPTIONS, SHIFTS, STEPS
 from normstudy.study.responses import said
 from normstudy.study.runs import Run
@@ -221,7 +221,7 @@ def _shifted(run: Run) -> float:
     return 100 * float(np.mean([run.probed[shift][-1] for shift in SHIFTS if shift != "clean"]))
 
 
-SHIFTED = Measure("accuracy on shifted images", "%", 1, "higher", _shifted)
+SHIFTED = Measure("accuracy on shifted images", "%", 1, "higher", _shifted, CHANCE)
 """Mean accuracy over the shifts, in percent; batch norm is scored with its moving averages."""
 
 

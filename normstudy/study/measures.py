@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from normstudy.study.recipes import varied
+from normstudy.study.recipes import NUM_CLASSES, varied
 from normstudy.study.runs import Run
-from normstudy.tables import LEVEL, number
+from normstudy.tables import LEVEL, interval, number
 
 CONFIDENCE = 1 - LEVEL
+CHANCE = 100 / NUM_CLASSES  # percent
 SMALL_WEIGHT = 1e-3  # a weight below this magnitude counts as small
 
 Arms = Mapping[str, Sequence[Run]]
@@ -31,6 +32,8 @@ class Measure:
     digits: int
     better: Literal["higher", "lower"]
     of: Callable[[Run], float]
+    chance: float | None = None
+    """What a guess among the classes gets; None where that is not the question."""
 
     def text(self, value: float, *, sign: bool = False) -> str:
         """Write a value with the decimals of this measure and a real minus sign."""
@@ -38,10 +41,12 @@ class Measure:
 
 
 MEASURES = {
-    "test_accuracy": Measure("test accuracy", "%", 2, "higher", lambda run: 100 * run.accuracy),
+    "test_accuracy": Measure(
+        "test accuracy", "%", 2, "higher", lambda run: 100 * run.accuracy, CHANCE
+    ),
     "test_loss": Measure("test loss", "nats", 4, "lower", lambda run: run.loss),
     "train_accuracy": Measure(
-        "training accuracy", "%", 2, "higher", lambda run: 100 * run.clean_train["accuracy"]
+        "training accuracy", "%", 2, "higher", lambda run: 100 * run.clean_train["accuracy"], CHANCE
     ),
     "train_loss": Measure("training loss", "nats", 4, "lower", lambda run: run.clean_train["loss"]),
     "gap": Measure(
@@ -89,7 +94,7 @@ class Summary:
     @property
     def interval(self) -> str:
         """The 95% interval as text."""
-        ends = f"{self.measure.text(self.low)} to {self.measure.text(self.high)}"
+        ends = interval(self.low, self.high, self.measure.digits)
         return ends if self.n > 1 else "none (n = 1)"
 
 
@@ -145,6 +150,25 @@ def mean_interval(values: npt.ArrayLike) -> tuple[float, float]:
     return mean - half, mean + half
 
 
+def welch(means: Sequence[Summary]) -> tuple[float, float]:
+    """Compute the standard error of a sum or difference of independent means, and its freedom.
+
+    Variances need not be equal; the degrees of freedom are Satterthwaite's. Both are NaN where a
+    mean has a single seed, or none has any spread.
+
+    References
+    ----------
+    B. L. Welch, The generalization of 'Student's' problem when several different population
+    variances are involved, 1947, https://doi.org/10.1093/biomet/34.1-2.28
+    """
+    variances = np.array([mean.sd**2 / mean.n for mean in means])
+    total = float(variances.sum())
+    if not total > 0:  # nor is NaN
+        return float("nan"), float("nan")
+    freedom = total**2 / (variances**2 / [mean.n - 1 for mean in means]).sum()
+    return float(np.sqrt(total)), float(freedom)
+
+
 def summarize(runs: Sequence[Run], measure: Measure | str = "test_accuracy") -> Summary:
     """Summarize one measure over the seeds of an arm.
 
@@ -167,20 +191,12 @@ def summarize(runs: Sequence[Run], measure: Measure | str = "test_accuracy") -> 
     return Summary(measure=chosen, values=values, low=low, high=high)
 
 
-def sampling_error(run: Run) -> tuple[float, float, float]:
-    """Compute how far the accuracy of one run could move with another draw of test images.
+def sampling_error(run: Run) -> float:
+    """Compute how far the accuracy of one run would scatter over other draws of test images.
 
-    Returns
-    -------
-    tuple of float
-        The binomial standard error sqrt(a (1 - a) / N), and the ends of Wilson's 95% interval; all
-        in percent.
+    That is the binomial standard error sqrt(a (1 - a) / N), in percent.
     """
-    total = run.num_scored
-    test = stats.binomtest(round(run.accuracy * total), total)
-    rate, ends = test.statistic, test.proportion_ci(CONFIDENCE, method="wilson")
-    error = (rate * (1 - rate) / total) ** 0.5
-    return 100 * float(error), 100 * float(ends.low), 100 * float(ends.high)
+    return 100 * float(np.sqrt(run.accuracy * (1 - run.accuracy) / run.num_scored))
 
 
 def penalty_share(run: Run) -> npt.NDArray[np.float64]:
@@ -195,10 +211,10 @@ def penalty_share(run: Run) -> npt.NDArray[np.float64]:
     return np.asarray(penalty / (penalty + np.array(run.history["train_loss"])))
 
 
-def small_weights(run: Run, below: float = SMALL_WEIGHT) -> float:
-    """Read from the quantiles which fraction of the penalized weights is smaller than ``below``."""
-    quantiles = run.weight_quantiles.astype(np.float64)
-    return float(np.interp(below, quantiles, np.linspace(0, 1, len(quantiles)), left=0, right=1))
+def small_weights(run: Run) -> float:
+    """Read from the quantiles which fraction of the penalized weights is below ``SMALL_WEIGHT``."""
+    quantiles, places = run.weight_quantiles.astype(np.float64), len(run.weight_quantiles)
+    return float(np.interp(SMALL_WEIGHT, quantiles, np.linspace(0, 1, places), left=0, right=1))
 
 
 def measure_of(name: Measure | str, runs: Sequence[Run]) -> Measure:

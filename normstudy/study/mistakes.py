@@ -12,7 +12,10 @@ from normstudy.study.runs import Run
 from normstudy.tables import Table
 
 Arms = Mapping[str, Sequence[Run]]
-Order = Literal["most confident", "least confident", "index"]
+Order = Literal["most confident", "least confident"]
+
+NUM_BINS = 15
+"""Bins of confidence, as in Guo et al.; see :func:`reliability`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,8 +45,6 @@ class Overlap:
     """Images that at least one model gets wrong."""
     expected_all_wrong: float
     """Images that all would get wrong if their mistakes were independent of each other."""
-    same_answer: npt.NDArray[np.float64]
-    """Shape (M, M): of the images that both get wrong, the fraction with the same wrong answer."""
 
 
 def is_wrong(run: Run, images: ImageSet) -> npt.NDArray[np.bool_]:
@@ -75,8 +76,7 @@ def find_mistakes(
         The data set that the run was scored on.
     order
         ``"most confident"``: the wrong answers that the model believes in most, first;
-        ``"least confident"``: the closest calls first; ``"index"``: as in the test set. Ties are
-        in the order of the test set.
+        ``"least confident"``: the closest calls first. Ties are in the order of the test set.
     count
         Length of the list; it is shorter when the run makes fewer mistakes.
 
@@ -89,7 +89,6 @@ def find_mistakes(
     keys: dict[str, npt.NDArray[Any]] = {
         "most confident": -run.confidences[wrong],
         "least confident": run.confidences[wrong],
-        "index": wrong,
     }
     if order not in keys:
         msg = f"order={order!r} is unknown; accepted: {', '.join(keys)}"
@@ -111,23 +110,8 @@ def find_mistakes(
     ]
 
 
-def confusion(run: Run, images: ImageSet) -> npt.NDArray[np.int64]:
-    """Count the test images of each true class (row) that were given each answer (column).
-
-    Returns
-    -------
-    ndarray
-        Shape (K, K) for K classes; the correct answers are on the diagonal.
-    """
-    counts = np.zeros((len(images.classes),) * 2, dtype=np.int64)
-    np.add.at(counts, (_labels(run, images), run.predictions), 1)
-    return counts
-
-
 def overlap(runs: Mapping[str, Run], images: ImageSet) -> Overlap:
     """Compare the mistakes of several models, one run each.
-
-    Where two models have no mistake in common there is no answer to compare, and the entry is NaN.
 
     Raises
     ------
@@ -138,16 +122,12 @@ def overlap(runs: Mapping[str, Run], images: ImageSet) -> Overlap:
         msg = f"{len(runs)} run given; comparing mistakes takes two or more, one for each model"
         raise ValueError(msg)
     wrong = np.stack([is_wrong(run, images) for run in runs.values()])  # (M, N)
-    answers = np.stack([run.predictions for run in runs.values()])
-    both = wrong[:, None] & wrong[None]  # (M, M, N)
-    same = both & (answers[:, None] == answers[None])
     return Overlap(
         names=tuple(runs),
         num_wrong=tuple(int(n) for n in wrong.sum(1)),
         all_wrong=int(wrong.all(0).sum()),
         any_wrong=int(wrong.any(0).sum()),
         expected_all_wrong=float(wrong.mean(1).prod() * wrong.shape[1]),
-        same_answer=_ratio(same.sum(2), both.sum(2)),
     )
 
 
@@ -170,7 +150,7 @@ class Reliability:
         return float((self.counts * distance).sum() / self.counts.sum())
 
 
-def reliability(runs: Sequence[Run], images: ImageSet, *, num_bins: int = 15) -> Reliability:
+def reliability(runs: Sequence[Run], images: ImageSet, *, num_bins: int = NUM_BINS) -> Reliability:
     """Compare the confidence of answers with how often they are right.
 
     Parameters
@@ -196,9 +176,12 @@ def reliability(runs: Sequence[Run], images: ImageSet, *, num_bins: int = 15) ->
 
 def confusions(runs: Mapping[str, Run], images: ImageSet) -> Table:
     """Tabulate the three most frequent confusions of each run, in test images."""
+    from sklearn.metrics import confusion_matrix  # noqa: PLC0415 - slow to import
+
     names, rows = images.classes, []
     for arm, run in runs.items():
-        counts = confusion(run, images)
+        labels = range(len(names))
+        counts = confusion_matrix(_labels(run, images), run.predictions, labels=labels)
         np.fill_diagonal(counts, 0)  # the right answers
         places = np.unravel_index(counts.argsort(axis=None)[::-1][:3], counts.shape)
         found = (f"{names[t]} as {names[a]}: {counts[t, a]}" for t, a in zip(*places, strict=True))
@@ -228,10 +211,6 @@ def calibration(arms: Arms, images: ImageSet) -> Table:
         rows.append((arm, str(len(runs)), *(f"{cell:.2f}" for cell in cells), there))
     header = ("arm", "seeds", "mean confidence, %", "accuracy, %", "calibration error, %")
     return Table((*header, "wrong at 98.5 to 99.5% confidence, %"), tuple(rows))
-
-
-def _ratio(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    return np.asarray(np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0))
 
 
 def _labels(run: Run, images: ImageSet) -> npt.NDArray[np.int64]:

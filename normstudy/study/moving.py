@@ -1,10 +1,10 @@
-"""Which data set a report shows, and how a recipe for CIFAR-10 is moved to it."""
+"""What the environment asks of a report, and how a recipe for CIFAR-10 is moved to other data."""
 
 import os
 from dataclasses import replace
-from typing import cast
+from typing import cast, get_args
 
-from normstudy.study.recipes import DATASETS, Dataset, Recipe
+from normstudy.study.recipes import DATASETS, Dataset, Precision, Recipe
 
 
 def report_data() -> Dataset:
@@ -20,6 +20,22 @@ def report_data() -> Dataset:
         msg = f"NORMSTUDY_REPORT={given!r} is unknown; accepted: {', '.join(DATASETS)}"
         raise ValueError(msg)
     return cast("Dataset", given)
+
+
+def report_precision() -> Precision | None:
+    """Precision in which studies are trained: ``NORMSTUDY_PRECISION``, or None for their own.
+
+    Raises
+    ------
+    ValueError
+        If the variable names an unknown precision.
+    """
+    given = os.environ.get("NORMSTUDY_PRECISION")
+    if given is not None and given not in get_args(Precision):
+        accepted = ", ".join(get_args(Precision))
+        msg = f"NORMSTUDY_PRECISION={given!r} is unknown; accepted: {accepted}"
+        raise ValueError(msg)
+    return cast("Precision | None", given)
 
 
 def moved(recipe: Recipe, data: Dataset) -> Recipe:

@@ -1,31 +1,42 @@
 """What takes the images themselves: samples, what a run got wrong, how far to trust its answers."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from normstudy.drawing import QUIET, WIDTH, Curve, describe, finish, in_own_style, mosaic, panel
+from normstudy.drawing import (
+    QUIET,
+    WIDTH,
+    Curve,
+    captioned,
+    describe,
+    finish,
+    in_own_style,
+    mosaic,
+    panel,
+)
 from normstudy.study.data import ImageSet, to_display
-from normstudy.study.mistakes import Arms, Order, find_mistakes, is_wrong, reliability
+from normstudy.study.mistakes import (
+    NUM_BINS,
+    Arms,
+    Mistake,
+    Order,
+    find_mistakes,
+    is_wrong,
+    reliability,
+)
 from normstudy.study.runs import Run
 
 
 @in_own_style
-def samples(images: ImageSet, per_class: int = 10) -> Figure:
-    """Draw the first training images of every class, one class a row.
-
-    Raises
-    ------
-    ValueError
-        If ``per_class`` is below 1 or above the number of images of some class.
-    """
+def samples(images: ImageSet) -> Figure:
+    """Draw the first ten training images of every class, one class a row."""
+    per_class = 10
     labels = images.train.labels.cpu().numpy()
-    smallest = int(np.bincount(labels, minlength=len(images.classes)).min())
-    if not 1 <= per_class <= smallest:
-        msg = f"per_class={per_class}; accepted: 1 to {smallest}, the images of the smallest class"
-        raise ValueError(msg)
     index = np.stack([np.flatnonzero(labels == k)[:per_class] for k in range(len(images.classes))])
     pictures = to_display(images.train.images[index.ravel().tolist()])
     rows, size, left, top = len(index), images.size, 1.05, 0.75
@@ -64,41 +75,22 @@ def mistakes(
     chosen = {
         "most confident": "wrong answers of highest confidence, highest first",
         "least confident": "wrong answers of lowest confidence, lowest first",
-        "index": "wrong answers that come first in the test set",
     }[order]
     chosen = f"Shown: the {len(found)} {chosen}."
     title = f"{arm}, seed {run.recipe.seed}: {len(found)} of its {total:,} mistakes"
     score = f"{100 * run.accuracy:.2f}% of {len(run.predictions):,} test images right"
     score = f"{images.facts.title}, after the last epoch: {score}."
-    size, beside = images.size, columns <= 2
-    step, wide = size + max(1, size // 8), 3 * size
-    if not beside:
-        pixel = 0.85 / size  # inches
-        step, wide = size + round(0.6 / pixel), round((WIDTH - 0.2) / columns / pixel)
-    fig, ax = panel(
-        title,
-        f"{score}\n{chosen}",
-        height=1.05 + rows * (1.25 if beside else 1.45),
-        left=0.1,
-        right=0.1,
-        bottom=0.1,
-        top=0.76,
-    )
+    about = f"{score}\n{chosen}"
     pictures = to_display(images.test.images[[mistake.index for mistake in found]])
-    mosaic(ax, pictures, step=step, wide=wide, columns=columns, rows=rows)
-    for i, mistake in enumerate(found):
-        names, sure = (mistake.true_name, mistake.predicted_name), 100 * mistake.confidence
-        x, y = i % columns * wide, i // columns * step
-        if beside:
-            text = (
-                f"true: {names[0]}\npredicted: {names[1]}\n"
-                f"confidence: {sure:.1f}%\ntest image {mistake.index}"
-            )
-            words: dict[str, Any] = {"va": "center", "fontsize": 11, "linespacing": 1.4}
-            ax.text(x + 1.08 * size, y + size / 2, text, **words)
-        else:
-            text = f"true: {names[0]}\npred.: {names[1]}\n{sure:.1f}%, no. {mistake.index}"
-            ax.text(x, y + 1.06 * size, text, va="top", fontsize=9, linespacing=1.25)
+    if columns > 2:
+        texts = [
+            f"true: {m.true_name}\npred.: {m.predicted_name}\n"
+            f"{100 * m.confidence:.1f}%, no. {m.index}"
+            for m in found
+        ]
+        fig = captioned(pictures, texts, grid=grid, title=title, about=about)
+    else:
+        fig = _with_words_beside(pictures, found, grid=grid, title=title, about=about)
     alt = "; ".join(
         f"{m.true_name} taken for {m.predicted_name} ({100 * m.confidence:.1f}%)" for m in found
     )
@@ -107,10 +99,33 @@ def mistakes(
     return describe(fig, name=name, caption=f"{title}. {score} {chosen}", alt=alt)
 
 
-@in_own_style
-def reliability_diagram(
-    arms: Arms, images: ImageSet, *, fewest: int = 100, name: str = "reliability"
+def _with_words_beside(
+    pictures: npt.NDArray[np.float64],
+    found: Sequence[Mistake],
+    *,
+    grid: tuple[int, int],
+    title: str,
+    about: str,
 ) -> Figure:
+    """Show mistakes in two columns at most, with room for four lines at the right of each."""
+    (rows, columns), size = grid, pictures.shape[1]
+    step, wide = size + max(1, size // 8), 3 * size
+    edges = {"left": 0.1, "right": 0.1, "bottom": 0.1, "top": 0.76}
+    fig, ax = panel(title, about, height=1.05 + rows * 1.25, **edges)
+    mosaic(ax, pictures, step=step, wide=wide, columns=columns, rows=rows)
+    words: dict[str, Any] = {"va": "center", "fontsize": 11, "linespacing": 1.4}
+    for i, m in enumerate(found):
+        text = (
+            f"true: {m.true_name}\npredicted: {m.predicted_name}\n"
+            f"confidence: {100 * m.confidence:.1f}%\ntest image {m.index}"
+        )
+        x, y = i % columns * wide, i // columns * step
+        ax.text(x + 1.08 * size, y + size / 2, text, **words)
+    return fig
+
+
+@in_own_style
+def reliability_diagram(arms: Arms, images: ImageSet, *, name: str = "reliability") -> Figure:
     """Draw how often answers are right over how sure the networks were of them.
 
     Parameters
@@ -118,17 +133,17 @@ def reliability_diagram(
     arms, images
         Runs by arm, and the test images that they were scored on; the answers of all seeds of an
         arm are counted together.
-    fewest
-        Bins of confidence with fewer answers than this are not drawn.
     name
         Of the figure, where a report has several.
     """
+    together = {arm: reliability(runs, images) for arm, runs in arms.items()}
+    # a small test set may have no bin of a hundred answers
+    fewest = min(100, *(int(found.counts.max()) for found in together.values()))
     curves = []
-    for arm, runs in arms.items():
-        errors = [100 * reliability([run], images).error for run in runs]
+    for arm, found in together.items():
+        errors = [100 * reliability([run], images).error for run in arms[arm]]
         spread = f" ± {np.std(errors, ddof=1):.2f}" if len(errors) > 1 else " (n = 1)"
-        found = reliability(runs, images)
-        there = found.counts >= min(fewest, found.counts.max())
+        there = found.counts >= fewest
         x, y = (100 * values[there] for values in (found.confidence, found.accuracy))
         curves.append(Curve(arm, x, y[None], f"{np.mean(errors):.2f}{spread}", float(y[-1])))
     title = "How often an answer is right, by its confidence"
@@ -141,9 +156,9 @@ def reliability_diagram(
     seeds = sorted({len(runs) for runs in arms.values()})
     counted = f"{' or '.join(map(str, seeds))} seeds an arm"
     caption = (
-        f"{title}. {images.facts.title}, test images. The answers of {counted} are counted in 15 "
-        f"bins of equal width, and bins with fewer than {fewest} are left out. Below the dotted "
-        "line, networks are more sure than they are right."
+        f"{title}. {images.facts.title}, test images. The answers of {counted} are counted in "
+        f"{NUM_BINS} bins of equal width, and bins with fewer than {fewest} are left out. Below "
+        "the dotted line, networks are more sure than they are right."
     )
     alt = f"Line chart of accuracy over confidence. Expected calibration error in points: {ends}."
     return describe(fig, name=name, caption=caption, alt=alt)

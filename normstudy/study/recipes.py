@@ -22,6 +22,8 @@ PROBES = ("statistics", "last-statistics", "corruptions", "landscape", "weights"
 
 DATASETS: tuple[str, ...] = get_args(Dataset)
 NORMS: tuple[str, ...] = get_args(Norm)
+NUM_CLASSES = 10
+"""Classes of every data set."""
 MIRRORED: tuple[str, ...] = ("cifar10",)
 """Data sets in which a mirror image keeps its class; in the others ``flip`` does nothing."""
 
@@ -151,11 +153,11 @@ class Recipe:
         keeps the old behaviour, renames no run; and only fields that are read, so that the groups
         of batch norm make no second run of the same numbers.
         """
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        unread = self.unread
         changed = {
-            f.name: values[f.name]
+            f.name: value
             for f in fields(self)
-            if values[f.name] != f.default and f.name not in self.unread
+            if (value := getattr(self, f.name)) != f.default and f.name not in unread
         }
         return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -260,5 +262,10 @@ def variants(base: Recipe, **changes: Any) -> tuple[Recipe, ...]:
 
 
 def varied(recipes: Sequence[Recipe]) -> list[str]:
-    """Name the fields in which recipes differ, in the order of the fields."""
-    return [f.name for f in fields(Recipe) if len({getattr(r, f.name) for r in recipes}) > 1]
+    """Name the fields in which recipes differ, in their order, if any of the recipes reads them."""
+    unread = set.intersection(*(r.unread for r in recipes)) if recipes else set()
+    return [
+        f.name
+        for f in fields(Recipe)
+        if f.name not in unread and len({getattr(r, f.name) for r in recipes}) > 1
+    ]

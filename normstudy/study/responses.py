@@ -16,15 +16,13 @@ from matplotlib.figure import Figure
 from normstudy.drawing import Curve, describe, finish, in_own_style, limit, mark_chance, panel
 from normstudy.study.compare import choose
 from normstudy.study.curves import data_title, listed
-from normstudy.study.measures import Arms, Measure, check_arms, measure_of
+from normstudy.study.measures import Arms, Measure, Summary, check_arms, measure_of, summarize
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
 from normstudy.tables import Table, in_sentence
 
 Points = Mapping[str, Mapping[float, Sequence[Run]]]
 Tried = Mapping[str, Sequence[Recipe]]
-
-CHANCE = 10.0  # percent; each data set has ten classes
 
 
 def cells(arms: Arms, setting: Callable[[Recipe], float]) -> Points:
@@ -87,9 +85,8 @@ def probe_of(
     digits: int = 2,
     better: Literal["higher", "lower"] = "lower",
     scale: float = 1.0,
-    epoch: int = -1,
 ) -> Measure:
-    """Make a measure of a column that a probe filled, after the last epoch or another one.
+    """Make a measure of a column that a probe filled, after the last epoch.
 
     Parameters
     ----------
@@ -99,29 +96,14 @@ def probe_of(
         As in :class:`normstudy.study.measures.Measure`.
     scale
         What the number is multiplied with, as 100 for percent.
-    epoch
-        Place in the column: 0 is the first epoch.
     """
-    return Measure(title, unit, digits, better, lambda run: scale * run.probed[column][epoch])
-
-
-def values(runs: Sequence[Run], measure: Measure | str = "test_accuracy") -> list[float]:
-    """Read a measure of each run."""
-    read = measure_of(measure, runs)
-    return [read.of(run) for run in runs]
-
-
-def mean(runs: Sequence[Run], measure: Measure | str = "test_accuracy") -> float:
-    """Mean of a measure over the seeds."""
-    return float(np.mean(values(runs, measure)))
+    return Measure(title, unit, digits, better, lambda run: scale * run.probed[column][-1])
 
 
 def said(runs: Sequence[Run], measure: Measure | str = "test_accuracy") -> str:
     """Write mean ± standard deviation, or the single value."""
-    read = measure_of(measure, runs)
-    found = values(runs, read)
-    spread = f" ± {read.text(float(np.std(found, ddof=1)))}" if len(found) > 1 else ""
-    return f"{read.text(float(np.mean(found)))}{spread}"
+    found = summarize(runs, measure)
+    return str(found) if found.n > 1 else found.measure.text(found.mean)
 
 
 def _cell(runs: Sequence[Run] | None, measure: Measure | str) -> str:
@@ -172,7 +154,7 @@ def figure(
     curves = []
     for arm, of in ((arm, held(of)) for arm, of in points.items()):
         seeds = max(map(len, of.values()))
-        drawn = np.array([_filled(values(runs, read), seeds) for runs in of.values()]).T
+        drawn = np.array([_filled(summarize(runs, read), seeds) for runs in of.values()]).T
         x: npt.NDArray[np.float64] = np.array(list(of), dtype=np.float64)
         means = drawn.mean(0)
         top = int(means.argmax() if read.better == "higher" else means.argmin())
@@ -185,8 +167,8 @@ def figure(
     ax.set_xscale("log")
     limit(ax, np.concatenate([curve.values.ravel() for curve in curves]).tolist())
     unit = f", {read.unit}" if read.unit else ""
-    if read.title.endswith("accuracy"):
-        mark_chance(ax, CHANCE, f"chance: {CHANCE:.0f}%")
+    if read.chance is not None:
+        mark_chance(ax, read.chance, f"chance: {read.chance:.0f}%")
     finish(ax, curves, f"{axis} (log scale)", f"{read.title}{unit}")
     places = sorted({float(x) for curve in curves for x in curve.x})
     ax.set_xticks(places, [f"{x:g}" for x in places])
@@ -197,9 +179,9 @@ def figure(
     return describe(fig, name=name, caption=caption, alt=alt)
 
 
-def _filled(found: list[float], length: int) -> list[float]:
+def _filled(found: Summary, length: int) -> list[float]:
     """Lengthen values by their mean, which changes neither it nor the lowest and highest one."""
-    return found + [float(np.mean(found))] * (length - len(found))
+    return [*found.values.values(), *[found.mean] * (length - found.n)]
 
 
 def ends(points: Points, measure: Measure | str = "test_accuracy") -> str:
@@ -207,7 +189,7 @@ def ends(points: Points, measure: Measure | str = "test_accuracy") -> str:
     parts = []
     for arm, of in points.items():
         read = measure_of(measure, _some(points))
-        means = {x: mean(runs, read) for x, runs in held(of).items()}
+        means = {x: summarize(runs, read).mean for x, runs in held(of).items()}
         best = (max if read.better == "higher" else min)(means, key=means.__getitem__)
         shown = dict.fromkeys((best, min(means), max(means)))
         told = ", ".join(f"{read.text(means[x])} at {x:g}" for x in shown)
@@ -215,16 +197,14 @@ def ends(points: Points, measure: Measure | str = "test_accuracy") -> str:
     return "; ".join(parts)
 
 
-def choices(points: Points, field: str = "lr", diverged: Tried | None = None) -> Table:
-    """Tabulate what ``compare.choose`` names at each value, for each arm.
+def choices(points: Points, diverged: Tried | None = None) -> Table:
+    """Tabulate the learning rate that ``compare.choose`` names at each value, for each arm.
 
     Parameters
     ----------
     points
-        Runs by arm and value; those of one value differ in ``field`` too, so that they are not made
+        Runs by arm and value; those of one value differ in the rate too, so that they are not made
         with :func:`by`, but with :func:`cells`.
-    field
-        The field whose chosen value is told.
     diverged
         Recipes that left no run, by arm.
     """
@@ -237,26 +217,21 @@ def choices(points: Points, field: str = "lr", diverged: Tried | None = None) ->
                 cells_of_x.append("\N{EN DASH}")
                 continue
             lost = (diverged or {}).get(arm, ())
-            best = getattr(choose(of[x], lost), field)
-            tried = sorted(
-                {getattr(r, field) for r in _alike([r.recipe for r in of[x]], lost, field)}
-            )
+            best = choose(of[x], lost).lr
+            tried = sorted({r.lr for r in _alike([r.recipe for r in of[x]], lost)})
             where = "lowest" if best == tried[0] else "highest" if best == tried[-1] else ""
             cells_of_x.append(f"{best:.2g}" + f" ({where})" * bool(where and len(tried) > 1))
         rows.append((f"{x:g}", *cells_of_x))
-    return Table((f"chosen {field}", *points), tuple(rows))
+    return Table(("chosen lr", *points), tuple(rows))
 
 
-def _alike(recipes: Sequence[Recipe], lost: Sequence[Recipe], field: str) -> list[Recipe]:
-    """Add those lost recipes that differ from the first one in a field and the seed alone."""
+def _alike(recipes: Sequence[Recipe], lost: Sequence[Recipe]) -> list[Recipe]:
+    """Add those lost recipes that differ from the first one in learning rate and seed alone."""
     like = recipes[0]
-    values = {"seed": like.seed, field: getattr(like, field)}
-    return [*recipes, *(r for r in lost if replace(r, **values) == like)]
+    return [*recipes, *(r for r in lost if replace(r, seed=like.seed, lr=like.lr) == like)]
 
 
-def tolerance(
-    points: Points, within: float, measure: str = "test_accuracy"
-) -> Mapping[str, tuple[float, float]]:
+def tolerance(points: Points, within: float) -> Mapping[str, tuple[float, float]]:
     """Find the range of values around the best in which an arm stays within so many points of it.
 
     Parameters
@@ -265,8 +240,6 @@ def tolerance(
         Runs by arm and value.
     within
         Points of accuracy.
-    measure
-        An accuracy.
 
     Returns
     -------
@@ -276,7 +249,7 @@ def tolerance(
     """
     found = {}
     for arm, of in points.items():
-        means = {x: mean(runs, measure) if runs else -np.inf for x, runs in of.items()}
+        means = {x: summarize(runs).mean if runs else -np.inf for x, runs in of.items()}
         places = sorted(means)
         low = high = places.index(max(means, key=means.__getitem__))
         least = max(means.values()) - within
@@ -288,13 +261,13 @@ def tolerance(
     return found
 
 
-def tolerances(points: Points, withins: Sequence[float], measure: str = "test_accuracy") -> Table:
+def tolerances(points: Points, withins: Sequence[float]) -> Table:
     """Tabulate :func:`tolerance` for several distances from the best, as ranges."""
     rows = []
     for arm in points:
         cells_of_arm = []
         for within in withins:
-            low, high = tolerance({arm: points[arm]}, within, measure)[arm]
+            low, high = tolerance({arm: points[arm]}, within)[arm]
             cells_of_arm.append(f"{low:g} to {high:g} (× {high / low:g})")
         rows.append((arm, *cells_of_arm))
     header = ("arm", *(f"within {within:g} points of its best" for within in withins))

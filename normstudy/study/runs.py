@@ -172,7 +172,7 @@ def find(recipe: Recipe, folder: Path | None = None) -> Run | None:
             warnings.warn(str(error), RuntimeWarning, stacklevel=2)
             continue
         made_by, current = found.environment.get("numbers_version", 0), numbers_version(recipe)
-        if found.recipe != recipe:
+        if found.recipe.name != recipe.name:  # fields that are not read may differ
             msg = f"the run {path} holds another recipe than its name says; delete it"
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
         elif made_by != current:

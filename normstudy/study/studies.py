@@ -6,14 +6,12 @@ for it. Nothing is guessed from a recipe: two settings of one norm are two arms.
 To add a study, add an entry to :data:`STUDIES`.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import cast
 
 from normstudy.study import originals
-from normstudy.study.moving import moved, report_data
+from normstudy.study.moving import moved, report_data, report_precision
 from normstudy.study.originals import ORIGINALS, Original
 from normstudy.study.recipes import Dataset, Norm, Precision, Recipe, variants
 from normstudy.study.reports import LIMITS, best, reports_on
@@ -84,7 +82,7 @@ class Study:
             self._check_apart(arms, data)
             if data == "digits" and seeds is None:
                 chosen = chosen[:2]  # a demonstration is no evidence
-        wanted = precision or cast("Precision | None", os.environ.get("NORMSTUDY_PRECISION"))
+        wanted = precision or report_precision()
         if wanted is not None:
             arms = {
                 arm: tuple(replace(r, precision=wanted) for r in tried)

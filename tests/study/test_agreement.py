@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from study.fakes import answering, image_set
+from study.fakes import answering, fake_run, image_set
 
-from normstudy.study.agreement import apart, in_short, kappa, kappas, table
+from normstudy.study import agreement, data
+from normstudy.study.agreement import distances, in_short, kappa, kappas, table
+from normstudy.study.recipes import Recipe
 
 LABELS = [0, 1, 2, 0, 1, 2]
 PREDICTIONS = [0, 2, 1, 0, 0, 1]
@@ -23,10 +25,14 @@ def test_kappa_by_hand():
 def test_pairs_of_unequal_seeds_come_once_within_an_arm():
     arm = [answering(PREDICTIONS, seed=seed) for seed in (0, 1, 2)]
     other = [answering(PREDICTIONS, seed=seed, norm="group") for seed in (0, 1)]
-    within = [(a, b) for a, b, _ in kappas(arm, arm, image_set())]
-    assert within == [(0, 1), (0, 2), (1, 2)]
-    between = [(a, b) for a, b, _ in kappas(arm, other, image_set())]
-    assert between == [(0, 1), (1, 0), (2, 0), (2, 1)]
+    found = kappas({"A": arm, "B": other}, image_set())
+    seeds = {pair: [(a, b) for a, b, _ in of] for pair, of in found.items()}
+    assert seeds == {
+        ("A", "A"): [(0, 1), (0, 2), (1, 2)],
+        ("A", "B"): [(0, 1), (1, 0), (2, 0), (2, 1)],
+        ("B", "B"): [(0, 1)],
+    }
+    assert kappas({"A": arm[:1], "B": other[:1]}, image_set()) == {}
 
 
 TWO_ARMS = {
@@ -39,7 +45,7 @@ TWO_ARMS = {
 
 
 def test_agreement_is_within_arms_and_between_them():
-    found = table(TWO_ARMS, image_set())
+    found = table(kappas(TWO_ARMS, image_set()))
     rows = {row[0]: row[1:] for row in found.rows}
     dash = "\N{EN DASH}"
     assert rows["A, two seeds"] == ("1", "1.000", dash, dash)
@@ -65,18 +71,20 @@ def test_arms_are_apart_by_what_they_agree_less_than_seeds_do():
         "B": drawn(rng, hard, 4, norm="group"),
         "C": drawn(rng, other, 4, norm="layer"),
     }
-    found = {one.pair: one for one in apart(arms, images)}
-    within = np.mean([v for *_, v in kappas(arms["A"], arms["A"], images)])
-    beside = np.mean([v for *_, v in kappas(arms["C"], arms["C"], images)])
-    between = np.mean([v for *_, v in kappas(arms["A"], arms["C"], images)])
+    pairwise = kappas(arms, images)
+    found = {one.pair: one for one in distances(pairwise)}
+    within, beside, between = (
+        np.mean([v for *_, v in pairwise[pair]]) for pair in (("A", "A"), ("C", "C"), ("A", "C"))
+    )
     assert found["A", "C"].size == pytest.approx((within + beside) / 2 - between)
     assert [pair for pair, one in found.items() if one.decided] == [("A", "C"), ("B", "C")]
-    text = in_short(arms, images)
+    text = in_short(pairwise, arms)
     assert text.startswith("different norms fail on somewhat different images. Kappa (1: the same")
     assert text.endswith("That is more than chance in 2 of 3 pairs of arms.")
     same = {arm: arms[arm] for arm in "AB"}
-    assert in_short(same, images).startswith("these runs do not show")
-    assert in_short(same, images).endswith("in 0 of 1 pairs of arms.")
+    text = in_short(kappas(same, images), same)
+    assert text.startswith("these runs do not show")
+    assert text.endswith("in 0 of 1 pairs of arms.")
 
 
 def test_arms_that_do_not_differ_are_rarely_called_apart():
@@ -85,7 +93,7 @@ def test_arms_that_do_not_differ_are_rarely_called_apart():
     for _ in range(60):
         hard = rng.beta(0.3, 1.2, 300)
         arms = {"A": drawn(rng, hard, 5), "B": drawn(rng, hard, 5, norm="group")}
-        (one,) = apart(arms, images)
+        (one,) = distances(kappas(arms, images))
         called += one.decided
     assert called <= 6
 
@@ -93,4 +101,79 @@ def test_arms_that_do_not_differ_are_rarely_called_apart():
 def test_what_cannot_be_compared_is_said_and_not_a_traceback():
     other = [answering(PREDICTIONS, lr=0.1), answering(LABELS, lr=0.1, seed=1)]
     for arms in ({"A": TWO_ARMS["A"], "B": other}, {a: runs[:1] for a, runs in TWO_ARMS.items()}):
-        assert in_short(arms, image_set()).endswith("there is nothing to compare")
+        found = kappas(arms, image_set())
+        assert in_short(found, arms).endswith("there is nothing to compare")
+
+
+# -- two networks that answer together -------------------------------------------------------------
+
+DIGITS = data.load("digits")
+TRUTH = DIGITS.test.labels.numpy()
+N = len(TRUTH)
+
+
+def run(wrong, norm="batch", seed=0, *, answer=1, sure=0.9):
+    """Make a run that is wrong on these images: its answer is so many classes further on."""
+    predictions = TRUTH.copy()
+    predictions[list(wrong)] = (TRUTH[list(wrong)] + answer) % 10
+    confidences = np.full(N, sure, np.float32)
+    accuracy = (predictions == TRUTH).mean()
+    recipe = Recipe(data="digits", norm=norm, seed=seed)
+    return fake_run(recipe, [accuracy], num=N, predictions=predictions, confidences=confidences)
+
+
+def test_of_two_that_disagree_the_surer_one_counts():
+    sure, unsure = run([3], sure=0.9), run([4], sure=0.5)
+    assert agreement.together(sure, unsure, DIGITS) == pytest.approx(100 * (1 - 1 / N))
+    assert agreement.together(unsure, sure, DIGITS) == pytest.approx(100 * (1 - 1 / N))
+    assert agreement.together(run([3]), run([3, 4], sure=0.1), DIGITS) == pytest.approx(
+        100 * (1 - 1 / N)
+    )
+
+
+def test_pairs_of_networks_have_unequal_seeds():
+    arms = {
+        "Batch norm": [run([s], seed=s, sure=0.5 + s / 10) for s in range(3)],
+        "Group norm": [run([9 + s], "group", s) for s in range(3)],
+    }
+    found = agreement.ensembles(arms, DIGITS)
+    assert list(found) == [
+        ("Batch norm", "Batch norm"),
+        ("Batch norm", "Group norm"),
+        ("Group norm", "Group norm"),
+    ]
+    assert {len(values) for values in found.values()} == {3}
+    wrong = 100 * (1 - 1 / N)
+    pairs = [(0, 1, wrong), (1, 2, wrong), (2, 0, wrong)]
+    assert found["Batch norm", "Group norm"] == [(*s, pytest.approx(v)) for *s, v in pairs]
+    rows = agreement.ensemble_table(found).rows
+    assert {row[1] for row in rows} == {"3"}
+    assert {row[0] for row in rows} >= {"Batch norm and group norm", "Batch norm, two seeds"}
+    assert {row[3:] for row in rows} == {
+        ("\N{EN DASH}",) * 3,
+        ("+0.00", "0.00 to 0.00", "+0.00"),
+    }
+    one = {arm: runs[:1] for arm, runs in arms.items()}
+    assert agreement.ensembles(one, DIGITS) == {}
+
+
+def test_what_two_norms_gain_together_is_measured_by_two_seeds_of_each():
+    seeds = [(0, 1), (1, 2), (2, 0)]
+    values = {("A", "A"): (80, 81, 82), ("A", "B"): (85, 86, 87), ("B", "B"): (84, 84, 84)}
+    found = {
+        pair: [(*two, float(v)) for two, v in zip(seeds, of, strict=True)]
+        for pair, of in values.items()
+    }
+    arms = {"A": [run([], "batch")], "B": [run([], "group")]}
+    both = agreement.ensemble_table(found).rows[0]
+    assert both[0] == "A and B"
+    assert (both[3], both[5]) == ("+3.50", "+2.00")
+    assert agreement.ensembles_in_short(found, arms) == (
+        "Two unequal norms within 0.5 points of each other answer together by +3.50 to +3.50 "
+        "points better than two seeds of one of them; in 1 of 1 pairs that is more than chance. "
+        "Two seeds of the better norm do better than both norms in 0 of 1 pairs."
+    )
+    unequal = {"A": arms["A"], "B": [run(range(40), "group")]}
+    assert agreement.ensembles_in_short(found, unequal).startswith(
+        "No two arms of unequal norms lie"
+    )

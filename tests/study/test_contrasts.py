@@ -49,6 +49,19 @@ def test_a_point_that_the_pool_leaves_out_is_judged_by_its_own_spread():
     assert not found.decided
 
 
+def test_where_no_point_near_chance_has_any_spread_nothing_is_decided():
+    stuck = {
+        "No norm": [*runs_at(2, 10, 10, norm="none"), *runs_at(8, 10, norm="none")],
+        "Layer norm": [*runs_at(2, 11, 11, norm="layer"), *runs_at(8, 70, norm="layer")],
+    }
+    points = by(ARMS | stuck, batch_size)
+    for x in (2, 8):  # seeds that are all equal, and one seed
+        found = between(points, ("Layer norm", x), ("No norm", x))
+        assert np.isnan([found.low, found.high, found.p]).all()
+        assert found.interval == "none"
+        assert not found.decided
+
+
 def test_two_points_are_compared_by_the_pooled_spread():
     found = between(POINTS, ("Batch norm", 128), ("Batch norm", 2))
     assert found.pair == ("Batch norm at 128", "Batch norm at 2")

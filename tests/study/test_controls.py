@@ -134,21 +134,23 @@ def test_the_answer_says_what_turned_round_and_what_changed():
         f"Changed by more than chance: {turned} (95% interval of the change \N{MINUS SIGN}"
     )
     assert said.endswith(
-        f"Turned round: {turned}. Decided here, 1 of 1 pairs: Group norm ahead of batch norm."
+        f"Turned round: {turned}. Decided here: 1 of 1 pairs (Group norm ahead of batch norm)."
     )
     calm = {"Batch norm": arm(84, 86, lr=0.2), "Group norm": arm(81, 83, norm="group", lr=0.2)}
+    (change,) = changes(STUDY, calm)
+    reach = max(abs(change.low), abs(change.high))
     assert answer(STUDY, calm) == (
-        "These runs show no change of a distance beyond chance. "
-        "The means stand in the same order. Decided here, 0 of 1 pairs: none."
+        "These runs show no change of a distance beyond chance; the intervals reach "
+        f"{reach:.1f} points. The means stand in the same order. None of 1 pairs is decided here."
     )
 
 
 def test_an_order_that_may_have_turned_by_chance_is_called_so():
     control = {"Batch norm": arm(80, 86, lr=0.2), "Group norm": arm(81, 87, norm="group", lr=0.2)}
     assert answer(STUDY, control).endswith(
-        "beyond chance. In another order, which may be chance: "
+        "points. In another order, though which of the two is ahead here is not decided: "
         "Batch norm \N{MINUS SIGN} Group norm from +3.00 to \N{MINUS SIGN}1.00 points. "
-        "Decided here, 0 of 1 pairs: none."
+        "None of 1 pairs is decided here."
     )
 
 
@@ -160,7 +162,7 @@ def test_a_sure_change_to_an_order_that_is_open_is_no_turn():
     }
     said = answer(study, control)
     assert said.startswith("Changed by more than chance: A ")
-    assert "In another order, which may be chance: A " in said
+    assert "In another order, though which of the two is ahead here is not decided: A " in said
     assert "Turned round" not in said
 
 
@@ -178,13 +180,13 @@ def test_the_answer_counts_pairs_on_the_runs_that_the_distances_are_from():
     same = STUDY["Batch norm"][:1]
     group = arm(82.1, 82.3, 82.2, norm="group", lr=0.2)
     said = answer(STUDY, {"Batch norm": same, "Group norm": group})
-    assert "Decided here, 1 of 1 pairs: Batch norm ahead of group norm." in said
+    assert "Decided here: 1 of 1 pairs (Batch norm ahead of group norm)." in said
 
 
 def test_an_order_that_only_the_lost_runs_turn_is_told_apart():
     gone = {"Batch norm": (Recipe(data="digits", lr=0.2, seed=2),)}
     said = answer(STUDY, CONTROL | {"Batch norm": arm(84, 86, lr=0.2)}, gone)
-    one, only = "which may be chance", "once what diverged is counted as chance"
+    one, only = "is not decided", "once what diverged is counted as chance"
     turned = f"Batch norm {MINUS} Group norm from +3.00 to {MINUS}22.20 points"
     assert f"In another order {only}: {turned}." in said
     assert one not in said

@@ -54,3 +54,9 @@ def test_a_sweep_names_every_place_that_was_tried():
     assert graph.places == graph.x_ticks == [0.1, 0.4, 0.8]
     assert graph.diverged == {"No norm": [0.8]}
     assert graph.x_title == "rate (log scale)"
+
+
+def test_a_sweep_may_be_over_a_field_that_stays_below_one():
+    runs = [fake_run(Recipe(momentum=m, lr=0.4), [0.5, 0.7]) for m in (0.5, 0.9)]
+    graph = curves.sweep({"Batch norm": runs}, "momentum", title="A", axis="momentum")
+    assert graph.places == [0.5, 0.9]

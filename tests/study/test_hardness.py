@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import confusion_matrix
 from study.fakes import fake_run
 
 from normstudy.study import data, hardness
+from normstudy.study.data import ImageSet, Split
 from normstudy.study.recipes import Recipe
 
 DIGITS = data.load("digits")
@@ -45,7 +47,6 @@ def test_the_images_that_most_runs_get_wrong_come_first():
     ]
     assert found[0].true_name == str(TRUTH[0])
     assert found[0].answer == str((TRUTH[0] + 1) % 10), "three of four say so"
-    assert [h.index for h in hardness.most_often_wrong(ARMS, DIGITS, count=1)] == [0]
     rows = hardness.listing(found).rows
     assert rows[0] == ("0", found[0].true_name, "4 of 4", found[0].answer, "3")
 
@@ -65,9 +66,6 @@ def test_kinds_of_images_are_counted():
     rows = hardness.kinds(ARMS, DIGITS).rows
     assert rows[0] == ("Batch norm", "2", str(N - 3), "2", "1")
     assert rows[1] == ("Group norm", "2", str(N - 3), "2", "1")
-    everywhere, runs, chance = hardness.in_all(ARMS, DIGITS)
-    assert (everywhere, runs) == (1, 4)
-    assert chance == pytest.approx(3 * 2 * 2 * 3 / N**4 * N)
 
 
 def test_a_grid_shows_what_was_chosen():
@@ -114,77 +112,81 @@ def test_the_matrix_is_scikit_learns_over_all_seeds():
     ] == ("confusion-batch-norm-l1")
 
 
-def test_of_two_that_disagree_the_surer_one_counts():
-    sure, unsure = run([3], sure=0.9), run([4], sure=0.5)
-    assert hardness.together(sure, unsure, DIGITS) == pytest.approx(100 * (1 - 1 / N))
-    assert hardness.together(unsure, sure, DIGITS) == pytest.approx(100 * (1 - 1 / N))
-    assert hardness.together(run([3]), run([3, 4], sure=0.1), DIGITS) == pytest.approx(
-        100 * (1 - 1 / N)
-    )
-
-
-def test_pairs_of_networks_have_unequal_seeds():
-    arms = {
-        "Batch norm": [run([s], seed=s, sure=0.5 + s / 10) for s in range(3)],
-        "Group norm": [run([9 + s], "group", s) for s in range(3)],
-    }
-    found = hardness.ensembles(arms, DIGITS)
-    assert list(found) == [
-        ("Batch norm", "Batch norm"),
-        ("Batch norm", "Group norm"),
-        ("Group norm", "Group norm"),
-    ]
-    assert {len(values) for values in found.values()} == {3}
-    wrong = 100 * (1 - 1 / N)
-    pairs = [(0, 1, wrong), (1, 2, wrong), (2, 0, wrong)]
-    assert found["Batch norm", "Group norm"] == [(*s, pytest.approx(v)) for *s, v in pairs]
-    rows = hardness.ensemble_table(found).rows
-    assert {row[1] for row in rows} == {"3"}
-    assert {row[0] for row in rows} >= {"Batch norm and group norm", "Batch norm, two seeds"}
-    assert {row[3:] for row in rows} == {
-        ("\N{EN DASH}",) * 3,
-        ("+0.00", "0.00 to 0.00", "+0.00"),
-    }
-    one = {arm: runs[:1] for arm, runs in arms.items()}
-    assert hardness.ensembles(one, DIGITS) == {}
-
-
-def test_what_two_norms_gain_together_is_measured_by_two_seeds_of_each():
-    seeds = [(0, 1), (1, 2), (2, 0)]
-    values = {("A", "A"): (80, 81, 82), ("A", "B"): (85, 86, 87), ("B", "B"): (84, 84, 84)}
-    found = {
-        pair: [(*two, float(v)) for two, v in zip(seeds, of, strict=True)]
-        for pair, of in values.items()
-    }
-    arms = {"A": [run([], "batch")], "B": [run([], "group")]}
-    both = hardness.ensemble_table(found).rows[0]
-    assert both[0] == "A and B"
-    assert (both[3], both[5]) == ("+3.50", "+2.00")
-    assert hardness.ensembles_in_short(found, arms) == (
-        "Two unequal norms within 0.5 points of each other answer together by +3.50 to +3.50 "
-        "points better than two seeds of one of them; in 1 of 1 pairs that is more than chance. "
-        "Two seeds of the better norm do better than both norms in 0 of 1 pairs."
-    )
-    unequal = {"A": arms["A"], "B": [run(range(40), "group")]}
-    assert hardness.ensembles_in_short(found, unequal).startswith(
-        "No two arms of unequal norms lie"
-    )
-
-
 def test_leads_by_chance_are_those_of_arms_whose_names_mean_nothing():
     rng = np.random.default_rng(1)
     arms = {
         arm: [run(rng.choice(N, 60, replace=False), norm, seed) for seed in range(4)]
         for arm, norm in (("Batch norm", "batch"), ("Group norm", "group"), ("Layer norm", "layer"))
     }
-    chance = hardness.chance_leads("Group norm", arms, DIGITS, count=3, draws=30)
-    assert chance.shape == (30, 3)
-    assert (np.diff(chance, axis=1) <= 0).all()
-    real = [h.margin for h in hardness.wrong_only_with("Group norm", arms, DIGITS, 3)]
-    assert chance[:, 0].min() <= real[0] <= chance[:, 0].max()
+    chance = hardness.chance_leads(arms, DIGITS)
+    assert chance.shape == (100, 3, hardness.SHOWN)
+    assert (np.diff(chance, axis=2) <= 0).all()
+    largest = chance[..., 0].max(axis=1)
+    real = max(hardness.wrong_only_with(arm, arms, DIGITS)[0].margin for arm in arms)
+    assert largest.min() <= real <= largest.max()
     own = arms | {"Group norm": [run(range(60), "group", seed) for seed in range(4)]}
-    lead = hardness.wrong_only_with("Group norm", own, DIGITS, 3)[0].margin
-    chance = hardness.chance_leads("Group norm", own, DIGITS, count=3, draws=30)
-    assert lead > np.quantile(chance[:, 0], 0.9)
+    lead = hardness.wrong_only_with("Group norm", own, DIGITS)[0].margin
+    assert lead > np.quantile(hardness.chance_leads(own, DIGITS)[:, 1, 0], 0.9)
     with pytest.raises(ValueError, match="the arms have unequal seeds"):
-        hardness.chance_leads("Group norm", arms | {"No norm": [run([], "none", 9)]}, DIGITS)
+        hardness.chance_leads(arms | {"No norm": [run([], "none", 9)]}, DIGITS)
+
+
+# -- labels to be doubted --------------------------------------------------------------------------
+
+
+def few_images():
+    split = Split(torch.zeros(5, 8, 8, 1, dtype=torch.uint8), torch.tensor([0, 1, 2, 0, 1]))
+    zero = torch.zeros(1)
+    return ImageSet("digits", split, split, ("ant", "bee", "cat"), zero, zero + 1)
+
+
+def answers_of(norm, *predictions):
+    made = []
+    for seed, of_one in enumerate(predictions):
+        recipe = Recipe(data="digits", norm=norm, seed=seed)
+        answers = np.array(of_one, dtype=np.int64)
+        ones = np.ones(len(answers), dtype=np.float32)
+        made.append(fake_run(recipe, [0.5], num=5, predictions=answers, confidences=ones))
+    return made
+
+
+SHARED = {  # labels      0 1 2 0 1
+    "Batch norm": answers_of("batch", [0, 2, 0, 1, 2], [0, 2, 0, 1, 1], [0, 1, 0, 1, 2]),
+    "Layer norm": answers_of("layer", [0, 0, 0, 2, 1], [0, 2, 0, 1, 1], [1, 2, 0, 1, 2]),
+}
+
+
+def test_images_that_most_seeds_of_every_arm_get_wrong_those_most_agreed_on_first():
+    found = hardness.doubtful(SHARED, few_images())
+    assert [(h.index, h.true_name, h.answer, h.agreeing) for h in found] == [
+        (2, "cat", "ant", 6),
+        (3, "ant", "bee", 5),
+        (1, "bee", "cat", 4),
+    ]
+    assert {h.runs for h in found} == {6}
+
+
+def test_it_is_said_in_short():
+    assert hardness.doubtful_in_short(SHARED, few_images()) == (
+        "Of 5 test images, 5 are wrong in some run, 3 in most seeds of every arm, and to 1 of "
+        "these all 6 runs give the same wrong answer."
+    )
+
+
+def test_the_picture_counts_the_runs():
+    words = hardness.doubtful_grid(SHARED, few_images()).normstudy
+    assert words["name"] == "doubtful"
+    assert words["caption"].startswith("Wrong under every norm: 3 of 3 test images. Digits. Wrong")
+    assert "no. 3, ant taken for bee by 5 runs;" in words["alt"]
+
+
+def test_where_no_image_is_shared_nothing_is_shown():
+    right = {"Batch norm": answers_of("batch", [0, 1, 2, 0, 1])}
+    assert hardness.doubtful(right, few_images()) == []
+    words = hardness.doubtful_grid(right, few_images()).normstudy
+    assert words["alt"].endswith("0 test images: none.")
+
+
+def test_runs_of_other_images_are_refused():
+    with pytest.raises(ValueError, match="the run has 2 predictions and the test set 5 images"):
+        hardness.doubtful({"A": [fake_run(Recipe(data="digits"), [0.5], num=2)]}, few_images())

@@ -70,9 +70,9 @@ def test_the_last_statistics_are_tabulated_by_a_setting():
     assert found.rows == (("2", "50.00 ± 0.00", "60.00 ± 0.00", "55.00 ± 0.00"),)
 
 
-def shifted(norm, clean, dark):
+def shifted(norm, clean, dark, seed=0):
     values = {s: [clean if s == "clean" else dark] for s in SHIFTS}
-    return run(norm=norm, **values, **{f"{s}, batch": [0.9] for s in SHIFTS})
+    return run(norm=norm, seed=seed, **values, **{f"{s}, batch": [0.9] for s in SHIFTS})
 
 
 def test_shifts_have_a_row_each_and_batch_norm_a_second_column():
@@ -94,7 +94,7 @@ def test_shifts_have_a_row_each_and_batch_norm_a_second_column():
 
 
 def test_what_the_statistics_of_the_batch_win_back_is_told_by_kind():
-    found = measured.won_back([shifted("batch", 0.8, 0.5), shifted("batch", 0.8, 0.7)])
+    found = measured.won_back([shifted("batch", 0.8, 0.5), shifted("batch", 0.8, 0.7, seed=1)])
     assert [row[0] for row in found.rows] == list(CORRUPTIONS)
     sd = np.std([40, 20], ddof=1)
     assert found.rows[0][1:] == (f"60.0 ± {sd:.1f}", "90.0 ± 0.0", f"+30.0 ± {sd:.1f}")

@@ -299,6 +299,13 @@ def test_a_record_under_another_name_is_reported_and_not_used(made, folder):
         assert find(other, folder) is None
 
 
+def test_a_field_that_is_not_read_makes_no_other_run(made, folder):
+    save(made, folder)
+    same = replace(TINY, num_groups=3)
+    assert TINY.norm == "batch", "which has no groups"
+    assert_same_run(find(same, folder), made)
+
+
 @pytest.mark.parametrize("older", [{"numbers_version": numbers_version(TINY) - 1}, {}])
 def test_numbers_of_an_older_version_are_not_used(older, made, folder):
     about = {name: made.environment[name] for name in made.environment if "version" not in name}

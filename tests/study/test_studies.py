@@ -314,5 +314,5 @@ def test_a_study_can_be_moved_to_another_precision(monkeypatch):
     monkeypatch.setenv("NORMSTUDY_PRECISION", "float32")
     assert study.recipes() == moved_there
     monkeypatch.setenv("NORMSTUDY_PRECISION", "float8")
-    with pytest.raises(ValueError, match="precision='float8' is unknown; accepted: bfloat16, flo"):
+    with pytest.raises(ValueError, match="NORMSTUDY_PRECISION='float8' is unknown; acc"):
         study.recipes()
