@@ -46,9 +46,9 @@ samples = pictures.samples(images)
 #
 # Settings are chosen on a validation split, which is taken out of the training images and always
 # holds the same ones, whatever the seed. The test images score the result and choose nothing: what
-# is trained, with how many seeds, and how it is judged were written down before the first training
-# (:ref:`plan`). An earlier study with another network had looked at them twice before it was
-# finished, which is why this one has a plan.
+# is trained, with how many seeds, and how it is judged were written down before this study was
+# trained (:ref:`plan`). An earlier study with another network had looked at them twice before it
+# was finished, which is why this one has a plan.
 
 print(summaries.splits(images))
 

@@ -37,10 +37,20 @@ print(*differences(alone))
 # --------------------------
 #
 # The search gave the arm with the penalty another learning rate than batch norm alone, and two arms
-# that differ in two settings do not tell what either of them does. So this page sets
-# the arm beside a control: batch norm without the penalty at the same rate, with three seeds, which
-# was added when the study was under way. The arm of the study stands in the tables as well.
+# that differ in two settings do not tell what either of them does. So this page sets the arm beside
+# a control: batch norm without the penalty at the same rate, with three seeds, which was added when
+# the study was under way. The arm of the study stands in the tables as well. How sure is the search
+# that they need two rates? Here is what its rule would have taken with one seed:
 
+from normstudy.study.compare import choose
+
+search = STUDIES["learning-rates"]
+searched = run_study(search)
+for arm in ("Batch norm", "Batch norm + L1"):
+    lost = search.diverged.get(arm, ())
+    for seed in search.seeds:
+        of_seed = [run for run in searched[arm] if run.recipe.seed == seed]
+        print(f"{arm}, seed {seed} of the search: {choose(of_seed, lost).lr:g}")
 arms |= {plain: alone[plain]}
 print(summaries.settings(arms))
 

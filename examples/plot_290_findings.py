@@ -228,7 +228,7 @@ for name in ("one-rate", "forty-epochs", "weight-decay", "norm-after-activation"
 # rates come from a search of ten epochs. Weight decay is one number for all and not the same thing
 # in each. All arms learn from the same training images; others would be one more source of variance
 # (Bouthillier et al. 2021). :ref:`plan` lists what else differs between the arms, and was written
-# before the first training.
+# before the study was trained.
 #
 # A decided difference says that there is one, not that it matters to anybody.
 #

@@ -166,12 +166,12 @@ def _wider(pair: Paired, arms: Arms) -> float:
 
 
 def in_short(pairs: Sequence[Paired], arms: Arms) -> str:
-    """Say whether the norms can be the reason for what reports find."""
+    """Say how far what reports find can be due to the norms."""
     wider = [_wider(pair, arms) for pair in pairs]
     return (
-        "The list cannot say whether the norms are the reason: its differences scatter "
-        f"{min(wider):.0f} to {max(wider):.0f} times as widely as those of two seeds of one "
-        "network, since the reports differ in everything else too."
+        f"The differences scatter {min(wider):.0f} to {max(wider):.0f} times as widely as those of "
+        "two seeds of one network. The list cannot say how much of them is the norm: within one "
+        "report, too, the arms may have been tuned unequally well."
     )
 
 

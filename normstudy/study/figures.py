@@ -143,7 +143,8 @@ def penalty(arms: Arms) -> Figure:
         msg = f"no arm has an L1 penalty ({', '.join(arms)}); give at least one with l1 > 0"
         raise ValueError(msg)
     title = "Share of the L1 penalty in the loss"
-    fig, ax = panel(title, setting(arms), height=3.6)
+    about = setting({curve.label: arms[curve.label] for curve in curves})
+    fig, ax = panel(title, about, height=3.6)
     limit(ax, [0, *(float(curve.values.max()) for curve in curves)])
     finish(ax, curves, "epoch", "penalty / (penalty + cross-entropy), %")
     ends = "; ".join(
@@ -152,7 +153,7 @@ def penalty(arms: Arms) -> Figure:
         for c in curves
     )
     strengths = sorted({runs[0].recipe.l1 for runs in arms.values()} - {0.0})
-    caption = f"{title}, lambda = {', '.join(f'{l1:g}' for l1 in strengths)}. {setting(arms)}"
+    caption = f"{title}, lambda = {', '.join(f'{l1:g}' for l1 in strengths)}. {about}"
     alt = f"Line chart over the epochs: {ends}."
     return describe(fig, name="penalty-share", caption=caption, alt=alt)
 

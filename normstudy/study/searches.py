@@ -1,5 +1,6 @@
 """What a search found: how every setting scored, and the one that the rule chose."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from normstudy.study.compare import choose
@@ -30,19 +31,19 @@ def by_value(
     measure
         Key of :data:`normstudy.study.measures.MEASURES`.
     """
-    lost = {(arm, getattr(r, field)) for arm, recipes in (diverged or {}).items() for r in recipes}
+    lost = Counter((arm, getattr(r, field)) for arm, of in (diverged or {}).items() for r in of)
     taken = {(arm, getattr(chosen(runs, arm, diverged), field)) for arm, runs in arms.items()}
     cells: dict[tuple[str, float], list[Run]] = {}
     for arm, runs in arms.items():
         for run in runs:
             cells.setdefault((arm, getattr(run.recipe, field)), []).append(run)
     rows = []
-    for value in sorted({value for _, value in cells} | {value for _, value in lost}):
+    for value in sorted({value for _, value in [*cells, *lost]}):
         row = [f"{value:g}"]
         for arm in arms:
             place = (arm, value)
             if place in lost:
-                row.append("diverged")
+                row.append(_diverged(lost[place], len(cells.get(place, ()))))
             elif place in cells:
                 found = summarize(cells[place], measure)
                 row.append("> " * (place in taken) + found.measure.text(found.mean))
@@ -50,6 +51,11 @@ def by_value(
                 row.append("\N{EN DASH}")
         rows.append(tuple(row))
     return Table((WORDS[field], *arms), tuple(rows))
+
+
+def _diverged(lost: int, left: int) -> str:
+    """Say that trainings of a setting diverged: with all of its seeds, or with some."""
+    return f"diverged with {lost} of {lost + left} seeds" if left else "diverged"
 
 
 def chosen(runs: Sequence[Run], arm: str, diverged: Lost | None = None) -> Recipe:
@@ -65,8 +71,10 @@ def at_another(arms: Arms, field: str, arm: str, diverged: Lost | None = None) -
         own = getattr(chosen(runs, name, diverged), field)
         if own == value:
             continue
-        if value in {getattr(recipe, field) for recipe in (diverged or {}).get(name, ())}:
-            parts.append(f"{in_sentence(name)} diverges")
+        lost = sum(getattr(recipe, field) == value for recipe in (diverged or {}).get(name, ()))
+        if lost:
+            left = sum(getattr(run.recipe, field) == value for run in runs)
+            parts.append(f"{in_sentence(name)} {_diverged(lost, left)}")
             continue
         mine, there = (
             summarize([run for run in runs if getattr(run.recipe, field) == v]).mean

@@ -164,10 +164,10 @@ _RATES = [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
 def _best_reports(data: Dataset, title: str, more: str = "") -> Reference:
     """Make a reference of the best class reports on a data set."""
     source = (
-        f"The highest test accuracies among {len(reports_on(data))} class reports of this study on "
-        f"{title}, student work found by searching public repositories for the text of the "
-        f"assignment: fewer than {LIMITS[data]:,} parameters where they are printed, at most 20 "
-        f"epochs, one seed, and the best epoch as picked on the test images.{more}"
+        f"The highest test accuracies among {len(reports_on(data))} networks of class reports of "
+        f"this study on {title}, student work found by searching public repositories for the text "
+        f"of the assignment: fewer than {LIMITS[data]:,} parameters where they are printed, at "
+        f"most 20 epochs, one seed, and the best epoch as picked on the test images.{more}"
     )
     return Reference(values=best(data), label="best class report", source=source)
 

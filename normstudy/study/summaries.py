@@ -67,13 +67,14 @@ def extremes(arms: Arms, measures: Sequence[str]) -> str:
         ends = (f"{of.text(found[arm].mean)}{unit} ({in_sentence(arm)})" for arm in (low, high))
         line = f"{of.title}: from {' to '.join(ends)}"
         if found[low].n > 1:
-            line += f", two seeds of one arm differ by about {of.text(_typical(found.values()))}"
+            apart = of.text(_typical(found.values()))
+            line += f", two seeds of one arm differ by {apart} (root mean square)"
         lines.append(f"{line}; {sum(d.decided for d in pairs_of)} of {len(pairs_of)} pairs decided")
     return "\n".join(lines)
 
 
 def _typical(found: Iterable[Summary]) -> float:
-    """Compute how far two seeds of one arm are typically apart: root of 2, times the pooled sd."""
+    """Compute how far two seeds of one arm are apart, root mean square: root of 2, times the sd."""
     return math.sqrt(2 * float(np.mean([summary.sd**2 for summary in found])))
 
 

@@ -37,10 +37,10 @@ def test_the_table_has_means_and_marks_what_the_rule_took():
     assert table.rows == (
         ("0.1", "80.00", "70.50"),
         ("0.2", "85.00", "> 74.00"),
-        ("0.4", "> 84.90", "diverged"),
+        ("0.4", "> 84.90", "diverged with 1 of 2 seeds"),
     )
     losses = searches.by_value(SEARCH, "lr", LOST, measure="test_loss")
-    assert losses.rows[-1] == ("0.4", "> 0.5000", "diverged")
+    assert losses.rows[-1] == ("0.4", "> 0.5000", "diverged with 1 of 2 seeds")
 
 
 def test_a_value_that_an_arm_was_not_tried_at_is_a_dash():
@@ -50,7 +50,7 @@ def test_a_value_that_an_arm_was_not_tried_at_is_a_dash():
 
 def test_what_the_rate_of_another_arm_would_cost():
     said = searches.at_another(SEARCH, "lr", "Batch norm", LOST)
-    assert said == "At 0.4, the learning rate of batch norm: no norm diverges."
+    assert said == "At 0.4, the learning rate of batch norm: no norm diverged with 1 of 2 seeds."
     said = searches.at_another(SEARCH, "lr", "No norm", LOST)
     assert said == "At 0.2, the learning rate of no norm: batch norm 0.10 points more."
 

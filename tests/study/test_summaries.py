@@ -46,7 +46,7 @@ def test_validation_scores_are_called_so():
 def test_accuracies_have_both_kinds_of_error():
     (row,) = cells(summaries.accuracies({"A": arm(87, 88, 89)}))
     assert row["95% interval"] == "85.52 to 90.48"
-    assert row["sampling error, points"] == f"{measures.sampling_error(made(87))[0]:.2f}"
+    assert row["sampling error, points"] == f"{measures.sampling_error(made(87)):.2f}"
 
 
 def test_best_epochs_say_what_picking_adds():
@@ -103,7 +103,7 @@ def test_extremes_name_the_arms_at_both_ends():
     assert line.startswith("test accuracy: from 85.77% (group norm) to 89.00% (batch norm)")
     pooled = np.mean([np.var([88, 89, 90], ddof=1), np.var([85, 85.5, 86.8], ddof=1),
                       np.var([85.2, 85.3, 86.9], ddof=1)])  # fmt: skip
-    assert f"differ by about {(2 * pooled) ** 0.5:.2f}; 2 of 3 pairs decided" in line
+    assert f"differ by {(2 * pooled) ** 0.5:.2f} (root mean square); 2 of 3 pairs decided" in line
 
 
 def test_the_first_and_the_last_epoch_side_by_side():
