@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr
 from dataclasses import fields, replace
 from functools import partial, wraps
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -166,7 +167,7 @@ def _check_numbers(numbers: Mapping[str, int | None]) -> None:
 
 
 def study(
-    name: tyro.conf.Positional[str] = "cifar10",
+    name: tyro.conf.Positional[str] = "main",
     *,
     list_all: Annotated[bool, tyro.conf.arg(name="list")] = False,
     all_reports: bool = False,
@@ -360,6 +361,9 @@ def _parse(arguments: list[str]) -> "partial[None]":
         "reproduce": reproduce,
         "worksheet": worksheet,
     }
+    if arguments == ["--version"]:
+        print(f"normstudy {version('normstudy')}")
+        sys.exit()
     if arguments and arguments[0].startswith("--") and arguments[0] != "--help":
         print(f"normstudy: write: normstudy train {' '.join(arguments)}", file=sys.stderr)
         sys.exit(2)

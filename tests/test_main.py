@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from dataclasses import fields, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
 
@@ -281,6 +282,15 @@ def test_reproduce_needs_published_runs(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(command, "PUBLISHED", tmp_path)
     with pytest.raises(SystemExit, match="no published runs"):
         call(monkeypatch, "reproduce")
+
+
+def test_the_version_is_that_of_the_package(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        call(monkeypatch, "--version")
+    assert not stopped.value.code
+    assert capsys.readouterr().out == f"normstudy {version('normstudy')}\n"
 
 
 @pytest.mark.processes

@@ -52,7 +52,7 @@ class Difference:
     """Two-sided p-value, corrected for all pairs."""
     family: int
     """Number of pairs that the interval and p-value allow for."""
-    margin: float = MARGINS["cifar10"]
+    margin: float
     """What counts as equal for practical purposes, in points of accuracy."""
 
     @property
@@ -98,8 +98,7 @@ class Difference:
     @property
     def interval(self) -> str:
         """The interval as text."""
-        known = not np.isnan(self.low)
-        return interval(self.low, self.high, self.measure.digits) if known else "none"
+        return interval(self.low, self.high, self.measure.digits)
 
     @property
     def unit(self) -> str:

@@ -12,7 +12,7 @@ from normstudy.drawing import GRID, QUIET, Row, apart, describe, forest, in_own_
 from normstudy.study.compare import differences
 from normstudy.study.measures import Arms, mean_interval, summarize
 from normstudy.study.reports import LIMITS, Report
-from normstudy.tables import Table, in_sentence, number, p_equals, p_value
+from normstudy.tables import Table, in_sentence, interval, number, p_equals, p_value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,11 +62,11 @@ class Paired:
 
     def __str__(self) -> str:
         """Say in one sentence who is ahead how often and by how much, with a sign test."""
-        (ahead, _), (low, high) = self.counts, self.interval
+        ahead, _ = self.counts
         return (
             f"{self.pair[0]} is ahead of {in_sentence(self.pair[1])} in {ahead} of "
             f"{len(self.values)} reports (sign test: {p_equals(self.p)}), on average by "
-            f"{number(self.mean, 2)} points (95% interval {number(low, 2)} to {number(high, 2)})."
+            f"{number(self.mean, 2)} points (95% interval {interval(*self.interval, 2)})."
         )
 
 
@@ -93,18 +93,16 @@ def summary(pairs: Sequence[Paired]) -> Table:
         *("first − second", "reports", "first ahead", "second ahead", "equal", "sign test p"),
         *("mean, points", "95% interval", "standard deviation"),
     )
-    rows = []
-    for pair in pairs:
-        low, high = pair.interval
-        rows.append(
-            (
-                *(pair.title, str(len(pair.values)), *map(str, pair.counts)),
-                *(str(len(pair.values) - sum(pair.counts)), p_value(pair.p)),
-                number(pair.mean, 2, sign=True),
-                f"{number(low, 2)} to {number(high, 2)}",
-                number(pair.sd, 2),
-            )
+    rows = [
+        (
+            *(pair.title, str(len(pair.values)), *map(str, pair.counts)),
+            *(str(len(pair.values) - sum(pair.counts)), p_value(pair.p)),
+            number(pair.mean, 2, sign=True),
+            interval(*pair.interval, 2),
+            number(pair.sd, 2),
         )
+        for pair in pairs
+    ]
     return Table(header, tuple(rows))
 
 

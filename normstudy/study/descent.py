@@ -13,8 +13,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from normstudy.study import data
+from normstudy.study.cudagraphs import Recorder, can_record
 from normstudy.study.data import ImageSet, Split
-from normstudy.study.graphs import Recorder, can_record
 from normstudy.study.model import Net
 from normstudy.study.optimize import descend, make_optimizer, make_schedule
 from normstudy.study.recipes import Recipe

@@ -1,4 +1,4 @@
-"""Every plot of runs. Each function returns a matplotlib figure with its caption and alt text.
+"""Plots of the runs of a study. Each is a matplotlib figure with its caption and alt text.
 
 The figures are pyplot's, so scripts show them with ``plt.show()`` and the gallery finds them,
 except within :func:`normstudy.drawing.for_files`; nothing here writes to disk. All numbers in

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from normstudy.drawing import Row, describe, forest, in_own_style
 from normstudy.study.measures import mean_interval
-from normstudy.tables import LEVEL, Table, number
+from normstudy.tables import LEVEL, Table, interval, number
 
 Scores = Mapping[tuple[str, str], Sequence[float]]
 
@@ -109,7 +109,7 @@ def beside(scores: Scores, first: str, second: str) -> Table:
         low, high = stats.ttest_rel(ours, theirs).confidence_interval(level)
         reading = "ahead" if low > 0 else "behind" if high < 0 else "open"
         mean = number(float(np.mean(ours) - np.mean(theirs)), 1, sign=True)
-        rows.append((setting, mean, f"{number(low, 1)} to {number(high, 1)}", reading))
+        rows.append((setting, mean, interval(low, high, 1), reading))
     header = (f"{first} minus {second}", "points", "95% interval", "reading")
     return Table(header, tuple(rows))
 

@@ -20,7 +20,7 @@ from normstudy.study.originals import Finding, Original
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
 from normstudy.study.studies import Study
-from normstudy.tables import NORM_NAMES, Table, in_sentence, number, p_equals, p_value
+from normstudy.tables import NORM_NAMES, Table, in_sentence, interval, number, p_equals, p_value
 
 FAR = 3.0  # standard deviations of our seeds; what is further away asks for a reason
 RECENT = 5  # epochs; how far accuracies move from one to the next
@@ -181,12 +181,11 @@ def results(rows: Sequence[Beside]) -> Table:
     )
     cells = []
     for row in rows:
-        low, high = row.interval
         best = f"{np.mean(row.bests):.2f} ± {np.std(row.bests, ddof=1):.2f}"
         cells.append(
             (
                 *(row.arm, str(len(row.values)), f"{row.printed:.2f}"),
-                *(f"{row.mean:.2f} ± {row.sd:.2f}", f"{low:.2f} to {high:.2f}"),
+                *(f"{row.mean:.2f} ± {row.sd:.2f}", interval(*row.interval, 2)),
                 *(number(row.distance, 1, sign=True), p_value(row.p)),
                 *(f"{row.printed_best:.2f}", best),
             )

@@ -43,7 +43,9 @@ def by_value(
         for arm in arms:
             place = (arm, value)
             if place in lost:
-                row.append(_diverged(lost[place], len(cells.get(place, ()))))
+                tried = lost[place] + len(cells.get(place, ()))
+                some = f"{lost[place]} of {tried} " if lost[place] < tried else ""
+                row.append(f"{some}diverged")
             elif place in cells:
                 found = summarize(cells[place], measure)
                 row.append("> " * (place in taken) + found.measure.text(found.mean))
@@ -51,11 +53,6 @@ def by_value(
                 row.append("\N{EN DASH}")
         rows.append(tuple(row))
     return Table((WORDS[field], *arms), tuple(rows))
-
-
-def _diverged(lost: int, left: int) -> str:
-    """Say that trainings of a setting diverged: with all of its seeds, or with some."""
-    return f"diverged with {lost} of {lost + left} seeds" if left else "diverged"
 
 
 def chosen(runs: Sequence[Run], arm: str, diverged: Lost | None = None) -> Recipe:
@@ -74,7 +71,8 @@ def at_another(arms: Arms, field: str, arm: str, diverged: Lost | None = None) -
         lost = sum(getattr(recipe, field) == value for recipe in (diverged or {}).get(name, ()))
         if lost:
             left = sum(getattr(run.recipe, field) == value for run in runs)
-            parts.append(f"{in_sentence(name)} {_diverged(lost, left)}")
+            some = f" with {lost} of {lost + left} seeds" if left else ""
+            parts.append(f"{in_sentence(name)} diverged{some}")
             continue
         mine, there = (
             summarize([run for run in runs if getattr(run.recipe, field) == v]).mean

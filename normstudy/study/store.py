@@ -197,9 +197,6 @@ def read(path: Path) -> tuple[dict[str, Any], Arrays]:
     """
     try:
         record = json.loads(read_whole(path, _MOST), parse_constant=_refuse)
-        if "arrays_sha256" in record:
-            msg = f"the record {path} was saved by an earlier version; it has to be trained again"
-            raise RecordError(msg)
         if record.pop("sha256") != _checksum(record):
             msg = f"the record {path} was edited: its checksum differs; delete it and train again"
             raise RecordError(msg)

@@ -29,7 +29,7 @@ from normstudy.study.recipes import Recipe, varied
 from normstudy.study.runs import Run
 from normstudy.study.studies import Reference
 from normstudy.study.train import build
-from normstudy.tables import Table, in_sentence, number, p_value
+from normstudy.tables import Table, in_sentence, interval, number, p_value
 
 RESULTS = ("test_accuracy", "test_loss", "train_accuracy", "gap")
 
@@ -195,7 +195,7 @@ def both_samples(arms: Arms, intervals: Mapping[tuple[str, str], tuple[float, fl
     rows = []
     for pair, (low, high) in intervals.items():
         (d,) = differences({arm: arms[arm] for arm in pair})
-        wider = f"{d.measure.text(low)} to {d.measure.text(high)}"
+        wider = interval(low, high, d.measure.digits)
         rows.append((d.title, d.measure.text(d.mean, sign=True), d.interval, wider))
     header = ("pair", "difference", "95% interval, these images", "95% interval, other images")
     return Table(header, tuple(rows))
@@ -205,7 +205,7 @@ def correlations(found: Sequence[Correlation]) -> Table:
     """Tabulate how far arms move together over shared seeds."""
     rows = []
     for c in found:
-        ends = f"{number(c.low, 2)} to {number(c.high, 2)}"
+        ends = interval(c.low, c.high, 2)
         rows.append((f"{c.pair[0]}, {c.pair[1]}", str(c.n), number(c.r, 2, sign=True), ends))
     return Table(("pair", "seeds", "r over seeds", "95% interval"), tuple(rows))
 

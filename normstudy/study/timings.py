@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from normstudy.drawing import QUIET, Row, describe, forest, in_own_style
 from normstudy.study import store
+from normstudy.study.environment import checkout
 from normstudy.tables import Table, in_sentence
 
-TIMINGS = Path(__file__).parents[2] / "docs" / "timings"
+TIMINGS = (checkout() or Path(__file__).parent) / "docs" / "timings"
 """Where ``nox -s bench`` writes, in a checkout."""
 
 Case = tuple[str, str]  # what was done, and with which arm

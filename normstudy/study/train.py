@@ -204,7 +204,7 @@ def train(
     SGD with momentum, its learning rate stepped per batch: by default Nesterov's momentum and one
     cycle (Smith & Topin 2019, https://arxiv.org/abs/1708.07120). The data are held on the device. A
     GPU gets an epoch's random numbers at its start and is read at its end, and repeats the step as
-    a CUDA graph where that can be recorded (:mod:`normstudy.study.graphs`).
+    a CUDA graph where that can be recorded (:mod:`normstudy.study.cudagraphs`).
 
     Parameters
     ----------

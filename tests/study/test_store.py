@@ -152,10 +152,6 @@ DAMAGES = {
     "gone": (lambda path: path.unlink(), "is not there"),
     "edited": (edit, "was edited: its checksum differs; delete it and train again"),
     "edited array": (edit_array, "was edited: its checksum differs"),
-    "of an earlier version": (
-        lambda path: path.write_text('{"arrays_sha256": ""}'),
-        "saved by an earlier version; it has to be trained again",
-    ),
     "no checksum": (lambda path: path.write_text("{}"), r"cannot be read \(KeyError\('sha256'"),
     "no arrays": (
         lambda path: rewrite(path, lambda record: record.pop("arrays")),

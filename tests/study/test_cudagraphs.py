@@ -6,7 +6,7 @@ import pytest
 import torch
 from fakes import Card
 
-from normstudy.study.graphs import WARM_UP, Recorder, can_record
+from normstudy.study.cudagraphs import WARM_UP, Recorder, can_record
 from normstudy.study.recipes import Recipe
 
 
