@@ -283,8 +283,8 @@ class Correlation:
     """Ends of the 95% interval, by Fisher's transformation."""
 
 
-def seed_correlations(arms: Arms, measure: str = "test_accuracy") -> list[Correlation]:
-    """Correlate all pairs of arms over their shared seeds.
+def seed_correlations(arms: Arms) -> list[Correlation]:
+    """Correlate the test accuracies of all pairs of arms over their shared seeds.
 
     Only where r is clearly above zero would a test that is paired by seed be the sharper one.
 
@@ -292,11 +292,9 @@ def seed_correlations(arms: Arms, measure: str = "test_accuracy") -> list[Correl
     ----------
     arms
         Runs by arm label; pairs of arms that share fewer than four seeds are left out.
-    measure
-        A key of ``MEASURES``.
     """
     check_arms(arms)
-    values = {label: summarize(runs, measure).values for label, runs in arms.items()}
+    values = {label: summarize(runs).values for label, runs in arms.items()}
     found = []
     for pair in combinations(values, 2):
         a, b = (values[label] for label in pair)

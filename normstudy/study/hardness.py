@@ -194,7 +194,7 @@ def grid(hard: Sequence[Hard], images: ImageSet, *, name: str, title: str, note:
         for h in hard
     ]
     pictures = to_display(images.test.images[[h.index for h in hard]])
-    fig = captioned(pictures, texts, grid=(2, 5), title=title, about=about)
+    fig = captioned(pictures, texts, (2, 5), title, about)
     shown = "; ".join(f"{h.true_name} taken for {h.answer} by {h.wrong} of {h.runs}" for h in hard)
     caption = f"{title}. {about}"
     return describe(fig, name=name, caption=caption, alt=f"{title}: {shown or 'none'}.")
@@ -316,7 +316,7 @@ def doubtful_grid(arms: Arms, images: ImageSet) -> Figure:
         for one in shown
     ]
     pictures = to_display(images.test.images[[one.index for one in shown]])
-    fig = captioned(pictures, texts, grid=(4, 5), title=title, about=note)
+    fig = captioned(pictures, texts, (4, 5), title, note)
     said = "; ".join(
         f"no. {one.index}, {one.true_name} taken for {one.answer} by {one.agreeing} runs"
         for one in shown

@@ -30,51 +30,25 @@ def column(runs: Sequence[Run], name: str) -> npt.NDArray[np.float64]:
     return np.array([run.probed[name] for run in runs], dtype=np.float64)
 
 
-@in_own_style
-def over_epochs(
-    series: Mapping[str, npt.NDArray[np.float64]],
-    runs: Sequence[Run],
-    *,
-    name: str,
-    title: str,
-    axis: str,
-    note: str = "",
-    digits: int = 2,
-) -> Figure:
-    """Draw series over the epochs, each of shape (S, E): means and bands over the seeds.
-
-    Parameters
-    ----------
-    series
-        Values by label.
-    runs
-        Runs of one arm whose epochs these are.
-    name, title, axis, note, digits
-        Of the figure, its vertical axis, what its caption says besides, decimals of its labels.
-    """
-    curves = []
-    for label, values in series.items():
-        end = float(values[:, -1].mean())
-        curves.append(Curve(label, epochs_of(runs), values, f"last {end:.{digits}f}", end))
-    seeds = len(next(iter(series.values())))
-    about = f"{data_title({'all': runs})}, {seeds} seed{'s' * (seeds > 1)}."
-    fig, ax = panel(title, about)
-    limit(ax, np.concatenate([values.ravel() for values in series.values()]).tolist())
-    finish(ax, curves, "epoch", axis)
-    caption = f"{title}. {about} Lines: means; bands: lowest to highest seed. {note}".strip()
-    alt = f"Line chart of {axis} over the epochs: {listed(curves)}."
-    return describe(fig, name=name, caption=caption, alt=alt)
-
-
 # -- statistics ------------------------------------------------------------------------------------
 
 
 @in_own_style
 def statistics_figure(runs: Sequence[Run], *, name: str, title: str) -> Figure:
     """Draw the accuracy of a batch norm epoch by epoch, scored in three ways."""
-    series = {way: 100 * column(runs, of) for way, of in WAYS.items()}
+    curves = []
+    for way, of in WAYS.items():
+        values = 100 * column(runs, of)
+        end = float(values[:, -1].mean())
+        curves.append(Curve(way, epochs_of(runs), values, f"last {end:.2f}", end))
+    about = f"{data_title({'all': runs})}, {len(runs)} seed{'s' * (len(runs) > 1)}."
     axis = f"{scored_on({'all': runs})} accuracy, %"
-    return over_epochs(series, runs, name=name, title=title, axis=axis)
+    fig, ax = panel(title, about)
+    limit(ax, np.concatenate([curve.values.ravel() for curve in curves]).tolist())
+    finish(ax, curves, "epoch", axis)
+    caption = f"{title}. {about} Lines: means; bands: lowest to highest seed."
+    alt = f"Line chart of {axis} over the epochs: {listed(curves)}."
+    return describe(fig, name=name, caption=caption, alt=alt)
 
 
 def statistics_table(arms: Arms) -> Table:
@@ -103,12 +77,8 @@ def last_statistics(of: Mapping[float, Sequence[Run]], axis: str) -> Table:
     axis
         What the setting is called.
     """
-    rows = []
-    for x, runs in of.items():
-        reads = [
-            Measure(way, "%", 2, "higher", partial(_last, name)) for way, name in _LAST.items()
-        ]
-        rows.append((f"{x:g}", *(said(runs, read) for read in reads)))
+    reads = [Measure(way, "%", 2, "higher", partial(_last, name)) for way, name in _LAST.items()]
+    rows = [(f"{x:g}", *(said(runs, read) for read in reads)) for x, runs in of.items()]
     return Table((f"{axis}: test accuracy, %", *_LAST), tuple(rows))
 
 

@@ -88,9 +88,9 @@ def mistakes(
             f"{100 * m.confidence:.1f}%, no. {m.index}"
             for m in found
         ]
-        fig = captioned(pictures, texts, grid=grid, title=title, about=about)
+        fig = captioned(pictures, texts, grid, title, about)
     else:
-        fig = _with_words_beside(pictures, found, grid=grid, title=title, about=about)
+        fig = _with_words_beside(pictures, found, grid, title, about)
     alt = "; ".join(
         f"{m.true_name} taken for {m.predicted_name} ({100 * m.confidence:.1f}%)" for m in found
     )
@@ -102,16 +102,14 @@ def mistakes(
 def _with_words_beside(
     pictures: npt.NDArray[np.float64],
     found: Sequence[Mistake],
-    *,
     grid: tuple[int, int],
-    title: str,
-    about: str,
+    *about: str,
 ) -> Figure:
     """Show mistakes in two columns at most, with room for four lines at the right of each."""
     (rows, columns), size = grid, pictures.shape[1]
     step, wide = size + max(1, size // 8), 3 * size
     edges = {"left": 0.1, "right": 0.1, "bottom": 0.1, "top": 0.76}
-    fig, ax = panel(title, about, height=1.05 + rows * 1.25, **edges)
+    fig, ax = panel(*about, height=1.05 + rows * 1.25, **edges)
     mosaic(ax, pictures, step=step, wide=wide, columns=columns, rows=rows)
     words: dict[str, Any] = {"va": "center", "fontsize": 11, "linespacing": 1.4}
     for i, m in enumerate(found):

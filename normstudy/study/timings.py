@@ -100,9 +100,7 @@ def read(path: Path) -> Timings:
     return timings
 
 
-def interleave(
-    cases: Mapping[Case, Callable[[], float]], rounds: int, *, seed: int = 0
-) -> dict[Case, list[float]]:
+def interleave(cases: Mapping[Case, Callable[[], float]], rounds: int) -> dict[Case, list[float]]:
     """Time all cases once a round, in an order that is drawn anew for each round.
 
     Parameters
@@ -111,10 +109,8 @@ def interleave(
         Functions that do something and return the seconds that it took, per whatever is counted.
     rounds
         How many times; one round before them warms up and is not kept.
-    seed
-        Of the order.
     """
-    rng = random.Random(seed)
+    rng = random.Random(0)
     seconds: dict[Case, list[float]] = {case: [] for case in cases}
     for turn in range(rounds + 1):
         for case in rng.sample(list(cases), len(cases)):
@@ -190,8 +186,8 @@ def beside(
     return Table((f"time / {in_sentence(under)}", *arms), tuple(rows))
 
 
-def ratios(timings: Timings, under: str, whats: Sequence[str] = (), *, rates: bool = True) -> Table:
-    """Tabulate what was done as a multiple of one thing done, a row for each arm.
+def ratios(timings: Timings, under: str, whats: Sequence[str] = ()) -> Table:
+    """Tabulate how many times as fast as one thing others are done, a row for each arm.
 
     Parameters
     ----------
@@ -201,8 +197,6 @@ def ratios(timings: Timings, under: str, whats: Sequence[str] = (), *, rates: bo
         What everything is compared with.
     whats
         What is shown; everything by default.
-    rates
-        How many times as fast, instead of how many times as long.
     """
     shown = list(whats) or [what for what in timings.whats() if what != under]
     rows = []
@@ -210,13 +204,12 @@ def ratios(timings: Timings, under: str, whats: Sequence[str] = (), *, rates: bo
         cells = []
         for what in shown:
             if {(what, arm), (under, arm)} <= timings.seconds.keys():
-                pair = ((under, arm), (what, arm)) if rates else ((what, arm), (under, arm))
-                middle, low, high = timings.ratio(*pair)
+                middle, low, high = timings.ratio((under, arm), (what, arm))
                 cells.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
             else:
                 cells.append("–")
         rows.append((arm, *cells))
-    return Table((f"{'speed' if rates else 'time'} / {under}", *shown), tuple(rows))
+    return Table((f"speed / {under}", *shown), tuple(rows))
 
 
 def on_gpu(folder: Path | None = None) -> list[Table]:
