@@ -419,18 +419,20 @@ def mosaic(
     ax.set_yticks([])
 
 
+@in_own_style
 def captioned(
-    pictures: npt.NDArray[np.float64], texts: Sequence[str], grid: tuple[int, int], *about: str
+    pictures: npt.NDArray[np.float64],
+    texts: Sequence[str],
+    grid: tuple[int, int],
+    title: str,
+    about: str,
 ) -> Figure:
-    """Show images (N, H, W, 3) in rows and columns with three lines of text beneath each.
-
-    ``about`` is the title and what stands under it. Cells stay empty where there are fewer images.
-    """
+    """Show images (N, H, W, 3) in rows and columns with three lines of text beneath each."""
     (rows, columns), size = grid, pictures.shape[1]
     pixel = 0.85 / size  # inches
     step, wide = size + round(0.6 / pixel), round((WIDTH - 0.2) / columns / pixel)
     edges = {"left": 0.1, "right": 0.1, "bottom": 0.1, "top": 0.76}
-    fig, ax = panel(*about, height=1.05 + rows * 1.45, **edges)
+    fig, ax = panel(title, about, height=1.05 + rows * 1.45, **edges)
     mosaic(ax, pictures, step=step, wide=wide, columns=columns, rows=rows)
     for i, text in enumerate(texts):
         x, y = i % columns * wide, i // columns * step + 1.06 * size

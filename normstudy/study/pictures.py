@@ -103,13 +103,14 @@ def _with_words_beside(
     pictures: npt.NDArray[np.float64],
     found: Sequence[Mistake],
     grid: tuple[int, int],
-    *about: str,
+    title: str,
+    about: str,
 ) -> Figure:
     """Show mistakes in two columns at most, with room for four lines at the right of each."""
     (rows, columns), size = grid, pictures.shape[1]
     step, wide = size + max(1, size // 8), 3 * size
     edges = {"left": 0.1, "right": 0.1, "bottom": 0.1, "top": 0.76}
-    fig, ax = panel(*about, height=1.05 + rows * 1.25, **edges)
+    fig, ax = panel(title, about, height=1.05 + rows * 1.25, **edges)
     mosaic(ax, pictures, step=step, wide=wide, columns=columns, rows=rows)
     words: dict[str, Any] = {"va": "center", "fontsize": 11, "linespacing": 1.4}
     for i, m in enumerate(found):
