@@ -233,7 +233,7 @@ print(agreement.ensemble_table(together))
 #           mistakes.is_wrong(run, images).astype(int) for runs in arms.values() for run in runs
 #       )
 #       print(f"{(wrong == 1).sum()} of {len(wrong):,}; in none {(wrong == 0).sum():,}")
-#       assert (wrong == num_runs).sum() == everywhere
+#       assert (wrong == len(single)).sum() == all_runs.all_wrong
 #
 #    The rest are images that some runs get wrong and others do not: hardness is a matter of degree.
 #
