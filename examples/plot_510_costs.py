@@ -155,14 +155,16 @@ print(f"time of an answer, folded / not folded: {ratio:.2f} ({low:.2f} to {high:
 # --------------------------
 #
 # The textbook loop takes single images through torchvision's transforms and a DataLoader, and reads
-# the loss back at every step. Two columns give it two more processes, or PyTorch Lightning. All
-# speeds are relative to the textbook loop, with the lowest and highest round in brackets.
+# the loss back at every step. The first table gives it two more processes, or PyTorch Lightning;
+# the second has the trainer of this report. All speeds are relative to the textbook loop, with the
+# lowest and highest round in brackets.
 
-whats = (
-    *("textbook loop, 2 workers", "PyTorch Lightning"),
-    *("normstudy", "normstudy in bfloat16"),
+others, ours = (
+    ("textbook loop, 2 workers", "PyTorch Lightning"),
+    ("normstudy", "normstudy in bfloat16"),
 )
-print(timings.ratios(loops, "textbook loop", whats))
+print(timings.ratios(loops, "textbook loop", others), end="\n\n")
+print(timings.ratios(loops, "textbook loop", ours))
 
 # %%
 # All of them compute in float32 but for the last column, where the processor has fast bfloat16. The
