@@ -18,11 +18,10 @@ study = STUDIES["study-e"]
 arms, images = run_study(study), load(study.data)
 beside = replications.beside(study.original, arms)
 judged = replications.judge(study.original, arms)
-print("In short:", replications.in_short(beside, judged))
-
 apart = run_study(STUDIES["study-e-apart"])
 analysis = factors.analyse(apart)
-print(factors.in_short(analysis))
+print("In short:", factors.in_short(analysis))
+print("Its numbers:", replications.in_short(beside, judged))
 
 # %%
 # **You will see** the settings and the network of the report, its curves drawn from our runs, its

@@ -182,7 +182,7 @@ def in_short(found: Analysis) -> str:
 
     The sizes are those of the largest differences, each as a mean over the other factor.
     """
-    lines = [f"Taken apart, {found.runs} runs:"]
+    lines = [f"{found.runs} runs, taken apart:"]
     for name, effects in (("norm", found.norms), ("regulariser", found.regularisers)):
         largest = max((e for e in effects if not e.at), key=lambda e: abs(e.mean))
         lines.append(
