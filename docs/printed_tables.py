@@ -88,7 +88,9 @@ def _table(rows: list[Cells]) -> nodes.table:
 
 
 def _are_numbers(cells: Sequence[str]) -> bool:
-    return 2 * sum(map(bool, map(NUMBER.match, cells))) > sum(map(bool, cells))
+    """Tell a column of numbers: a third of what it says begins like one, so settings are too."""
+    said = [cell for cell in cells if cell not in {"", "\N{EN DASH}"}]
+    return bool(said) and 3 * sum(map(bool, map(NUMBER.match, said))) > len(said)
 
 
 def _row(cells: Cells, classes: Sequence[list[str]]) -> nodes.row:

@@ -65,9 +65,9 @@ graph = figures.sweep(
 # Accuracies of 5,000 images and two seeds that are a fraction of a point apart say little about
 # which setting is better. The loss is a finer measure. So of all settings whose mean validation
 # accuracy is within 0.3 points of the best, the rule takes the one of lowest mean validation loss.
-# A setting at which either seed diverged is out. The rule was written down before the first of
-# these trainings (:ref:`plan`). The tables have the means over the seeds; ``>`` marks what was
-# taken.
+# A setting at which either seed diverged is out; it stands in brackets where the other one did not.
+# The rule was written down before the first of these trainings (:ref:`plan`). The tables have the
+# means over the seeds; ``>`` marks what was taken.
 
 print("Accuracy, %")
 print(searches.by_value(searched, "lr", lost), end="\n\n")

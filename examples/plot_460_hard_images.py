@@ -142,11 +142,11 @@ print(agreement.table(kappas))
 print(hardness.class_accuracies(arms, images))
 
 # %%
-# The spread is the distance from the best arm to the worst, for this class. The last column says
-# what it would be if each arm made its additional mistakes in all classes alike. The spread holds
-# the noise of six means, and what is expected does not, so only where it is much larger may norms
-# treat a class differently. Sixty intervals stand here, so some three of them miss the true mean by
-# chance.
+# The first column of numbers is the distance from the best arm to the worst, for this class. The
+# second says what it would be if each arm made its additional mistakes in all classes alike. The
+# distance holds the noise of six means, and what is expected does not, so only where it is much
+# larger may norms treat a class differently. Sixty intervals stand here, so some three of them miss
+# the true mean by chance.
 #
 # Where the answers go, for batch norm, over all its seeds, as scikit-learn draws it:
 
@@ -242,7 +242,7 @@ print(agreement.ensemble_table(together))
 #    .. code-block:: python
 #
 #       rows = hardness.class_accuracies(arms, images).rows
-#       excess = {row[0]: float(row[-2]) - float(row[-1]) for row in rows}
+#       excess = {row[0]: float(row[1]) - float(row[2]) for row in rows}
 #       most = max(excess, key=excess.get)
 #       print(f"{most}: {excess[most]:+.1f} points")
 #       assert excess[most] == max(excess.values())

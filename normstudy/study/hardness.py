@@ -203,7 +203,7 @@ def grid(hard: Sequence[Hard], images: ImageSet, *, name: str, title: str, note:
 def class_accuracies(arms: Arms, images: ImageSet) -> Table:
     """Tabulate the accuracy of each class, mean and 95% t-interval over the seeds, in percent.
 
-    The last columns say how far apart the arms are, highest minus lowest mean, in points, and how
+    The first columns say how far apart the arms are, highest minus lowest mean, in points, and how
     far they would be if an arm that makes so many more mistakes made them in every class alike.
     """
     labels = images.test.labels.numpy()
@@ -216,9 +216,9 @@ def class_accuracies(arms: Arms, images: ImageSet) -> Table:
         told = [_with_interval(values) for values in accuracy.values()]
         means = np.array([values.mean() for values in accuracy.values()])
         alike = relative * (100 - means.mean())
-        rows.append((of_class, *told, f"{np.ptp(means):.1f}", f"{alike:.1f}"))
+        rows.append((of_class, f"{np.ptp(means):.1f}", f"{alike:.1f}", *told))
     return Table(
-        ("class", *arms, "best minus worst, points", "expected from error counts alone"),
+        ("class", "best minus worst, points", "expected from error counts alone", *arms),
         tuple(rows),
     )
 

@@ -18,7 +18,8 @@ def by_value(
 ) -> Table:
     """Tabulate a field of the recipe against the arms: the mean of a measure over the seeds.
 
-    The mark > stands before what the rule of :func:`normstudy.study.compare.choose` took.
+    The mark > stands before what the rule of :func:`normstudy.study.compare.choose` took. What
+    diverged with some seeds and not with all stands in brackets.
 
     Parameters
     ----------
@@ -44,8 +45,7 @@ def by_value(
             place = (arm, value)
             if place in lost:
                 tried = lost[place] + len(cells.get(place, ()))
-                some = f"{lost[place]} of {tried} " if lost[place] < tried else ""
-                row.append(f"{some}diverged")
+                row.append("diverged" if lost[place] == tried else "(diverged)")
             elif place in cells:
                 found = summarize(cells[place], measure)
                 row.append("> " * (place in taken) + found.measure.text(found.mean))

@@ -37,10 +37,10 @@ def test_the_table_has_means_and_marks_what_the_rule_took():
     assert table.rows == (
         ("0.1", "80.00", "70.50"),
         ("0.2", "85.00", "> 74.00"),
-        ("0.4", "> 84.90", "1 of 2 diverged"),
+        ("0.4", "> 84.90", "(diverged)"),
     )
     losses = searches.by_value(SEARCH, "lr", LOST, measure="test_loss")
-    assert losses.rows[-1] == ("0.4", "> 0.5000", "1 of 2 diverged")
+    assert losses.rows[-1] == ("0.4", "> 0.5000", "(diverged)")
 
 
 def test_a_value_that_an_arm_was_not_tried_at_is_a_dash():
