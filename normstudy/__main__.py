@@ -109,7 +109,7 @@ def _base(arguments: list[str]) -> tuple[Recipe, str]:
         return Recipe(), "defaults"
     arm, recipe = chosen(asked.norm, asked.data, l1=l1)
     origin = f"settings of the study's arm {arm!r} on {asked.data}: {_words(recipe, _SHOWN)}"
-    return replace(recipe, norm=asked.norm, l1=0.0), origin
+    return replace(recipe, l1=0.0), origin
 
 
 def _write_figures(
