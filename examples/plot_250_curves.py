@@ -43,14 +43,14 @@ graph_1 = figures.history(arms, "test_loss", title="Graph 1: test loss")
 # reaches from the lowest to the highest seed, so a wide band is an epoch in which luck decided. The
 # middle of the training is restless because the learning rate is high there, and each step
 # overshoots. In the last epochs the learning rate goes to zero and the lines become smooth, though
-# they still rise: only then are they comparable. The order in the middle says little about the
-# order at the end.
+# they still fall. Only at their end are they comparable: the order in the middle says little about
+# the order there.
 #
 # Which lines are apart, and which only look so? Bands show single seeds, and means are known more
 # closely, so whether bands overlap does not tell. The intervals in the table hold for all pairs at
 # once (Games & Howell 1976): in 95 of 100 studies like this one, every one of them covers its true
 # difference. An arm is *ahead* where the interval keeps clear of zero. Otherwise the pair is
-# *open*; of accuracies it is *equal* where the whole interval lies within half a point of zero.
+# *open*, or, for accuracies, *equal* if the whole interval lies within half a point of zero.
 
 losses = differences(arms, "test_loss")
 print(summaries.pairs(losses))

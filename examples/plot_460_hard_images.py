@@ -89,19 +89,7 @@ only = hardness.grid(
 # of images, some lead by chance. How many, can be tried: deal the runs of each seed out anew to the
 # arms, as if the names meant nothing, and look for the largest leads again.
 
-chance = hardness.chance_leads(arms, images)
-print(
-    f"By chance, in {len(chance)} deals of {len(arms)} arms: largest lead "
-    f"{chance[..., 0].min():.0%} to {chance[..., 0].max():.0%} of the seeds, tenth "
-    f"{chance[..., -1].min():.0%} to {chance[..., -1].max():.0%}"
-)
-for arm in arms:
-    lead = [h.margin for h in hardness.wrong_only_with(arm, arms, images)]
-    as_large = (chance[..., 0].max(axis=1) >= lead[0]).mean()
-    print(
-        f"{arm}: largest lead {lead[0]:.0%}, tenth {lead[-1]:.0%}; "
-        f"in {as_large:.0%} of the deals some arm has a lead as large as the largest"
-    )
+print(hardness.leads(arms, images))
 
 # %%
 # A lead that some arm has in more than one deal of twenty asks for no explanation, and a picture of

@@ -53,6 +53,18 @@ def test_columns_of_numbers_stand_to_the_right_and_columns_of_words_may_wrap(con
     assert right == [False, True, True, False] * 4
 
 
+def test_a_column_of_settings_stands_to_the_right_whatever_its_arm_leaves_out(convert):
+    dash = "\N{EN DASH}"
+    rows = (
+        *(("norm", "Batch norm", "Group norm"), ("schedule", "constant", "constant")),
+        *(("momentum", "0.1", dash), ("groups", dash, "2"), ("epochs", "20", "20")),
+        *(("decay on", "all", dash), ("penalty of", "sum", "sum"), ("lr", "0.04", "0.04")),
+    )
+    document = convert(str(Table(("setting", "Batch norm", "Group norm"), rows)))
+    right = ["text-end" in entry["classes"] for entry in document.findall(nodes.entry)]
+    assert right == [False, True, True] * 9
+
+
 def test_the_file_name_of_a_page_becomes_a_link_to_it(tmp_path):
     (tmp_path / "conf.py").write_text('extensions = ["printed_tables"]\n')
     table = str(Table(("if", "shown on"), (("small", "plot_1_a"), ("large", "see plot_1_a"))))

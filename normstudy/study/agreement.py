@@ -257,9 +257,9 @@ def ensembles_in_short(found: Pairwise, arms: Arms) -> str:
     less = [max(means[arm, arm] for arm in one.pair) - means[one.pair] for one in across]
     gains = sorted(-one.size for one in near)
     return (
-        f"Two unequal norms within {margin:g} points of each other answer together by "
-        f"{number(gains[0], 2, sign=True)} to {number(gains[-1], 2, sign=True)} points better than "
-        f"two seeds of one of them; in {surely} of {len(near)} pairs that is more than chance. Two "
-        f"seeds of the better norm do better than both norms in {sum(value > 0 for value in less)} "
-        f"of {len(less)} pairs."
+        f"Two unequal norms within {margin:g} points of each other, answering together, gain "
+        f"{number(gains[0], 2, sign=True)} to {number(gains[-1], 2, sign=True)} points over two "
+        f"seeds of one norm, as a mean of both; in {surely} of {len(near)} pairs that is more than "
+        "chance. Two seeds of the better norm do better than both norms in "
+        f"{sum(value > 0 for value in less)} of {len(less)} pairs."
     )

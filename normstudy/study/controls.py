@@ -189,7 +189,7 @@ def answer(study: Arms, control: Arms, diverged: Diverged | None = None) -> str:
     sure = [c for c in found if c.turned and c.decided and {c.pair, c.pair[::-1]} & {*ahead}]
     order = {
         "Turned round": [_moved(c) for c in sure],
-        "In another order, though which of the two is ahead here is not decided": [
+        "In another order, though the turn may be chance": [
             _moved(c) for c in found if c.turned and c not in sure
         ],
         "In another order once what diverged is counted as chance": [
@@ -208,15 +208,15 @@ def answer(study: Arms, control: Arms, diverged: Diverged | None = None) -> str:
         "" if any(order.values()) else "The means stand in the same order.",
         f"Decided here: {len(ahead)} of {len(found)} pairs ({decided})."
         if ahead
-        else f"None of {len(found)} pairs is decided here.",
+        else "No pair is decided here.",
     ]
     return " ".join(part for part in parts if part)
 
 
 def _no_change(found: Sequence[Change]) -> str:
     """Say that no change is decided, and how large one these runs could have missed."""
-    most = max(max(abs(c.low), abs(c.high)) for c in found)
-    reach = "" if np.isnan(most) else f"; the intervals reach {number(most, 1)} points"
+    ends = [abs(end) for c in found for end in (c.low, c.high) if not np.isnan(end)]
+    reach = f"; the intervals reach {number(max(ends), 1)} points" if ends else ""
     return f"These runs show no change of a distance beyond chance{reach}."
 
 

@@ -180,14 +180,18 @@ def _effect(fit: Any, weights: Any, pair: tuple[str, str], at: str, *, family: i
 def in_short(found: Analysis) -> str:
     """Say whether the norm matters, whether the regulariser does, and whether one asks the other.
 
-    The sizes are those of the largest differences, each as a mean over the other factor.
+    The sizes are those of the largest difference between norms, and of the largest from none, each
+    as a mean over the other factor.
     """
     lines = [f"{found.runs} runs, taken apart:"]
-    for name, effects in (("norm", found.norms), ("regulariser", found.regularisers)):
+    for name, effects, of in (
+        ("norm", found.norms, ""),
+        ("regulariser", found.regularisers, " from none"),
+    ):
         largest = max((e for e in effects if not e.at), key=lambda e: abs(e.mean))
         lines.append(
             f"{_matters(f'the {name}', found.parts[name])}; "
-            f"the largest difference is {_in_line(largest)} ({largest.size});"
+            f"the largest difference{of} is {_in_line(largest)} ({largest.size});"
         )
     both = found.parts["interaction"]
     depends = "depends" if both.p < LEVEL else "is not shown to depend"
@@ -215,6 +219,15 @@ def variance(found: Analysis) -> Table:
     ]
     header = ("due to", "share of the sum of squares, %", "by chance alone, %", "p")
     return Table(header, tuple(rows))
+
+
+def spreads(arms: Arms) -> Table:
+    """Tabulate how far seeds scatter under each regulariser, pooled over the norms."""
+    frame = _full_table(arms)
+    of_arm = frame.groupby(["regulariser", "norm"], sort=False)["accuracy"].var()
+    pooled = of_arm.groupby("regulariser", sort=False).mean() ** 0.5
+    rows = [(str(name), f"{sd:.2f}") for name, sd in pooled.items()]
+    return Table(("regulariser", "standard deviation over the seeds, points"), tuple(rows))
 
 
 def effects(found: Sequence[Effect], at: str) -> Table:

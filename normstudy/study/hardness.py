@@ -90,9 +90,7 @@ def wrong_only_with(arm: str, arms: Arms, images: ImageSet) -> list[Hard]:
     if arm not in arms or len(arms) < 2:
         msg = f"arm={arm!r} must be one of several arms; given: {', '.join(arms)}"
         raise ValueError(msg)
-    of = shares(arms, images)
-    others = np.max([share for name, share in of.items() if name != arm], axis=0)
-    margin = of[arm] - others
+    margin = _leads(np.array(list(shares(arms, images).values())), list(arms).index(arm))
     order = np.argsort(-margin, kind="stable")[:SHOWN]
     return [_described(int(i), arms[arm], images, float(margin[i])) for i in order if margin[i] > 0]
 
@@ -129,9 +127,30 @@ def chance_leads(arms: Arms, images: ImageSet) -> npt.NDArray[np.float64]:
         dealt = np.stack([of_seed[rng.permutation(len(arms))] for of_seed in wrong.swapaxes(0, 1)])
         share = dealt.mean(0)
         for place, leads in enumerate(draw):
-            margin = share[place] - np.delete(share, place, axis=0).max(0)
-            leads[:] = -np.sort(-margin)[:SHOWN]
+            leads[:] = -np.sort(-_leads(share, place))[:SHOWN]
     return found
+
+
+def _leads(share: npt.NDArray[np.float64], place: int) -> npt.NDArray[np.float64]:
+    """Subtract from the shares of one arm (M, N) the largest of the others; ties are ties."""
+    return np.asarray(np.round(share[place] - np.delete(share, place, axis=0).max(0), 9))
+
+
+def leads(arms: Arms, images: ImageSet) -> Table:
+    """Tabulate the largest leads of :func:`wrong_only_with` beside :func:`chance_leads`.
+
+    The last column says how often chance alone gives some arm a lead as large.
+    """
+    chance, rows = 100 * chance_leads(arms, images), []
+    for arm in arms:
+        found = [100 * hard.margin for hard in wrong_only_with(arm, arms, images)]
+        largest, last = (f"{found[0]:.0f}", f"{found[-1]:.0f}") if found else ("none", "none")
+        as_large = (chance[..., 0].max(axis=1) >= found[0]).mean() if found else 1.0
+        rows.append((arm, largest, last, f"{100 * as_large:.0f}"))
+    first, tenth = (f"{chance[..., i].min():.0f} to {chance[..., i].max():.0f}" for i in (0, -1))
+    rows.append(("any arm, by chance", first, tenth, "\N{EN DASH}"))
+    header = ("arm", "largest lead, % of the seeds", f"last of {SHOWN}")
+    return Table((*header, "deals in which some arm leads by as much, %"), tuple(rows))
 
 
 def kinds(arms: Arms, images: ImageSet) -> Table:

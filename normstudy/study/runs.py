@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +182,7 @@ def find(recipe: Recipe, folder: Path | None = None) -> Run | None:
             )
             warnings.warn(msg, RuntimeWarning, stacklevel=2)
         else:
-            return found
+            return replace(found, recipe=recipe)
     return None
 
 

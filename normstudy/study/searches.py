@@ -28,7 +28,7 @@ def by_value(
     field
         Name of the field, which gives the rows.
     diverged
-        Recipes that left no run, by arm; any seed stands for all.
+        Recipes that left no run, by arm, each with its seed.
     measure
         Key of :data:`normstudy.study.measures.MEASURES`.
     """
@@ -71,8 +71,8 @@ def at_another(arms: Arms, field: str, arm: str, diverged: Lost | None = None) -
         lost = sum(getattr(recipe, field) == value for recipe in (diverged or {}).get(name, ()))
         if lost:
             left = sum(getattr(run.recipe, field) == value for run in runs)
-            some = f" with {lost} of {lost + left} seeds" if left else ""
-            parts.append(f"{in_sentence(name)} diverged{some}")
+            some = f"{lost} of {lost + left} seeds " if left else ""
+            parts.append(f"{in_sentence(name)}: {some}diverged")
             continue
         mine, there = (
             summarize([run for run in runs if getattr(run.recipe, field) == v]).mean

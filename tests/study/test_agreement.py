@@ -169,9 +169,9 @@ def test_what_two_norms_gain_together_is_measured_by_two_seeds_of_each():
     assert both[0] == "A and B"
     assert (both[3], both[5]) == ("+3.50", "+2.00")
     assert agreement.ensembles_in_short(found, arms) == (
-        "Two unequal norms within 0.5 points of each other answer together by +3.50 to +3.50 "
-        "points better than two seeds of one of them; in 1 of 1 pairs that is more than chance. "
-        "Two seeds of the better norm do better than both norms in 0 of 1 pairs."
+        "Two unequal norms within 0.5 points of each other, answering together, gain +3.50 to "
+        "+3.50 points over two seeds of one norm, as a mean of both; in 1 of 1 pairs that is more "
+        "than chance. Two seeds of the better norm do better than both norms in 0 of 1 pairs."
     )
     unequal = {"A": arms["A"], "B": [run(range(40), "group")]}
     assert agreement.ensembles_in_short(found, unequal).startswith(

@@ -141,17 +141,42 @@ def test_the_answer_says_what_turned_round_and_what_changed():
     reach = max(abs(change.low), abs(change.high))
     assert answer(STUDY, calm) == (
         "These runs show no change of a distance beyond chance; the intervals reach "
-        f"{reach:.1f} points. The means stand in the same order. None of 1 pairs is decided here."
+        f"{reach:.1f} points. The means stand in the same order. No pair is decided here."
     )
 
 
 def test_an_order_that_may_have_turned_by_chance_is_called_so():
     control = {"Batch norm": arm(80, 86, lr=0.2), "Group norm": arm(81, 87, norm="group", lr=0.2)}
     assert answer(STUDY, control).endswith(
-        "points. In another order, though which of the two is ahead here is not decided: "
+        "points. In another order, though the turn may be chance: "
         "Batch norm \N{MINUS SIGN} Group norm from +3.00 to \N{MINUS SIGN}1.00 points. "
-        "None of 1 pairs is decided here."
+        "No pair is decided here."
     )
+
+
+def test_a_turn_may_be_chance_even_where_the_order_here_is_decided():
+    study = {"A": arm(80, 84, 88, lr=0.1), "B": arm(79.9, 83.9, 87.9, norm="group", lr=0.1)}
+    control = {
+        "A": arm(80, 80.1, 80.2, lr=0.2),
+        "B": arm(82, 82.1, 82.2, norm="group", lr=0.2),
+    }
+    said = answer(study, control)
+    assert "In another order, though the turn may be chance: A " in said
+    assert said.endswith("Decided here: 1 of 1 pairs (B ahead of A).")
+
+
+def test_the_reach_is_that_of_the_intervals_which_are_known():
+    study = {
+        "A": arm(84, 86, lr=0.1),
+        "B": arm(81, 83, norm="group", lr=0.1),
+        "C": arm(80, 82, norm="layer", lr=0.1),
+    }
+    moved = study | {"C": arm(80, 83, norm="layer", lr=0.2)}
+    (_, *known) = changes(study, moved)  # A and B did not move
+    reach = max(abs(end) for change in known for end in (change.low, change.high))
+    for order in ("ABC", "CAB"):
+        said = answer(study, {name: moved[name] for name in order})
+        assert f"beyond chance; the intervals reach {reach:.1f} points." in said
 
 
 def test_a_sure_change_to_an_order_that_is_open_is_no_turn():
@@ -162,7 +187,7 @@ def test_a_sure_change_to_an_order_that_is_open_is_no_turn():
     }
     said = answer(study, control)
     assert said.startswith("Changed by more than chance: A ")
-    assert "In another order, though which of the two is ahead here is not decided: A " in said
+    assert "In another order, though the turn may be chance: A " in said
     assert "Turned round" not in said
 
 
@@ -186,7 +211,7 @@ def test_the_answer_counts_pairs_on_the_runs_that_the_distances_are_from():
 def test_an_order_that_only_the_lost_runs_turn_is_told_apart():
     gone = {"Batch norm": (Recipe(data="digits", lr=0.2, seed=2),)}
     said = answer(STUDY, CONTROL | {"Batch norm": arm(84, 86, lr=0.2)}, gone)
-    one, only = "is not decided", "once what diverged is counted as chance"
+    one, only = "may be chance", "once what diverged is counted as chance"
     turned = f"Batch norm {MINUS} Group norm from +3.00 to {MINUS}22.20 points"
     assert f"In another order {only}: {turned}." in said
     assert one not in said

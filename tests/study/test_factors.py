@@ -114,6 +114,18 @@ def test_the_tables_show_the_analysis():
     assert len(factors.effects(found.norms, "regulariser").rows) == 6
 
 
+def test_spreads_are_pooled_over_the_norms():
+    made = arms()
+    rows = factors.spreads(made).rows
+    assert [row[0] for row in rows] == list(REGULARISERS)
+    plain = [
+        np.var([100 * r.accuracy for r in runs], ddof=1)
+        for runs in made.values()
+        if regulariser_of(runs[0].recipe) == "none"
+    ]
+    assert rows[0][1] == f"{np.mean(plain) ** 0.5:.2f}"
+
+
 def test_in_short_names_what_matters_and_how_much():
     clear = analyse(arms())
     largest = clear.norms[1]  # batch norm less layer norm
@@ -122,7 +134,9 @@ def test_in_short_names_what_matters_and_how_much():
         "the norm matters (p < 0.001); the largest difference is batch norm \N{MINUS SIGN} layer "
         f"norm ({largest.size});"
     )
-    assert regulariser.startswith("the regulariser matters (p < 0.001); the largest difference is")
+    assert regulariser.startswith(
+        "the regulariser matters (p < 0.001); the largest difference from none is"
+    )
     assert both == "what a regulariser changes depends on the norm (p < 0.001)."
     unclear = factors.in_short(analyse(arms(noise=20.0)))
     assert "the norm is not shown to matter (p = 0." in unclear

@@ -115,7 +115,7 @@ def test_the_matrix_is_scikit_learns_over_all_seeds():
 def test_leads_by_chance_are_those_of_arms_whose_names_mean_nothing():
     rng = np.random.default_rng(1)
     arms = {
-        arm: [run(rng.choice(N, 60, replace=False), norm, seed) for seed in range(4)]
+        arm: [run(rng.choice(N, 60, replace=False), norm, seed) for seed in range(8)]
         for arm, norm in (("Batch norm", "batch"), ("Group norm", "group"), ("Layer norm", "layer"))
     }
     chance = hardness.chance_leads(arms, DIGITS)
@@ -124,9 +124,22 @@ def test_leads_by_chance_are_those_of_arms_whose_names_mean_nothing():
     largest = chance[..., 0].max(axis=1)
     real = max(hardness.wrong_only_with(arm, arms, DIGITS)[0].margin for arm in arms)
     assert largest.min() <= real <= largest.max()
-    own = arms | {"Group norm": [run(range(60), "group", seed) for seed in range(4)]}
+    own = arms | {"Group norm": [run(range(60), "group", seed) for seed in range(8)]}
     lead = hardness.wrong_only_with("Group norm", own, DIGITS)[0].margin
-    assert lead > np.quantile(hardness.chance_leads(own, DIGITS)[:, 1, 0], 0.9)
+    assert lead > np.quantile(hardness.chance_leads(own, DIGITS)[..., 0].max(axis=1), 0.9)
+    rows = {row[0]: row[1:] for row in hardness.leads(own, DIGITS).rows}
+    assert rows["Group norm"] == (f"{100 * lead:.0f}", *rows["Group norm"][1:])
+    assert float(rows["Group norm"][-1]) < 5
+    assert len(rows) == 4
+
+
+def test_equal_leads_are_as_frequent_by_chance():
+    arms = {  # shares of 8, 7 and 3, 2 tenths: leads of one tenth, but for rounding
+        "Batch norm": [run([0] * (s < 8) + [1] * (s < 2), seed=s) for s in range(10)],
+        "Group norm": [run([0] * (s < 7) + [1] * (s < 3), "group", s) for s in range(10)],
+    }
+    first, second = (hardness.wrong_only_with(arm, arms, DIGITS)[0].margin for arm in arms)
+    assert first == second == 0.1
     with pytest.raises(ValueError, match="the arms have unequal seeds"):
         hardness.chance_leads(arms | {"No norm": [run([], "none", 9)]}, DIGITS)
 

@@ -50,9 +50,21 @@ def test_a_value_that_an_arm_was_not_tried_at_is_a_dash():
 
 def test_what_the_rate_of_another_arm_would_cost():
     said = searches.at_another(SEARCH, "lr", "Batch norm", LOST)
-    assert said == "At 0.4, the learning rate of batch norm: no norm diverged with 1 of 2 seeds."
+    assert said == "At 0.4, the learning rate of batch norm: no norm: 1 of 2 seeds diverged."
     said = searches.at_another(SEARCH, "lr", "No norm", LOST)
     assert said == "At 0.2, the learning rate of no norm: batch norm 0.10 points more."
+
+
+def test_what_diverged_with_every_seed_stands_without_brackets():
+    lost = {"No norm": [replace(BASE, norm="none", lr=0.8, seed=seed) for seed in (0, 1)]}
+    more = {
+        **SEARCH,
+        "Batch norm": [*SEARCH["Batch norm"], *(made(90, 0.4, s, lr=0.8) for s in (0, 1))],
+    }
+    more["No norm"] = SEARCH["No norm"][:-1]
+    assert searches.by_value(more, "lr", lost).rows[-1] == ("0.8", "> 90.00", "diverged")
+    said = searches.at_another(more, "lr", "Batch norm", lost)
+    assert said == "At 0.8, the learning rate of batch norm: no norm: diverged."
 
 
 def test_only_runs_on_validation_images_choose():
