@@ -45,7 +45,7 @@ def test_the_best_numbers_are_those_of_networks_within_the_limit():
 def test_the_main_study_is_compared_with_them():
     reference = STUDIES["cifar10"].reference
     assert reference.values == best("cifar10")
-    assert f"among {len(reports_on('cifar10'))} class reports" in reference.source
+    assert f"among {len(reports_on('cifar10'))} networks of class reports" in reference.source
 
 
 @pytest.mark.parametrize("line", ["R99,svhn,,,,80,,,,", "R99,cifar10,,,,,,,,"])
