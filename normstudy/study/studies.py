@@ -301,7 +301,7 @@ _CONTROLS = _of(CONTROLS, stands_in=True)
 
 _SMALL = Recipe(
     data="mnist",
-    net="pyramid-mnist",
+    net="unpadded",
     init="he",
     precision="float32",
     crop=0,
@@ -327,6 +327,19 @@ _ON_MNIST = (
         arms={
             arm: variants(replace(recipe, epochs=6, validation=True), lr=[0.05, 0.1, 0.2, 0.4, 0.8])
             for arm, recipe in _BUDGET.items()
+        },
+    ),
+    Study(
+        name="mnist-padding",
+        title="Three norms on MNIST with and without padding, on validation images",
+        stands_in=False,
+        seeds=(100, 101),
+        arms={
+            f"{arm}, {net}": variants(
+                replace(_BUDGET[arm], epochs=6, validation=True, lr=0.2), net=net
+            )
+            for arm in ("Batch norm", "Group norm", "Layer norm")
+            for net in ("padded", "unpadded")
         },
     ),
     Study(

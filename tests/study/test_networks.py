@@ -65,9 +65,7 @@ def test_our_network_is_a_stem_two_stages_and_a_classifier(in_channels, widths, 
     assert rows.count(Block()) == blocks
 
 
-@pytest.mark.parametrize(
-    ("name", "in_channels"), [("pyramid", 1), ("pyramid", 3), ("pyramid-mnist", 1)]
-)
+@pytest.mark.parametrize(("name", "in_channels"), [("pyramid", 1), ("pyramid", 3), ("unpadded", 1)])
 def test_no_norm_stands_before_the_average_pool_of_the_main_study(name, in_channels):
     rows = NETWORKS[name][in_channels]
     pool = rows.index(AveragePool())
