@@ -46,6 +46,22 @@ def rates(recipes: Mapping[str, Recipe], steps: int) -> Figure:
     return describe(fig, name="learning-rates", caption=f"{title}. {note}", alt=alt)
 
 
+def spreads(nets: Mapping[str, Net], images: ImageSet) -> Table:
+    """Tabulate how far the classifier's inputs differ from image to image, for untrained networks.
+
+    That is the sum of squares of the inputs less their mean over 600 training images, relative to
+    that of the inputs themselves, in percent.
+    """
+    x = images.normalize(images.train.images[:600])
+    rows = []
+    for name, net in nets.items():
+        with torch.no_grad():
+            seen = net.train()[:-2](x)  # but dropout and the linear layer
+        share = ((seen - seen.mean(0)) ** 2).sum() / (seen**2).sum()
+        rows.append((name, f"{100 * share:.0f}"))
+    return Table(("network", "differs from image to image, %"), tuple(rows))
+
+
 def strengths(net: Net, recipe: Recipe) -> Table:
     """Tabulate how hard the L1 penalty pulls at each value of each parameter, tensor by tensor.
 

@@ -330,8 +330,8 @@ _ON_MNIST = (
         },
     ),
     Study(
-        name="mnist-padding",
-        title="Three norms on MNIST with and without padding, on validation images",
+        name="mnist-maps",
+        title="Three norms on MNIST, by the size of the last maps, on validation images",
         stands_in=False,
         seeds=(100, 101),
         arms={
@@ -339,7 +339,7 @@ _ON_MNIST = (
                 replace(_BUDGET[arm], epochs=6, validation=True, lr=0.2), net=net
             )
             for arm in ("Batch norm", "Group norm", "Layer norm")
-            for net in ("padded", "unpadded")
+            for net in ("unpadded", "padded-pooled", "padded")
         },
     ),
     Study(

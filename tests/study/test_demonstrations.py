@@ -77,3 +77,16 @@ def test_a_network_without_such_a_norm_is_refused():
     other = Net("group", net="study-e", in_channels=1, size=28, channels_per_group=2)
     with pytest.raises(ValueError, match="no norm of this network stands on maps of 1x1"):
         demonstrations.classifier_inputs(other, image_set(), 4)
+
+
+def test_spreads_say_how_far_the_classifiers_inputs_differ():
+    """Constant images give inputs that do not differ, and independent ones inputs that do."""
+    images, nets = image_set(), {"noise": Net("layer", net="unpadded", in_channels=1, size=28)}
+    (noise,) = demonstrations.spreads(nets, images).rows
+    with torch.no_grad():
+        x = images.normalize(images.train.images)
+        inputs = nets["noise"].train()[:-2](x).numpy()
+    expected = 100 * inputs.var(axis=0).sum() / (inputs**2).mean(axis=0).sum()
+    assert noise == ("noise", f"{expected:.0f}")
+    images.train.images[:] = images.train.images[:1]
+    assert demonstrations.spreads(nets, images).rows == (("noise", "0"),)

@@ -52,7 +52,7 @@ def test_networks_of_the_reports_are_written_as_the_reports_have_them(name):
 
 
 def test_every_network_but_ours_is_that_of_a_report():
-    ours = {name for name in NETWORKS if name == "separable" or name.startswith("pyramid")}
+    ours = {name for name in NETWORKS if not name.startswith("study-")}
     assert {name for name, _ in REPORTS} == set(NETWORKS) - ours
 
 
@@ -65,7 +65,7 @@ def test_our_network_is_a_stem_two_stages_and_a_classifier(in_channels, widths, 
     assert rows.count(Block()) == blocks
 
 
-@pytest.mark.parametrize(("name", "in_channels"), [("pyramid", 1), ("pyramid", 3), ("unpadded", 1)])
+@pytest.mark.parametrize(("name", "in_channels"), [("pyramid", 1), ("pyramid", 3)])
 def test_no_norm_stands_before_the_average_pool_of_the_main_study(name, in_channels):
     rows = NETWORKS[name][in_channels]
     pool = rows.index(AveragePool())
@@ -74,6 +74,18 @@ def test_no_norm_stands_before_the_average_pool_of_the_main_study(name, in_chann
     placed = [row for row in rows if isinstance(row, Norm | Block | Separable)]
     assert all(row.shift for row in placed)
     assert {row.act for row in placed if not isinstance(row, Norm)} == {"hardswish"}
+
+
+def test_the_networks_for_mnist_differ_in_padding_and_pools_alone():
+    unpadded, padded, pooled = (
+        NETWORKS[name][1] for name in ("unpadded", "padded", "padded-pooled")
+    )
+    assert padded == tuple(replace(r, padding=1) if isinstance(r, Conv) else r for r in unpadded)
+    first = padded.index(MaxPool())
+    more = [row for row in pooled[first + 1 :] if not isinstance(row, MaxPool)]
+    assert [*pooled[: first + 1], *more] == list(padded), "but for two pools"
+    assert unpadded[-6:-4] == (Conv(16), Act("hardswish")), "no norm stands before the pool"
+    assert {row for row in unpadded if isinstance(row, Norm)} == {Norm(shift=True)}
 
 
 @pytest.mark.parametrize("in_channels", [1, 3])
