@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from normstudy.study.data import ImageSet, Split
+from normstudy.study.data import ImageSet, Split, load
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
 
@@ -131,3 +131,18 @@ class Card:
             return output
         self.plain += 1
         return 2 * x
+
+
+DIGITS = load("digits")
+TRUTH = DIGITS.test.labels.numpy()
+N = len(TRUTH)
+
+
+def wrong_on(wrong, norm="batch", seed=0, *, answer=1, sure=0.9):
+    """Make a run that is wrong on these images: its answer is so many classes further on."""
+    predictions = TRUTH.copy()
+    predictions[list(wrong)] = (TRUTH[list(wrong)] + answer) % 10
+    confidences = np.full(N, sure, np.float32)
+    accuracy = (predictions == TRUTH).mean()
+    recipe = Recipe(data="digits", norm=norm, seed=seed)
+    return fake_run(recipe, [accuracy], num=N, predictions=predictions, confidences=confidences)

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from study.fakes import answering, fake_run, image_set
+from study.fakes import DIGITS, N, answering, image_set
+from study.fakes import wrong_on as run
 
-from normstudy.study import agreement, data
+from normstudy.study import agreement
 from normstudy.study.agreement import distances, in_short, kappa, kappas, table
-from normstudy.study.recipes import Recipe
 
 LABELS = [0, 1, 2, 0, 1, 2]
 PREDICTIONS = [0, 2, 1, 0, 0, 1]
@@ -106,20 +106,6 @@ def test_what_cannot_be_compared_is_said_and_not_a_traceback():
 
 
 # -- two networks that answer together -------------------------------------------------------------
-
-DIGITS = data.load("digits")
-TRUTH = DIGITS.test.labels.numpy()
-N = len(TRUTH)
-
-
-def run(wrong, norm="batch", seed=0, *, answer=1, sure=0.9):
-    """Make a run that is wrong on these images: its answer is so many classes further on."""
-    predictions = TRUTH.copy()
-    predictions[list(wrong)] = (TRUTH[list(wrong)] + answer) % 10
-    confidences = np.full(N, sure, np.float32)
-    accuracy = (predictions == TRUTH).mean()
-    recipe = Recipe(data="digits", norm=norm, seed=seed)
-    return fake_run(recipe, [accuracy], num=N, predictions=predictions, confidences=confidences)
 
 
 def test_of_two_that_disagree_the_surer_one_counts():

@@ -4,26 +4,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import confusion_matrix
-from study.fakes import fake_run
+from study.fakes import DIGITS, TRUTH, N, fake_run
+from study.fakes import wrong_on as run
 
-from normstudy.study import data, hardness
+from normstudy.study import hardness
 from normstudy.study.data import ImageSet, Split
 from normstudy.study.recipes import Recipe
-
-DIGITS = data.load("digits")
-TRUTH = DIGITS.test.labels.numpy()
-N = len(TRUTH)
-
-
-def run(wrong, norm="batch", seed=0, *, answer=1, sure=0.9):
-    """Make a run that is wrong on these images: its answer is so many classes further on."""
-    predictions = TRUTH.copy()
-    predictions[list(wrong)] = (TRUTH[list(wrong)] + answer) % 10
-    confidences = np.full(N, sure, np.float32)
-    accuracy = (predictions == TRUTH).mean()
-    recipe = Recipe(data="digits", norm=norm, seed=seed)
-    return fake_run(recipe, [accuracy], num=N, predictions=predictions, confidences=confidences)
-
 
 ARMS = {
     "Batch norm": [run([0, 1, 2]), run([0, 1], seed=1)],
