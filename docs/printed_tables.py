@@ -88,7 +88,7 @@ def _table(rows: list[Cells]) -> nodes.table:
 
 
 def _are_numbers(cells: Sequence[str]) -> bool:
-    """Tell a column of numbers: a third of what it says begins like one, so settings are too."""
+    """Tell a column of numbers: more than a third of what it says begins like one."""
     said = [cell for cell in cells if cell not in {"", "\N{EN DASH}"}]
     return bool(said) and 3 * sum(map(bool, map(NUMBER.match, said))) > len(said)
 

@@ -62,7 +62,7 @@ from normstudy.study import demonstrations
 
 maps = STUDIES["mnist-maps"]
 untrained = {arm: build(tried[0], images) for arm, tried in maps.arms.items()}
-print(demonstrations.spreads(untrained, images))
+print(demonstrations.input_spreads(untrained, images))
 
 # %%
 # And this is what became of them in six epochs at one rate, on validation images:

@@ -29,10 +29,10 @@ for arm in loops.arms()[:-1]:
 # Where the numbers come from
 # ---------------------------
 #
-# Times depend on the machine, so they were taken on one, and are published with the report: ``nox
-# -s bench`` takes them again on yours. Each case was timed once in each round, in an order drawn
-# anew, so that a slow minute hits all of them, and cases are compared within a round. The few times
-# in seconds and the memory are those of this machine.
+# Times depend on the machine, so they were taken on one, and are published with the report;
+# ``nox -s bench`` takes them again on yours. Each case was timed once in each round, in an order
+# drawn anew, so that a slow minute hits all of them, and cases are compared within a round. The few
+# times in seconds and the memory are those of this machine.
 
 for name, timed in zip(names, (loops, layers, starts, processes), strict=True):
     where = timed.environment

@@ -46,7 +46,7 @@ def rates(recipes: Mapping[str, Recipe], steps: int) -> Figure:
     return describe(fig, name="learning-rates", caption=f"{title}. {note}", alt=alt)
 
 
-def spreads(nets: Mapping[str, Net], images: ImageSet) -> Table:
+def input_spreads(nets: Mapping[str, Net], images: ImageSet) -> Table:
     """Tabulate how far the classifier's inputs differ from image to image, for untrained networks.
 
     That is the sum of squares of the inputs less their mean over 600 training images, relative to

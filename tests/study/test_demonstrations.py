@@ -82,11 +82,11 @@ def test_a_network_without_such_a_norm_is_refused():
 def test_spreads_say_how_far_the_classifiers_inputs_differ():
     """Constant images give inputs that do not differ, and independent ones inputs that do."""
     images, nets = image_set(), {"noise": Net("layer", net="unpadded", in_channels=1, size=28)}
-    (noise,) = demonstrations.spreads(nets, images).rows
+    (noise,) = demonstrations.input_spreads(nets, images).rows
     with torch.no_grad():
         x = images.normalize(images.train.images)
         inputs = nets["noise"].train()[:-2](x).numpy()
     expected = 100 * inputs.var(axis=0).sum() / (inputs**2).mean(axis=0).sum()
     assert noise == ("noise", f"{expected:.0f}")
     images.train.images[:] = images.train.images[:1]
-    assert demonstrations.spreads(nets, images).rows == (("noise", "0"),)
+    assert demonstrations.input_spreads(nets, images).rows == (("noise", "0"),)
