@@ -22,10 +22,11 @@ from normstudy.byhand.norms import index_sets
 from normstudy.study import compare, controls, figures, findings, pictures, summaries
 from normstudy.study.blueprint import network
 from normstudy.study.data import load
+from normstudy.study.design import Study
 from normstudy.study.model import layer_table
 from normstudy.study.runs import PUBLISHED, Run, RunError, find
 from normstudy.study.store import write_whole
-from normstudy.study.studies import STUDIES, Study
+from normstudy.study.studies import STUDIES
 from normstudy.study.train import build
 from normstudy.tables import NORM_NAMES, Table
 

@@ -25,11 +25,12 @@ import tyro
 
 from normstudy.byhand.worksheet import write as write_worksheet
 from normstudy.study import environment, workers
+from normstudy.study.design import Study
 from normstudy.study.files import DataError
 from normstudy.study.recipes import DATASETS, NORMS, Dataset, Precision, Recipe
 from normstudy.study.runs import PUBLISHED, Run, RunError, run, run_all, stored
 from normstudy.study.store import RecordError, expanded, store_folder, writable, write_whole
-from normstudy.study.studies import OF_REPORTS, STUDIES, Study, chosen
+from normstudy.study.studies import OF_REPORTS, STUDIES, chosen
 from normstudy.study.train import DivergedError
 from normstudy.study.workers import ClusterError
 

@@ -18,8 +18,8 @@ from study.fakes import fake_run
 
 from normstudy.drawing import COLORS, STYLES, draw, style
 from normstudy.study import curves
+from normstudy.study.design import Reference
 from normstudy.study.recipes import Recipe
-from normstudy.study.studies import Reference
 
 pytestmark = pytest.mark.usefixtures("own_sphinx")
 

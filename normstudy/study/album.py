@@ -20,9 +20,9 @@ from normstudy.study import (
 )
 from normstudy.study.compare import differences
 from normstudy.study.data import ImageSet, load
+from normstudy.study.design import Study
 from normstudy.study.measures import Arms
 from normstudy.study.model import layer_table
-from normstudy.study.studies import Study
 from normstudy.study.train import build
 from normstudy.tables import Table
 

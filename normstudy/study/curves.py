@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from normstudy.drawing import Curve, Graph, airy
 from normstudy.study.data import FACTS
+from normstudy.study.design import Reference
 from normstudy.study.measures import CHANCE, Arms, check_arms
 from normstudy.study.recipes import NUM_CLASSES, Recipe
 from normstudy.study.runs import Run
-from normstudy.study.studies import Reference
 
 _LONG = 12  # epochs; of fewer, the twelfth that a graph may leave out is less than one
 _FLATTENED = 1.1  # how many times as tall the rest must become before early epochs are left out

@@ -39,6 +39,7 @@ from normstudy.study.curves import (
     scored_on,
     setting,
 )
+from normstudy.study.design import Reference
 from normstudy.study.measures import (
     SMALL_WEIGHT,
     Arms,
@@ -48,7 +49,6 @@ from normstudy.study.measures import (
     summarize,
 )
 from normstudy.study.recipes import Recipe
-from normstudy.study.studies import Reference
 
 
 @in_own_style

@@ -15,11 +15,11 @@ import numpy.typing as npt
 from scipy import stats
 
 from normstudy.study.compare import Difference, differences
+from normstudy.study.design import Study
 from normstudy.study.measures import Arms, check_arms, mean_interval, summarize
 from normstudy.study.originals import Finding, Original
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
-from normstudy.study.studies import Study
 from normstudy.tables import NORM_NAMES, Table, in_sentence, interval, number, p_equals, p_value
 
 FAR = 3.0  # standard deviations of our seeds; what is further away asks for a reason

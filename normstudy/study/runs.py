@@ -20,10 +20,10 @@ import torch
 
 from normstudy.study import data, environment, store, validity, workers
 from normstudy.study.crew import Crew
+from normstudy.study.design import Study
 from normstudy.study.locks import held
 from normstudy.study.recipes import Recipe
 from normstudy.study.store import RecordError, UnreadableError
-from normstudy.study.studies import Study
 from normstudy.study.train import COLUMNS, Outcome, numbers_version, train
 
 PUBLISHED = (environment.checkout() or Path(__file__).parent) / "docs" / "runs"

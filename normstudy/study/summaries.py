@@ -11,6 +11,7 @@ from torch import nn
 
 from normstudy.study.compare import Correlation, Difference, differences
 from normstudy.study.data import ImageSet
+from normstudy.study.design import Reference
 from normstudy.study.measures import (
     CONFIDENCE,
     SMALL_WEIGHT,
@@ -27,7 +28,6 @@ from normstudy.study.model import Net, layer_table
 from normstudy.study.networks import Block, Norm, Separable
 from normstudy.study.recipes import Recipe, varied
 from normstudy.study.runs import Run
-from normstudy.study.studies import Reference
 from normstudy.study.train import build
 from normstudy.tables import Table, in_sentence, interval, number, p_value
 

@@ -1,4 +1,4 @@
-"""Sweeps and controls as recipes: what the main study chose, with something changed.
+"""Sweeps and controls: what the main study chose, with something changed.
 
 A sweep is small enough to be trained in an hour or two on two cores. What is spared for that,
 images, epochs or seeds, is said on its page, which sets runs of full length beside it. Controls
@@ -6,12 +6,11 @@ have full length and three seeds.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
 
+from normstudy.study.design import Arms, Study
 from normstudy.study.recipes import Recipe, variants
-
-Arms = Mapping[str, tuple[Recipe, ...]]
 
 BASE = Recipe(net="pyramid", init="he", precision="float32")
 """What the arms of the main study share; docs/plan.rst says why."""
@@ -29,16 +28,6 @@ MAIN: Mapping[str, Recipe] = MappingProxyType(
 """Recipes of the main study, by arm."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sweep:
-    """What a sweep or a control trains: recipes by arm, seeds; ``diverged`` as in a study."""
-
-    title: str
-    arms: Arms
-    seeds: tuple[int, ...] = (0, 1)
-    diverged: Arms = field(default_factory=dict)
-
-
 FIFTH = 10_000
 """Training images of the sweeps that need many steps or many cells: a fifth of CIFAR-10."""
 
@@ -52,57 +41,63 @@ _THREE = {arm: MAIN[arm] for arm in ("Batch norm", "Group norm", "Layer norm")}
 _MANY_GROUPS = replace(MAIN["Group norm"], num_groups=24)
 
 
-def _control(title: str, arms: Arms, diverged: Arms | None = None) -> Sweep:
-    return Sweep(title=f"Control: {title}", arms=arms, seeds=(0, 1, 2), diverged=diverged or {})
+def _control(name: str, title: str, arms: Arms, diverged: Arms | None = None) -> Study:
+    title = f"Control: {title}"
+    return Study(name=name, title=title, arms=arms, seeds=(0, 1, 2), diverged=diverged or {})
 
 
 _AT_ONE_RATE = {arm: replace(recipe, lr=MAIN["Batch norm"].lr) for arm, recipe in _THREE.items()}
 
-CONTROLS: Mapping[str, Sweep] = MappingProxyType(
-    {
-        "one-rate": _control(
-            "three norms at the learning rate of batch norm",
-            {arm: (recipe,) for arm, recipe in _AT_ONE_RATE.items()},
-            diverged={"Layer norm": (replace(_AT_ONE_RATE["Layer norm"], seed=1),)},
-        ),
-        "forty-epochs": _control(
-            "batch and group norm for twice as many epochs",
-            {arm: variants(MAIN[arm], epochs=40) for arm in ("Batch norm", "Group norm")},
-        ),
-        "weight-decay": _control(
-            "a smaller weight decay, at the chosen rates and at twice these",
-            {
-                f"{arm}, {rate}": variants(recipe, weight_decay=1e-4, lr=factor * recipe.lr)
-                for arm, recipe in _THREE.items()
-                for rate, factor in (("the chosen rate", 1), ("twice the rate", 2))
+CONTROLS = (
+    _control(
+        "one-rate",
+        "three norms at the learning rate of batch norm",
+        {arm: (recipe,) for arm, recipe in _AT_ONE_RATE.items()},
+        diverged={"Layer norm": (replace(_AT_ONE_RATE["Layer norm"], seed=1),)},
+    ),
+    _control(
+        "forty-epochs",
+        "batch and group norm for twice as many epochs",
+        {arm: variants(MAIN[arm], epochs=40) for arm in ("Batch norm", "Group norm")},
+    ),
+    _control(
+        "weight-decay",
+        "a smaller weight decay, at the chosen rates and at twice these",
+        {
+            f"{arm}, {rate}": variants(recipe, weight_decay=1e-4, lr=factor * recipe.lr)
+            for arm, recipe in _THREE.items()
+            for rate, factor in (("the chosen rate", 1), ("twice the rate", 2))
+        },
+    ),
+    _control(
+        "norm-after-activation",
+        "the norms behind the activations",
+        {arm: variants(recipe, net="pyramid-act-first") for arm, recipe in _THREE.items()},
+    ),
+    # the following are not in the plan
+    _control(
+        "norm-last",
+        "a norm in front of the average pool in place of an activation",
+        {
+            **{
+                arm: variants(recipe, net="pyramid-norm-last")
+                for arm, recipe in {**_THREE, "Group norm, 24 groups": _MANY_GROUPS}.items()
             },
-        ),
-        "norm-after-activation": _control(
-            "the norms behind the activations",
-            {arm: variants(recipe, net="pyramid-act-first") for arm, recipe in _THREE.items()},
-        ),
-        # the following are not in the plan
-        "norm-last": _control(
-            "a norm in front of the average pool in place of an activation",
-            {
-                **{
-                    arm: variants(recipe, net="pyramid-norm-last")
-                    for arm, recipe in {**_THREE, "Group norm, 24 groups": _MANY_GROUPS}.items()
-                },
-                "Group norm, 24 groups, activation last": (_MANY_GROUPS,),
-            },
-        ),
-        "no-penalty": _control(
-            "batch norm at the learning rate of batch norm + L1",
-            {"Batch norm": variants(MAIN["Batch norm"], lr=MAIN["Batch norm + L1"].lr)},
-        ),
-        "finer-maps": _control(
-            "the same layers on maps of twice the side",
-            {arm: variants(recipe, net="pyramid-fine") for arm, recipe in _THREE.items()},
-        ),
-    }
+            "Group norm, 24 groups, activation last": (_MANY_GROUPS,),
+        },
+    ),
+    _control(
+        "no-penalty",
+        "batch norm at the learning rate of batch norm + L1",
+        {"Batch norm": variants(MAIN["Batch norm"], lr=MAIN["Batch norm + L1"].lr)},
+    ),
+    _control(
+        "finer-maps",
+        "the same layers on maps of twice the side",
+        {arm: variants(recipe, net="pyramid-fine") for arm, recipe in _THREE.items()},
+    ),
 )
-"""The controls of the main study, by the name of their study; each has three seeds."""
+"""The controls of the main study; each has three seeds."""
 
 # -- batch sizes -----------------------------------------------------------------------------------
 
@@ -186,69 +181,76 @@ _HALF = replace(_SHORT["Batch norm"], subset=25_000, probe="weights")
 _LAMBDAS = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2]
 _OF_SCALES = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]  # they begin at 1, and have further to go
 
-SWEEPS: Mapping[str, Sweep] = MappingProxyType(
-    {
-        "batch-sizes-search": Sweep(
-            title="Learning rates for five batch sizes, on validation images",
-            arms=_TRIED,
-            seeds=(100,),  # another than those of the sweep
-        ),
-        "batch-sizes": Sweep(
-            title="Four arms at seven batch sizes, on a fifth of the images",
-            arms=_cells({arm: _SIZED[arm] for arm in _FOUR}, BATCH_SIZES),
-        ),
-        "batch-sizes-full": Sweep(
-            title="Batches of four, at full length",
-            arms=_cells({arm: MAIN[arm] for arm in ("Batch norm", "Group norm")}, (4,)),
-            seeds=(0,),
-        ),
-        "ghost-batches": Sweep(
-            title="Statistics over a part of a batch of 128, on a fifth of the images",
-            arms={"Batch norm": variants(_WHOLE, ghost_batch=[2, 8, 32])},
-            seeds=(0, 1, 2),
-        ),
-        "group-counts": Sweep(
-            title="Numbers and sizes of groups, on half of the images",
-            arms={
-                "Groups": variants(
-                    _SHORT["Group norm"], subset=25_000, num_groups=[1, 2, 4, 8, 24]
-                ),
-                "Channels per group": variants(
-                    _SHORT["Group norm"], subset=25_000, channels_per_group=[1, 2, 4, 8, 24]
-                ),
-            },
-            seeds=(0, 1, 2),
-        ),
-        "depths": Sweep(
-            title="Four depths, the deep ones at two learning rates, on a fifth of the images",
-            arms={arm: _depths(_SMALL[arm]) for arm in _FOUR},
-        ),
-        "probed": Sweep(
-            title="Four arms, measured while they train",
-            arms={
-                arm: variants(_SHORT[arm], probe="statistics+corruptions+landscape+weights")
-                for arm in _FOUR
-            },
-        ),
-        "bn-momentum": Sweep(
-            title="Batch norm's momentum, measured while it trains",
-            arms={
-                "Batch norm": variants(
-                    _SHORT["Batch norm"], bn_momentum=[0.01, 0.5], probe="statistics"
-                )
-            },
-        ),
-        "penalties": Sweep(
-            title="Four penalties at five strengths, on half of the images",
-            arms={
-                "L1, subgradient": variants(_HALF, l1=_LAMBDAS),
-                "L1, proximal": variants(_HALF, l1=_LAMBDAS, l1_step="proximal"),
-                "L1 on scales, proximal": variants(
-                    _HALF, l1=_OF_SCALES, l1_on="scales", l1_step="proximal"
-                ),
-                "L2": variants(_HALF, weight_decay=[5e-6, 5e-5, 5e-4, 5e-3, 5e-2]),
-            },
-        ),
-    }
+
+def _sweep(name: str, title: str, arms: Arms, seeds: tuple[int, ...] = (0, 1)) -> Study:
+    """Make a sweep, which is for the images of CIFAR-10: the digits are too few for it."""
+    return Study(name=name, title=title, arms=arms, seeds=seeds, stands_in=False)
+
+
+SWEEPS = (
+    _sweep(
+        "batch-sizes-search",
+        "Learning rates for five batch sizes, on validation images",
+        _TRIED,
+        seeds=(100,),  # another than those of the sweep
+    ),
+    _sweep(
+        "batch-sizes",
+        "Four arms at seven batch sizes, on a fifth of the images",
+        _cells({arm: _SIZED[arm] for arm in _FOUR}, BATCH_SIZES),
+    ),
+    _sweep(
+        "batch-sizes-full",
+        "Batches of four, at full length",
+        _cells({arm: MAIN[arm] for arm in ("Batch norm", "Group norm")}, (4,)),
+        seeds=(0,),
+    ),
+    _sweep(
+        "ghost-batches",
+        "Statistics over a part of a batch of 128, on a fifth of the images",
+        {"Batch norm": variants(_WHOLE, ghost_batch=[2, 8, 32])},
+        seeds=(0, 1, 2),
+    ),
+    _sweep(
+        "group-counts",
+        "Numbers and sizes of groups, on half of the images",
+        {
+            "Groups": variants(_SHORT["Group norm"], subset=25_000, num_groups=[1, 2, 4, 8, 24]),
+            "Channels per group": variants(
+                _SHORT["Group norm"], subset=25_000, channels_per_group=[1, 2, 4, 8, 24]
+            ),
+        },
+        seeds=(0, 1, 2),
+    ),
+    _sweep(
+        "depths",
+        "Four depths, the deep ones at two learning rates, on a fifth of the images",
+        {arm: _depths(_SMALL[arm]) for arm in _FOUR},
+    ),
+    _sweep(
+        "probed",
+        "Four arms, measured while they train",
+        {
+            arm: variants(_SHORT[arm], probe="statistics+corruptions+landscape+weights")
+            for arm in _FOUR
+        },
+    ),
+    _sweep(
+        "bn-momentum",
+        "Batch norm's momentum, measured while it trains",
+        {"Batch norm": variants(_SHORT["Batch norm"], bn_momentum=[0.01, 0.5], probe="statistics")},
+    ),
+    _sweep(
+        "penalties",
+        "Four penalties at five strengths, on half of the images",
+        {
+            "L1, subgradient": variants(_HALF, l1=_LAMBDAS),
+            "L1, proximal": variants(_HALF, l1=_LAMBDAS, l1_step="proximal"),
+            "L1 on scales, proximal": variants(
+                _HALF, l1=_OF_SCALES, l1_on="scales", l1_step="proximal"
+            ),
+            "L2": variants(_HALF, weight_decay=[5e-6, 5e-5, 5e-4, 5e-3, 5e-2]),
+        },
+    ),
 )
-"""Every sweep, by the name of its study."""
+"""Every sweep."""

@@ -5,8 +5,8 @@ import pytest
 from fakes import arm, fake_run
 
 from normstudy.study import curves
+from normstudy.study.design import Reference
 from normstudy.study.recipes import Recipe
-from normstudy.study.studies import Reference
 
 
 def test_a_history_keeps_every_seed():

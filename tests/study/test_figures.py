@@ -12,8 +12,8 @@ from matplotlib.collections import PolyCollection
 from normstudy.drawing import COLORS
 from normstudy.study import figures
 from normstudy.study.compare import differences
+from normstudy.study.design import Reference
 from normstudy.study.recipes import Recipe
-from normstudy.study.studies import Reference
 
 NORMS = {
     "Batch norm": {"norm": "batch"},

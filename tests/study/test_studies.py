@@ -1,6 +1,6 @@
 """A study trains what it names, as it was searched for, and is one entry."""
 
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import replace
 
 import pytest
 from runs_of_the_report import NOTEBOOKS, PAGES, studies_of
@@ -9,11 +9,11 @@ from normstudy.study import runs
 from normstudy.study.compare import choose
 from normstudy.study.model import Net
 from normstudy.study.moving import moved
-from normstudy.study.recipes import DATASETS, NORMS, Recipe, variants, varied
+from normstudy.study.recipes import DATASETS, NORMS, varied
 from normstudy.study.reports import LIMITS
 from normstudy.study.runs import find, load, run_study, save
 from normstudy.study.store import locate
-from normstudy.study.studies import STUDIES, Study, chosen
+from normstudy.study.studies import STUDIES, chosen
 
 MAIN, SEARCH, BUDGET = STUDIES["main"], STUDIES["learning-rates"], STUDIES["mnist"]
 # pages of reports and sweeps may wait for their runs; nothing else may be left out of the report
@@ -98,6 +98,11 @@ def test_the_main_study_keeps_its_promises():
     assert norms == dict(zip(ARMS, in_order, strict=True))
 
 
+def test_what_is_published_cannot_be_replaced():
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        STUDIES["mine"] = MAIN
+
+
 # -- the search ------------------------------------------------------------------------------------
 
 
@@ -125,6 +130,18 @@ def test_what_diverged_in_the_first_search_left_no_run_and_is_not_chosen(tmp_pat
     assert [recipe for recipe in diverged if find(recipe, tmp_path)] == []
     finals = [(r.norm, r.lr, r.weight_decay, r.l1) for (r,) in STUDIES["cifar10"].arms.values()]
     assert not {(r.norm, r.lr, r.weight_decay, r.l1) for r in diverged} & set(finals)
+
+
+def test_runs_of_a_search_stay_with_their_arm(tmp_path, monkeypatch):
+    search = STUDIES["search"]
+    published = {recipe.name: find(recipe) for recipe in all_of(search.recipes())}
+    monkeypatch.setattr(runs, "PUBLISHED", tmp_path / "none")
+    monkeypatch.setattr(runs, "train", None)
+    for run in published.values():
+        save(run, tmp_path / "store")
+    found = run_study(search, folder=tmp_path / "store", progress=False)
+    assert [len(arm) for arm in found.values()] == [4, 3, 6, 4, 7]
+    assert len(found["Group norm"]) == len({run.recipe for run in found["Group norm"]})
 
 
 # -- the budget of the reports on MNIST ------------------------------------------------------------
@@ -164,71 +181,6 @@ def test_no_run_on_mnist_is_published_before_its_rate_was_chosen(tmp_path):
         whole = len(searched) == len(tried)
         named = whole and choose(searched, search.diverged.get(arm, ())).lr == final.lr
         assert named or not made, f"{arm}: enter what the search names, then train"
-
-
-# -- arms ------------------------------------------------------------------------------------------
-
-TINY = Recipe(data="digits", epochs=1, batch_size=480, lr=0.1, crop=1, precision="float32")
-
-
-def test_two_arms_of_equal_norm_and_unequal_settings_live_side_by_side(tmp_path, pretended):
-    base = replace(TINY, norm="group")
-    study = Study(
-        name="groups",
-        title="Two numbers of groups, and smaller batches",
-        seeds=(0, 1),
-        arms={
-            "Group norm, 16 groups": variants(base, num_groups=16),
-            "Group norm, 2 groups": variants(base, num_groups=2),
-            "Group norm, 2 groups, smaller batches": variants(base, num_groups=2, batch_size=360),
-        },
-    )
-    folder = tmp_path / "store"
-    made = run_study(study, folder=folder, n_jobs=1, device="cpu", progress=False)
-    settings = [(16, 480), (2, 480), (2, 360)]
-    assert list(made) == list(study.arms)
-    for (groups, batch_size), arm in zip(settings, made.values(), strict=True):
-        found = [(run.recipe.num_groups, run.recipe.batch_size, run.recipe.seed) for run in arm]
-        assert found == [(groups, batch_size, 0), (groups, batch_size, 1)]
-    assert len({run.loss for arm in made.values() for run in arm}) == 6
-    assert len(list(folder.glob("*.json"))) == 6
-    assert pretended == all_of(study.recipes())
-    again = run_study(study, folder=folder, progress=False)
-    assert len(pretended) == 6
-    assert {arm: [run.loss for run in found] for arm, found in again.items()} == {
-        arm: [run.loss for run in found] for arm, found in made.items()
-    }
-
-
-def test_a_second_group_norm_beside_the_main_studys_drops_nothing():
-    (group,) = MAIN.arms["Group norm"]
-    more = {"Group norm, G = 2": variants(group, num_groups=2)}
-    more["Batch norm, 32 images"] = variants(MAIN.arms["Batch norm"][0], batch_size=32)
-    wider = replace(MAIN, arms={**MAIN.arms, **more}).recipes()
-    assert list(wider) == [*ARMS, *more]
-    assert {arm: wider[arm] for arm in ARMS} == MAIN.recipes()
-    assert {r.num_groups for r in wider["Group norm"]} == {group.num_groups}
-    assert {r.num_groups for r in wider["Group norm, G = 2"]} == {2}
-    assert len(set(all_of(wider))) == 8 * 10
-
-
-def test_runs_of_a_search_stay_with_their_arm(tmp_path, monkeypatch):
-    search = STUDIES["search"]
-    published = {recipe.name: find(recipe) for recipe in all_of(search.recipes())}
-    monkeypatch.setattr(runs, "PUBLISHED", tmp_path / "none")
-    monkeypatch.setattr(runs, "train", None)
-    for run in published.values():
-        save(run, tmp_path / "store")
-    found = run_study(search, folder=tmp_path / "store", progress=False)
-    assert [len(arm) for arm in found.values()] == [4, 3, 6, 4, 7]
-    assert len(found["Group norm"]) == len({run.recipe for run in found["Group norm"]})
-
-
-def test_a_study_cannot_change():
-    with pytest.raises(FrozenInstanceError):
-        MAIN.seeds = (0,)
-    with pytest.raises(TypeError, match="does not support item assignment"):
-        STUDIES["mine"] = MAIN
 
 
 # -- other data sets -------------------------------------------------------------------------------
@@ -272,47 +224,3 @@ def test_what_the_study_chose_for_a_norm_is_looked_up(norm):
 def test_the_arm_with_a_penalty_is_found_when_asked_for():
     assert chosen("batch", "cifar10", l1=True) == ("Batch norm + L1", *MAIN.arms["Batch norm + L1"])
     assert chosen("group", "cifar10", l1=True) == chosen("group", "cifar10"), "it has none"
-
-
-def test_arms_that_differ_stay_apart_on_digits():
-    arms = {
-        "G = 2": variants(Recipe(), norm="group", num_groups=2),
-        "G = 8": variants(Recipe(), norm="group", num_groups=8),
-        "small batches": variants(Recipe(), norm="group", num_groups=8, batch_size=32),
-    }
-    study = Study(name="three", title="Three arms", arms=arms)
-    on_digits = [recipes[0] for recipes in study.recipes(data="digits").values()]
-    assert [recipe.num_groups for recipe in on_digits] == [1, 4, 4]
-    assert [recipe.batch_size for recipe in on_digits] == [32, 32, 8]
-    assert len({recipe.lr for recipe in on_digits}) == 1
-
-
-def test_arms_that_would_fall_together_are_refused():
-    arms = {f"G = {g}": variants(Recipe(), norm="group", num_groups=g) for g in (1, 2)}
-    study = Study(name="two", title="Two arms", arms=arms)
-    match = r"on digits the arms 'G = 1' and 'G = 2' of the study 'two' would be the same; keep"
-    with pytest.raises(ValueError, match=match):
-        study.recipes(data="digits")
-
-
-def test_only_studies_made_for_cifar10_are_moved(monkeypatch):
-    reports = Study(
-        name="report", title="", arms={"A": variants(Recipe(), data="mnist", net="study-d")}
-    )
-    monkeypatch.setenv("NORMSTUDY_REPORT", "digits")
-    assert reports.data == "mnist"
-    with pytest.raises(ValueError, match="a recipe for mnist cannot be moved to digits; accepted"):
-        reports.recipes(data="digits")
-
-
-def test_a_study_can_be_moved_to_another_precision(monkeypatch):
-    study = STUDIES["cifar10"]
-    given = {r.precision for arm in study.recipes().values() for r in arm}
-    assert given == {"bfloat16"}
-    moved_there = study.recipes(precision="float32")
-    assert {r.precision for arm in moved_there.values() for r in arm} == {"float32"}
-    monkeypatch.setenv("NORMSTUDY_PRECISION", "float32")
-    assert study.recipes() == moved_there
-    monkeypatch.setenv("NORMSTUDY_PRECISION", "float8")
-    with pytest.raises(ValueError, match="NORMSTUDY_PRECISION='float8' is unknown; acc"):
-        study.recipes()

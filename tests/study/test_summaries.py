@@ -8,9 +8,9 @@ from fakes import arm, fake_run, made
 
 from normstudy.study import compare, measures, summaries
 from normstudy.study.data import load
+from normstudy.study.design import Reference
 from normstudy.study.model import Net
 from normstudy.study.recipes import Recipe
-from normstudy.study.studies import Reference
 
 THREE = {
     "Batch norm": arm(88, 89, 90),

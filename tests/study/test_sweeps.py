@@ -35,9 +35,9 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("name", SWEEPS)
-def test_within_an_arm_nothing_differs_but_what_is_swept(name):
-    study = STUDIES[name]
+@pytest.mark.parametrize("study", SWEEPS, ids=lambda study: study.name)
+def test_within_an_arm_nothing_differs_but_what_is_swept(study):
+    name = study.name
     for arm, tried in study.arms.items():
         assert set(varied(tried)) <= SETTINGS[name], arm
         main = MAIN.get(arm)
@@ -54,8 +54,8 @@ def test_all_sweeps_together_take_at_most_eight_hours_on_two_cores():
     depth = {"pyramid-half": 0.8, "pyramid": 1, "pyramid-double": 1.4, "pyramid-quadruple": 2.3}
     measured = {MOST: 20, "statistics": 10}  # seconds an epoch; counting weights takes none
     total = 0.0
-    for name in SWEEPS:
-        for recipes in STUDIES[name].recipes().values():
+    for study in SWEEPS:
+        for recipes in study.recipes().values():
             for r in recipes:
                 images = r.subset or 50_000
                 few = step.get(r.batch_size)
