@@ -121,7 +121,8 @@ class Net(nn.Sequential):
     """A network of :data:`normstudy.study.networks.NETWORKS`, one layer a row.
 
     Images (N, C, H, W) go in, class scores (N, num_classes) come out. Layers are named by their
-    kind and number from the image on: ``conv1``, ``norm1``, ...
+    kind and number from the image on: ``conv1``, ``norm1``, ... By default it is the network of the
+    main study on CIFAR-10, as its first weights are drawn.
 
     Parameters
     ----------
@@ -154,7 +155,7 @@ class Net(nn.Sequential):
     Examples
     --------
     >>> import torch
-    >>> Net("group", num_groups=8)(torch.zeros(2, 3, 32, 32)).shape
+    >>> Net("group")(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 10])
     """
 
@@ -163,14 +164,14 @@ class Net(nn.Sequential):
     def __init__(
         self,
         norm: str = "batch",
-        num_groups: int = 16,
+        num_groups: int = 8,
         *,
-        net: str = "separable",
+        net: str = "pyramid",
         in_channels: int = 3,
         num_classes: int = 10,
         dropout: float = 0.0,
         size: int = 32,
-        init: str = "pytorch",
+        init: str = "he",
         channels_per_group: int = 0,
         ghost_batch: int = 0,
         bn_momentum: float = 0.1,

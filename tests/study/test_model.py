@@ -48,7 +48,7 @@ def built(name, in_channels, norm="batch", num_groups=2, **options):
 @pytest.mark.parametrize("num_groups", [1, 2, 8, 16])
 @pytest.mark.parametrize("norm", NORMS)
 def test_a_network_holds_the_norm_it_claims_and_no_other(norm, num_groups, in_channels):
-    net = Net(norm, num_groups, in_channels=in_channels)
+    net = Net(norm, num_groups, net="separable", in_channels=in_channels)
     held = norms_of(net)
     if norm == "none":
         assert held == []
@@ -84,7 +84,7 @@ def test_every_arm_of_the_study_is_normalized_as_its_name_says(data, in_channels
 
 @pytest.mark.parametrize(("in_channels", "limit"), [(1, 10_000), (3, 50_000)])
 def test_normalized_arms_have_equally_many_parameters_within_the_limit(in_channels, limit):
-    nets = {norm: Net(norm, in_channels=in_channels) for norm in NORMS}
+    nets = {norm: Net(norm, net="separable", in_channels=in_channels) for norm in NORMS}
     counts = {norm: count(net) for norm, net in nets.items()}
     assert len({counts[norm] for norm in PER_CHANNEL}) == 1
     channels = sum(module.num_features for module in norms_of(nets["batch"]))
@@ -258,7 +258,8 @@ def test_only_batch_norm_lets_images_of_a_batch_see_each_other(norm):
     st.integers(2, 12),
 )
 def test_images_of_any_size_get_a_score_for_each_class(norm, num, in_channels, size, num_classes):
-    net = Net(norm, in_channels=in_channels, num_classes=num_classes, size=size)
+    given = {"in_channels": in_channels, "num_classes": num_classes, "size": size}
+    net = Net(norm, net="separable", **given)
     assert net(torch.zeros(num, in_channels, size, size)).shape == (num, num_classes)
 
 
@@ -303,13 +304,13 @@ def test_study_d_drops_whole_maps_and_the_others_single_values(name):
             lambda: Net("weight"),
             "norm='weight' is unknown; accepted: batch, group, layer, layer_chw, instance, none",
         ),
-        (lambda: Net("group", 5), "num_groups=5 does not divide 32 channels; accepted: 1, 2, 4, 8"),
-        (lambda: Net("group", 64), "num_groups=64 does not divide 32 channels"),
-        (lambda: Net("group", 0), "num_groups=0 does not divide 32 channels; accepted: 1, 2, 4"),
+        (lambda: Net("group", 5), "num_groups=5 does not divide 24 channels; accepted: 1, 2, 3, 4"),
+        (lambda: Net("group", 64), "num_groups=64 does not divide 24 channels"),
+        (lambda: Net("group", 0), "num_groups=0 does not divide 24 channels; accepted: 1, 2, 3"),
         (lambda: Net("group", -2), "num_groups=-2 does not divide"),
         (
             lambda: Net(in_channels=4),
-            r"in_channels=4 is not supported by net='separable'; accepted: 1 \(grey\) or 3 \(colou",
+            r"in_channels=4 is not supported by net='pyramid'; accepted: 1 \(grey\) or 3 \(colour",
         ),
         (
             lambda: Net(net="study-c", in_channels=1),
@@ -324,12 +325,12 @@ def test_study_d_drops_whole_maps_and_the_others_single_values(name):
             "net='resnet' is unknown; accepted: separable, pyramid, pyramid-act-first",
         ),
         (
-            lambda: Net("group", channels_per_group=3),
-            "channels_per_group=3 does not divide 32 channels; accepted: a divisor of the channels",
+            lambda: Net("group", channels_per_group=5),
+            "channels_per_group=5 does not divide 24 channels; accepted: a divisor of the channels",
         ),
         (lambda: make_norm("layer_chw", 4, 1), "a weight for every pixel; give size, the side of"),
         (
-            lambda: Net("batch")(torch.zeros(1, 3, 4, 4)),
+            lambda: Net("batch", net="separable")(torch.zeros(1, 3, 4, 4)),
             r"images of shape \(1, 3, 4, 4\) leave one value per channel.*at least two images",
         ),
         (lambda: Net("batch")(torch.zeros(3, 32, 32)), "expected 4D input"),
@@ -366,10 +367,10 @@ def test_a_new_network_is_one_entry(monkeypatch):
 
 def test_one_image_on_maps_of_1x1_is_fine_where_the_message_says_so():
     image = torch.zeros(1, 3, 4, 4)
-    Net("batch").eval()(image)
-    Net("batch")(image.expand(2, -1, -1, -1))
-    Net("group")(image)
-    Net("layer")(image)
+    Net("batch", net="separable").eval()(image)
+    Net("batch", net="separable")(image.expand(2, -1, -1, -1))
+    Net("group", net="separable")(image)
+    Net("layer", net="separable")(image)
 
 
 # -- the layer table -------------------------------------------------------------------------------
@@ -392,7 +393,7 @@ def assert_true(table, net, in_channels, size):
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize(("in_channels", "size"), [(1, 8), (1, 28), (3, 32)])
 def test_the_layer_table_is_that_of_a_real_forward_pass(norm, in_channels, size):
-    net = Net(norm, in_channels=in_channels, size=size)
+    net = Net(norm, net="separable", in_channels=in_channels, size=size)
     assert_true(layer_table(net, size), net, in_channels, size)
 
 
@@ -452,7 +453,10 @@ def test_receptive_fields_are_those_that_gradients_show(name, in_channels):
 def test_instance_norm_before_the_average_pool_leaves_nothing_of_the_image():
     torch.manual_seed(0)
     images = torch.rand(3, 3, 32, 32)
-    spread = {norm: Net(norm)(images).std(0).max().item() for norm in ("instance", "layer")}
+    spread = {
+        norm: Net(norm, net="separable")(images).std(0).max().item()
+        for norm in ("instance", "layer")
+    }
     assert spread["instance"] < 1e-5
     assert spread["layer"] > 1e-2
 

@@ -1,6 +1,7 @@
 """A study trains what it names, as it was searched for, and is one entry."""
 
-from dataclasses import replace
+import inspect
+from dataclasses import fields, replace
 
 import pytest
 from runs_of_the_report import NOTEBOOKS, PAGES, studies_of
@@ -219,6 +220,15 @@ def test_what_the_study_chose_for_a_norm_is_looked_up(norm):
     assert recipe.norm == norm
     assert not recipe.l1
     assert chosen(norm, "digits") == (arm, moved(recipe, "digits"))
+
+
+def test_a_network_is_that_of_the_main_study_unless_it_is_told_otherwise():
+    given = inspect.signature(Net).parameters
+    _, recipe = chosen("group", "cifar10")
+    shared = given.keys() & {f.name for f in fields(recipe)} - {"norm"}
+    assert shared >= {"net", "num_groups", "init", "dropout", "ghost_batch", "bn_momentum"}
+    for name in shared:
+        assert given[name].default == getattr(recipe, name), name
 
 
 def test_the_arm_with_a_penalty_is_found_when_asked_for():

@@ -133,7 +133,7 @@ def test_the_penalty_in_short():
 
 
 def test_tables_of_a_network_count_it():
-    nets = {norm: Net(norm, 8) for norm in ("batch", "group", "none")}
+    nets = {norm: Net(norm, 8, net="separable") for norm in ("batch", "group", "none")}
     table = summaries.parameters(nets, 32)
     totals = (f"{sum(p.numel() for p in net.parameters()):,}" for net in nets.values())
     assert table.rows[-1] == ("all layers", *totals)
