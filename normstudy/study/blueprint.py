@@ -43,8 +43,9 @@ def describe_row(row: Row) -> tuple[str, str] | None:  # noqa: PLR0911 - one for
         case Conv(_, kernel, padding):
             words = f"{kernel}×{kernel} convolution" + (", padded" if padding else "")
             return words, POINTWISE if kernel == 1 else CONV
-        case Separable(_, _, pool):
-            return "separable convolution" + (", pooled" if pool else ""), POINTWISE
+        case Separable(_, _, pool, padding=padding):
+            words = "separable convolution" + ("" if padding else ", unpadded")
+            return words + (", pooled" if pool else ""), POINTWISE
         case Block():
             return "residual block", BLOCK
         case MaxPool(size):

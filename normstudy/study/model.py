@@ -264,11 +264,14 @@ class _Builder:
         more = {"size": self.size, "shift": shift} | self.of_batch_norm
         return make_norm(self.norm, self.channels, groups, **more)
 
-    def separable(self, row: Block | Separable, width: int, *, pool: bool) -> dict[str, nn.Module]:
+    def separable(
+        self, row: Block | Separable, width: int, *, pool: bool = False, padding: int = 1
+    ) -> dict[str, nn.Module]:
         """Build the layers of a separable convolution to ``width`` channels, by their names."""
         depthwise = nn.Conv2d(
-            *(self.channels, self.channels, 3), padding=1, groups=self.channels, bias=False
+            *(self.channels, self.channels, 3), padding=padding, groups=self.channels, bias=False
         )
+        self.size += 2 * padding - 2
         treated = {"norm": self.place(shift=row.shift), "act": _ACTIVATIONS[row.act]()}
         if row.act_first:
             treated = dict(reversed(treated.items()))
@@ -290,10 +293,10 @@ class _Builder:
                 self.channels, self.size = width, self.size + 2 * padding - kernel + 1
                 return conv
             case Block():
-                layers = self.separable(row, self.channels, pool=False)
+                layers = self.separable(row, self.channels)
                 return ResidualBlock(OrderedDict(layers))
-            case Separable(width, _, pool):
-                layers = self.separable(row, width, pool=pool)
+            case Separable(width, _, pool, padding=padding):
+                layers = self.separable(row, width, pool=pool, padding=padding)
                 self.channels, self.size = width, self.size // (2 if pool else 1)
                 return nn.Sequential(OrderedDict(layers))
             case Norm(shift):

@@ -29,6 +29,7 @@ class Separable:
     A 3x3 convolution of each channel alone, then a 1x1 convolution across channels. With
     ``pool``, a 2x2 max pool between the two halves the map. ``shift`` is that of its norm, see
     :class:`Norm`. With ``act_first``, the norm stands behind the activation: ``norm(act(...))``.
+    ``padding`` is that of the first half.
 
     References
     ----------
@@ -40,6 +41,7 @@ class Separable:
     pool: bool = False
     shift: bool = False
     act_first: bool = False
+    padding: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,22 +156,17 @@ def _conv(width: int, kernel: int = 3, padding: int = 0, *, maps: bool = False) 
     return (Conv(width, kernel, padding), Act(), Norm(), Dropout(maps))
 
 
-_POOL = MaxPool()
+def _for_mnist(*pooled: int, padding: int = 0) -> Rows:
+    """Rows of fewer than 10,000 parameters: a stem, five separable convolutions, a classifier.
 
-
-def _plain(*widths: int | MaxPool, padding: int = 0) -> Rows:
-    """Rows of 3x3 convolutions of these widths, each but the last with norm and activation.
-
-    The head is that of the main study: no norm stands directly before the average pool.
+    ``pooled`` numbers, from one, the separable convolutions that halve the maps. The head is that
+    of the main study: no norm stands directly before the average pool.
     """
-    rows: list[Row] = []
-    for width in widths:
-        if isinstance(width, MaxPool):
-            rows.append(width)
-        else:
-            rows += [Conv(width, padding=padding), Norm(shift=True), Act("hardswish")]
-    rows.pop(-2)  # the last norm
-    return (*rows, AveragePool(), Flatten(), Dropout(), Linear())
+    act: Activation = "hardswish"
+    rows: list[Row] = [Conv(12, padding=padding), Norm(shift=True), Act(act)]
+    for number, width in enumerate((24, 32, 40, 48, 56), 1):
+        rows.append(Separable(width, act, number in pooled, shift=True, padding=padding))
+    return (*rows, Act(act), AveragePool(), Flatten(), Dropout(), Linear())
 
 
 def _of_depth(blocks: int) -> Mapping[int, Rows]:
@@ -201,10 +198,10 @@ NETWORKS: Mapping[str, Mapping[int, Rows]] = MappingProxyType(
         },
         "pyramid-fine": {n: _unpooled(rows) for n, rows in _of_depth(2).items()},
         "pyramid-norm-last": {n: _norm_last(rows) for n, rows in _of_depth(2).items()},
-        # for MNIST, of 9,458 parameters each: last maps of 2x2, 14x14 and 3x3
-        "unpadded": {1: _plain(8, 8, _POOL, 12, 12, 16, 16, 16)},
-        "padded": {1: _plain(8, 8, _POOL, 12, 12, 16, 16, 16, padding=1)},
-        "padded-pooled": {1: _plain(8, 8, _POOL, 12, 12, _POOL, 16, 16, _POOL, 16, padding=1)},
+        # for MNIST; as convolutions without and with padding are called: "valid" and "same"
+        "valid": {1: _for_mnist(1)},
+        "same-pooled": {1: _for_mnist(1, 2, 4, padding=1)},
+        "same": {1: _for_mnist(1, padding=1)},
         "pyramid-half": _of_depth(1),
         "pyramid-double": _of_depth(4),
         "pyramid-quadruple": _of_depth(8),

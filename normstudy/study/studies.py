@@ -188,7 +188,7 @@ _ALL = (
 
 _SMALL = Recipe(
     data="mnist",
-    net="unpadded",
+    net="valid",
     init="he",
     precision="float32",
     crop=0,
@@ -212,7 +212,7 @@ _ON_MNIST = (
         stands_in=False,
         seeds=(100, 101),
         arms={
-            arm: variants(replace(recipe, epochs=6, validation=True), lr=[0.05, 0.1, 0.2, 0.4, 0.8])
+            arm: variants(replace(recipe, epochs=6, validation=True), lr=[0.025, 0.05, 0.1, 0.2, 0.4])
             for arm, recipe in _BUDGET.items()
         },
     ),
@@ -223,10 +223,10 @@ _ON_MNIST = (
         seeds=(100, 101),
         arms={
             f"{arm}, {net}": variants(
-                replace(_BUDGET[arm], epochs=6, validation=True, lr=0.2), net=net
+                replace(_BUDGET[arm], epochs=6, validation=True, lr=0.1), net=net
             )
             for arm in ("Batch norm", "Group norm", "Layer norm")
-            for net in ("unpadded", "padded-pooled", "padded")
+            for net in ("valid", "same-pooled", "same")
         },
     ),
     Study(

@@ -81,7 +81,7 @@ def test_a_network_without_such_a_norm_is_refused():
 
 def test_spreads_say_how_far_the_classifiers_inputs_differ():
     """Constant images give inputs that do not differ, and independent ones inputs that do."""
-    images, nets = image_set(), {"noise": Net("layer", net="unpadded", in_channels=1, size=28)}
+    images, nets = image_set(), {"noise": Net("layer", net="valid", in_channels=1, size=28)}
     (noise,) = demonstrations.input_spreads(nets, images).rows
     with torch.no_grad():
         x = images.normalize(images.train.images)

@@ -77,15 +77,15 @@ def test_no_norm_stands_before_the_average_pool_of_the_main_study(name, in_chann
 
 
 def test_the_networks_for_mnist_differ_in_padding_and_pools_alone():
-    unpadded, padded, pooled = (
-        NETWORKS[name][1] for name in ("unpadded", "padded", "padded-pooled")
-    )
-    assert padded == tuple(replace(r, padding=1) if isinstance(r, Conv) else r for r in unpadded)
-    first = padded.index(MaxPool())
-    more = [row for row in pooled[first + 1 :] if not isinstance(row, MaxPool)]
-    assert [*pooled[: first + 1], *more] == list(padded), "but for two pools"
-    assert unpadded[-6:-4] == (Conv(16), Act("hardswish")), "no norm stands before the pool"
-    assert {row for row in unpadded if isinstance(row, Norm)} == {Norm(shift=True)}
+    valid, same, pooled = (NETWORKS[name][1] for name in ("valid", "same", "same-pooled"))
+    assert valid == tuple(replace(r, padding=0) if hasattr(r, "padding") else r for r in same)
+    assert [r.pool for r in same if isinstance(r, Separable)] == [True, *[False] * 4]
+    assert [r.pool for r in pooled if isinstance(r, Separable)] == [True, True, False, True, False]
+    for one, other in zip(same, pooled, strict=True):
+        assert one == (replace(other, pool=one.pool) if isinstance(one, Separable) else other)
+    assert valid[-6:-4] == (valid[-6], Act("hardswish")), "no norm stands before the pool"
+    assert isinstance(valid[-6], Separable)
+    assert {row for row in valid if isinstance(row, Norm)} == {Norm(shift=True)}
 
 
 @pytest.mark.parametrize("in_channels", [1, 3])
