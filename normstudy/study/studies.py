@@ -190,6 +190,7 @@ _SMALL = Recipe(
     data="mnist",
     net="valid",
     init="he",
+    batch_size=64,
     precision="float32",
     crop=0,
     rotation=10.0,
