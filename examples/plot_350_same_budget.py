@@ -43,8 +43,8 @@ drawing = network(layer_table(nets["Batch norm"], images.size))
 
 # %%
 # No norm stands behind the last separable convolution: there it would fix the very means that the
-# classifier is to read, and instance norm would leave it nothing. Where the last arm has no norm, it has a
-# learned shift of each channel.
+# classifier is to read, and instance norm would leave it nothing. Where the last arm has no norm,
+# it has a learned shift of each channel.
 
 print(counts)
 print(summaries.layers(nets["Batch norm"], images.size))
@@ -183,9 +183,9 @@ print(f"The score of a reader who misses no others: {score:.2f}%.")
 # That this network is the best one for the budget. It is what trials of about twenty networks left,
 # each with one seed and one to three norms, on the validation images. Each arm has a learning rate
 # of its own, but all share one weight decay, one batch size and one augmentation, of which a few
-# others were tried with batch norm alone, and one number of groups and one lambda were tried. That an image is missed
-# by every norm does not prove its label wrong, and the labels of the training images were not
-# looked at.
+# others were tried with batch norm alone, and one number of groups and one lambda were tried. That
+# an image is missed by every norm does not prove its label wrong, and the labels of the training
+# images were not looked at.
 #
 # Exercises
 # ---------

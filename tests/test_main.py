@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -24,6 +25,7 @@ from normstudy.study import cluster, runs
 from normstudy.study.moving import moved
 from normstudy.study.recipes import NORMS, Recipe
 from normstudy.study.studies import OF_REPORTS, STUDIES, chosen
+from normstudy.study.train import CONFIDENCE_STEP
 
 CHOSEN = {arm: recipe for arm, (recipe,) in STUDIES["main"].arms.items()}
 TINY = ("--data", "digits", "--epochs", "2", "--batch-size", "480")
@@ -261,6 +263,11 @@ def test_reproduce_compares_to_the_bit_and_fails_on_another_result(
     monkeypatch.setattr(command, "PUBLISHED", tmp_path)
     call(monkeypatch, "reproduce")
     assert "the same to the bit" in capsys.readouterr().out
+
+    finer = made.confidences - 0.4 * CONFIDENCE_STEP
+    runs.save(replace(made, confidences=finer.astype(np.float32)), tmp_path)
+    call(monkeypatch, "reproduce")
+    assert "the same to the bit" in capsys.readouterr().out, "as of records that kept more digits"
 
     quick = made.history | {"seconds": [0.0]}
     elsewhere = {"environment": made.environment | {"device": "NVIDIA H100"}, "history": quick}

@@ -213,7 +213,9 @@ _ON_MNIST = (
         stands_in=False,
         seeds=(100, 101),
         arms={
-            arm: variants(replace(recipe, epochs=6, validation=True), lr=[0.025, 0.05, 0.1, 0.2, 0.4])
+            arm: variants(
+                replace(recipe, epochs=6, validation=True), lr=[0.025, 0.05, 0.1, 0.2, 0.4]
+            )
             for arm, recipe in _BUDGET.items()
         },
     ),

@@ -20,6 +20,7 @@ from normstudy.study.scoring import loss_and_accuracy
 from normstudy.study.train import (
     CHANGES,
     COLUMNS,
+    CONFIDENCE_STEP,
     DivergedError,
     build,
     numbers_version,
@@ -104,6 +105,9 @@ def test_predictions_belong_to_the_last_epoch(rich):
     assert rich.predictions.dtype == np.int64
     assert rich.confidences.dtype == np.float32
     assert ((rich.confidences >= 0.1) & (rich.confidences <= 1)).all()
+    steps = rich.confidences / CONFIDENCE_STEP
+    assert np.array_equal(steps, steps.round())
+    assert len(set(steps)) > 100
     assert set(rich.clean_train) == {"loss", "accuracy"}
 
 
