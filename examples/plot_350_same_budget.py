@@ -55,9 +55,9 @@ print(summaries.layers(nets["Batch norm"], images.size))
 #
 # Most pixels of a digit are background. An average over a large map is mostly one over background,
 # and hardly differs from image to image. Here are three networks with the same layers and as many
-# parameters, before any training: the one of this page, with last maps of 4x4; one whose
-# convolutions are padded and which has two more pools, with 3x3; and one that is padded and has no
-# more pools, with 14x14.
+# parameters, before any training: ``valid``, the one of this page, with last maps of 4x4;
+# ``same-pooled``, whose convolutions are padded and which has two more pools, with 3x3; and
+# ``same``, which is padded and has no more pools, with 14x14.
 
 from normstudy.study import demonstrations
 
