@@ -94,6 +94,7 @@ sphinx_gallery_conf = {
     "min_reported_time": 1e9,
     "write_computation_times": False,
     "default_thumb_file": str(DOCS / "_static" / "logo.svg"),
+    "thumbnail_size": (640, 320),  # of the shape of a card, with twice its pixels
     "doc_module": ("normstudy",),
     "backreferences_dir": "api/generated/backreferences",
     "inspect_global_variables": True,
