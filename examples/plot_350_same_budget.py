@@ -87,7 +87,7 @@ from normstudy.study import replications
 print(replications.settings(study))
 
 # %%
-# The rates come from a search that is the same for every arm: five rates, a factor of two apart,
+# The rates come from a search that is the same for every arm: six rates, a factor of two apart,
 # six epochs each, on 5,000 training images that were held out, with seeds that the study itself
 # does not use. The rule is that of the main study: of all rates within 0.3 points of the best, the
 # one of lowest loss. On digits many rates may be as close as that, and then it is the loss that
@@ -106,7 +106,7 @@ for arm, runs in searched.items():
 rates = figures.sweep(
     searched,
     "lr",
-    title="Five learning rates for each arm",
+    title="Six learning rates for each arm",
     axis="peak learning rate",
     diverged=search.diverged,
 )
