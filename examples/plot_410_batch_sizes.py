@@ -234,7 +234,7 @@ for published in (WU_HE_BATCHES, *REPLICATIONS):
 #
 #       from normstudy.study.model import Net
 #
-#       net, cells = Net("batch", net="pyramid"), []
+#       net, cells = Net("batch"), []
 #       for layer in net.modules():
 #           if isinstance(layer, torch.nn.BatchNorm2d):
 #               layer.register_forward_pre_hook(lambda _, x: cells.append(x[0][0, 0].numel()))

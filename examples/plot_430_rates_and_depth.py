@@ -91,7 +91,7 @@ images = torch.randn(16, 3, 32, 32)
 sizes = {"none": [], "batch": []}
 for norm, found in sizes.items():
     for net in BLOCKS:
-        layers = Net(norm, net=net, init="he")
+        layers = Net(norm, net=net)
         with torch.no_grad():
             found.append(layers(images).std().item())
     print(norm, [f"{size:.2g}" for size in found])

@@ -135,7 +135,7 @@ from normstudy.study.model import Net
 
 torch.manual_seed(0)
 images = torch.randn(64, 3, 32, 32, dtype=torch.float64)
-net = Net("batch", net="pyramid").double()
+net = Net("batch").double()
 net(images)  # moves the running statistics
 folded = copy.deepcopy(net)
 print(f"batch norms folded: {fold(folded)}")

@@ -31,7 +31,7 @@ from normstudy.study.recipes import DATASETS, NORMS, Dataset, Precision, Recipe
 from normstudy.study.runs import PUBLISHED, Run, RunError, run, run_all, stored
 from normstudy.study.store import RecordError, expanded, store_folder, writable, write_whole
 from normstudy.study.studies import OF_REPORTS, STUDIES, chosen
-from normstudy.study.train import CONFIDENCE_STEP, DivergedError
+from normstudy.study.train import DivergedError, in_steps
 from normstudy.study.workers import ClusterError
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -313,10 +313,11 @@ def _reproduce(old: Run, published: list[Run], device: Device) -> bool:
     torch.set_num_threads(old.environment["threads"])
     with tempfile.TemporaryDirectory() as empty:
         new = run(old.recipe, folder=Path(empty), device=device, retrain=True)
-    same = bool(np.array_equal(old.weight_quantiles, new.weight_quantiles))
+    same = old.clean_train == new.clean_train
+    same = same and np.array_equal(old.weight_quantiles, new.weight_quantiles)
     same = same and np.array_equal(old.predictions, new.predictions)
     # older records have confidences of more digits
-    same = same and np.allclose(old.confidences, new.confidences, rtol=0, atol=CONFIDENCE_STEP)
+    same = same and np.array_equal(in_steps(old.confidences), new.confidences)
     arm = [r.accuracy for r in published if replace(r.recipe, seed=old.recipe.seed) == old.recipe]
     allowed = 4 * float(np.std(arm, ddof=1)) if len(arm) > 2 else 0.02
     difference = new.accuracy - old.accuracy

@@ -268,6 +268,14 @@ def test_reproduce_compares_to_the_bit_and_fails_on_another_result(
     runs.save(replace(made, confidences=finer.astype(np.float32)), tmp_path)
     call(monkeypatch, "reproduce")
     assert "the same to the bit" in capsys.readouterr().out, "as of records that kept more digits"
+    other = made.confidences - CONFIDENCE_STEP
+    runs.save(replace(made, confidences=other.astype(np.float32)), tmp_path)
+    call(monkeypatch, "reproduce")
+    assert "2.00% either way is allowed" in capsys.readouterr().out
+    runs.save(replace(made, clean_train={"loss": 1.0, "accuracy": 0.5}), tmp_path)
+    call(monkeypatch, "reproduce")
+    assert "2.00% either way is allowed" in capsys.readouterr().out
+    runs.save(made, tmp_path)
 
     quick = made.history | {"seconds": [0.0]}
     elsewhere = {"environment": made.environment | {"device": "NVIDIA H100"}, "history": quick}

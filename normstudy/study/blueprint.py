@@ -43,9 +43,8 @@ def describe_row(row: Row) -> tuple[str, str] | None:  # noqa: PLR0911 - one for
         case Conv(_, kernel, padding):
             words = f"{kernel}×{kernel} convolution" + (", padded" if padding else "")
             return words, POINTWISE if kernel == 1 else CONV
-        case Separable(_, _, pool, padding=padding):
-            words = "separable convolution" + ("" if padding else ", unpadded")
-            return words + (", pooled" if pool else ""), POINTWISE
+        case Separable(_, _, pool):
+            return "separable convolution" + (", pooled" if pool else ""), POINTWISE
         case Block():
             return "residual block", BLOCK
         case MaxPool(size):
@@ -111,15 +110,20 @@ def _not_drawn(rows: Sequence[LayerRow]) -> str:
     if acts := behind.get("Norm"):
         which = "each norm" if len(acts) == len(norms) else f"{len(acts)} of the {len(norms)} norms"
         last = " (not behind the last)" if not isinstance(_after(plan, norms[-1]), Act) else ""
-        inner = Block | Separable
-        outside = " outside the blocks" if any(isinstance(row, inner) for row in plan) else ""
+        inner = [row for row in plan if isinstance(row, Block | Separable)]
+        blocks = any(isinstance(row, Block) for row in inner)
+        what = "blocks" if blocks else "separable convolutions"
+        outside = f" outside the {what}" if inner else ""
         parts.append(f"a {acts[0]} behind {which}{outside}{last}")
-    if acts := behind.get("Conv"):
-        parts.append(f"a {acts[0]} behind {len(acts)} convolutions, before the norm")
-    if acts := behind.get("MaxPool"):
-        parts.append(f"a {acts[0]} behind the first max pool, before the norm")
-    if acts := behind.get("Block"):
-        parts.append(f"a {acts[0]} behind the last block")
+    where = {
+        "Conv": f"{len(behind.get('Conv', ()))} convolutions, before the norm",
+        "MaxPool": "the first max pool, before the norm",
+        "Block": "the last block",
+        "Separable": "the last separable convolution",
+    }
+    parts += [
+        f"a {behind[kind][0]} behind {told}" for kind, told in where.items() if kind in behind
+    ]
     if any(isinstance(row, Dropout) for row in plan):
         parts.append("places of dropout")
     text = f"Not drawn: {'; '.join(parts)}." if parts else ""
@@ -127,6 +131,8 @@ def _not_drawn(rows: Sequence[LayerRow]) -> str:
     text += _inside("A residual block is x +", [r for r in plan if isinstance(r, Block)])
     if any(isinstance(row, Separable) and row.pool for row in plan):
         text += " Where it is pooled, a 2×2 max pool stands before the 1×1 convolution."
+    if any(isinstance(row, Separable) and not row.padding for row in plan):
+        text += " Its 3×3 half is not padded."
     return text
 
 

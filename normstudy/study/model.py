@@ -122,7 +122,8 @@ class Net(nn.Sequential):
 
     Images (N, C, H, W) go in, class scores (N, num_classes) come out. Layers are named by their
     kind and number from the image on: ``conv1``, ``norm1``, ... By default it is the network of the
-    main study on CIFAR-10, as its first weights are drawn.
+    main study on CIFAR-10, with its groups and its initial weights; the defaults of a recipe are
+    older, and name the first study's.
 
     Parameters
     ----------
@@ -272,7 +273,9 @@ class _Builder:
             *(self.channels, self.channels, 3), padding=padding, groups=self.channels, bias=False
         )
         self.size += 2 * padding - 2
-        treated = {"norm": self.place(shift=row.shift), "act": _ACTIVATIONS[row.act]()}
+        # where nothing is left of the maps, Net refuses the images
+        norm = self.place(shift=row.shift) if self.size > 0 else nn.Identity()
+        treated = {"norm": norm, "act": _ACTIVATIONS[row.act]()}
         if row.act_first:
             treated = dict(reversed(treated.items()))
         pooled: dict[str, nn.Module] = {"pool": nn.MaxPool2d(2)} if pool else {}

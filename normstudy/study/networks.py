@@ -26,10 +26,10 @@ class Conv:
 class Separable:
     """Separable convolution to ``width`` channels: ``pointwise(pool(act(norm(depthwise(x)))))``.
 
-    A 3x3 convolution of each channel alone, then a 1x1 convolution across channels. With
-    ``pool``, a 2x2 max pool between the two halves the map. ``shift`` is that of its norm, see
-    :class:`Norm`. With ``act_first``, the norm stands behind the activation: ``norm(act(...))``.
-    ``padding`` is that of the first half.
+    A 3x3 convolution of each channel alone, with ``padding``, then a 1x1 convolution across
+    channels. With ``pool``, a 2x2 max pool stands between the two. ``shift`` is that of its norm,
+    see :class:`Norm`. With ``act_first``, the norm stands behind the activation:
+    ``norm(act(...))``.
 
     References
     ----------
@@ -198,7 +198,7 @@ NETWORKS: Mapping[str, Mapping[int, Rows]] = MappingProxyType(
         },
         "pyramid-fine": {n: _unpooled(rows) for n, rows in _of_depth(2).items()},
         "pyramid-norm-last": {n: _norm_last(rows) for n, rows in _of_depth(2).items()},
-        # for MNIST; as convolutions without and with padding are called: "valid" and "same"
+        # for MNIST; named after the usual words for convolutions without and with padding
         "valid": {1: _for_mnist(1)},
         "same-pooled": {1: _for_mnist(1, 2, 4, padding=1)},
         "same": {1: _for_mnist(1, padding=1)},

@@ -296,9 +296,13 @@ def shared_means(recipes: Mapping[str, Recipe], images: ImageSet) -> Table:
     """Tabulate the means that each norm takes from a batch, by the size of the maps, with cells."""
     some = next(iter(recipes.values()))
     plan = layer_table(build(some, images), images.size)
-    # a norm takes the maps that come to it, a separable convolution may change them behind its norm
-    inner = Norm | Block | Separable
-    places = [before.output_size for before, row in pairwise(plan) if isinstance(row.row, inner)]
+    places = []
+    for before, layer in pairwise(plan):
+        # a norm takes the maps that come to it, or what the 3x3 half of its layer leaves of them
+        if isinstance(layer.row, Norm | Block | Separable):
+            less = 2 - 2 * layer.row.padding if isinstance(layer.row, Separable) else 0
+            channels, height, width = before.output_size
+            places.append((channels, height - less, width - less))
     rows = []
     for c, h, w in dict.fromkeys(places):
         row = [f"{some.batch_size} × {c} × {h} × {w}"]

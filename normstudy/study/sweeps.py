@@ -41,9 +41,9 @@ _THREE = {arm: MAIN[arm] for arm in ("Batch norm", "Group norm", "Layer norm")}
 _MANY_GROUPS = replace(MAIN["Group norm"], num_groups=24)
 
 
-def _control(name: str, title: str, arms: Arms, diverged: Arms | None = None) -> Study:
+def _control(name: str, title: str, arms: Arms, diverged: Arms = MappingProxyType({})) -> Study:
     title = f"Control: {title}"
-    return Study(name=name, title=title, arms=arms, seeds=(0, 1, 2), diverged=diverged or {})
+    return Study(name=name, title=title, arms=arms, seeds=(0, 1, 2), diverged=diverged)
 
 
 _AT_ONE_RATE = {arm: replace(recipe, lr=MAIN["Batch norm"].lr) for arm, recipe in _THREE.items()}
@@ -182,9 +182,15 @@ _LAMBDAS = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2]
 _OF_SCALES = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]  # they begin at 1, and have further to go
 
 
-def _sweep(name: str, title: str, arms: Arms, seeds: tuple[int, ...] = (0, 1)) -> Study:
+def _sweep(
+    name: str,
+    title: str,
+    arms: Arms,
+    seeds: tuple[int, ...] = (0, 1),
+    diverged: Arms = MappingProxyType({}),
+) -> Study:
     """Make a sweep, which is for the images of CIFAR-10: the digits are too few for it."""
-    return Study(name=name, title=title, arms=arms, seeds=seeds, stands_in=False)
+    return Study(name=name, title=title, arms=arms, seeds=seeds, diverged=diverged, stands_in=False)
 
 
 SWEEPS = (

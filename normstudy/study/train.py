@@ -54,7 +54,12 @@ COLUMNS = (
 )
 QUANTILES = np.linspace(0, 1, 1001)
 CONFIDENCE_STEP = 2.0**-14
-"""Confidences are kept in these steps: finer than any table shows, and records are a third less."""
+"""Confidences are kept in these steps: finer than tables show, and records are a third smaller."""
+
+
+def in_steps(confidences: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Round confidences to the steps in which they are kept."""
+    return np.asarray(CONFIDENCE_STEP * np.round(confidences / CONFIDENCE_STEP), np.float32)
 
 
 def numbers_version(recipe: Recipe) -> int:
@@ -343,9 +348,7 @@ def _outcome(state: _Training) -> Outcome:
         history=state.history,
         num_scored=len(scores),
         predictions=predictions[:kept].cpu().numpy(),
-        confidences=(CONFIDENCE_STEP * (confidences[:kept] / CONFIDENCE_STEP).round())
-        .cpu()
-        .numpy(),
+        confidences=in_steps(confidences[:kept].cpu().numpy()),
         clean_train={"loss": loss, "accuracy": accuracy},
         weight_quantiles=np.quantile(magnitudes.cpu().numpy(), QUANTILES).astype(np.float32),
         probed=state.probed,

@@ -33,6 +33,13 @@ def test_the_caption_says_where_activations_stand():
     control = network(layer_table(Net(net="pyramid-act-first"))).normstudy["caption"]
     assert "a hardswish behind the first max pool, before the norm" in control
     assert "A separable convolution is 1×1(norm(hardswish(3×3 depthwise(x))))." in control
+    small = network(layer_table(Net(net="valid", in_channels=1, size=28), 28)).normstudy["caption"]
+    assert (
+        "a hardswish behind each norm outside the separable convolutions; "
+        "a hardswish behind the last separable convolution; places of dropout."
+    ) in small
+    assert small.endswith("before the 1×1 convolution. Its 3×3 half is not padded.")
+    assert "not padded" not in main
     report = Net(net="study-d", in_channels=1, size=28)
     assert (
         "a ReLU behind 6 convolutions, before the norm"

@@ -1,9 +1,11 @@
 """Tables and sentences hold the numbers of their runs."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from fakes import arm, fake_run, made
 
 from normstudy.study import compare, measures, summaries
@@ -167,6 +169,19 @@ def test_splits_and_shared_means_of_the_digits():
     }
     first = summaries.shared_means(others, images).rows[0]
     assert first[1:] == ("5 of 256 cells", "10 of 256 cells", "\N{EN DASH}")
+
+
+def test_shared_means_are_of_the_maps_that_the_norms_are_given(monkeypatch):
+    recipe = Recipe(data="digits", net="valid", batch_size=3)
+    net, given = Net(net="valid", in_channels=1, size=28), []
+    for layer in net.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.register_forward_pre_hook(lambda _, x: given.append(tuple(x[0].shape)))
+    net(torch.zeros(3, 1, 28, 28))
+    expected = [" × ".join(map(str, shape)) for shape in given]
+    monkeypatch.setattr(summaries, "build", lambda *_: net)
+    table = summaries.shared_means({"Batch norm": recipe}, SimpleNamespace(size=28))
+    assert [row[0] for row in table.rows] == expected
 
 
 @pytest.mark.parametrize(
