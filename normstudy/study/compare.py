@@ -169,6 +169,38 @@ def choose(runs: Sequence[Run], diverged: Sequence[Recipe] = ()) -> Recipe:
     ValueError
         If there are no runs, runs were scored on test images, or settings have unequal seeds.
     """
+    tried = _tried(runs, diverged)
+    means = {recipe: summarize(of_one, "test_loss").mean for recipe, of_one in tried.items()}
+    return min(_close(tried), key=means.__getitem__)
+
+
+def cautious(runs: Sequence[Run], diverged: Sequence[Recipe] = ()) -> Recipe:
+    """Choose the lowest learning rate that a search cannot tell from the one of :func:`choose`.
+
+    Of all settings whose accuracy is within ``TOLERANCE`` of the best, and whose mean loss is
+    within one standard error of the lowest, the one of lowest learning rate. Where losses are flat,
+    :func:`choose` may name a rate that is one step from failing.
+
+    Parameters, results and errors are those of :func:`choose`; and the search needs two seeds, of
+    which a standard error can be had.
+
+    References
+    ----------
+    L. Breiman et al., Classification and Regression Trees, 1984, section 3.4.3: the rule of one
+    standard error.
+    """
+    tried = _tried(runs, diverged)
+    losses = {recipe: summarize(tried[recipe], "test_loss") for recipe in _close(tried)}
+    lowest = min(losses.values(), key=lambda loss: loss.mean)
+    if lowest.n < 2:
+        msg = "the search has one seed, and so no standard error; train a second one, or use choose"
+        raise ValueError(msg)
+    most = lowest.mean + lowest.sd / np.sqrt(lowest.n)
+    return min((r for r in losses if losses[r].mean <= most), key=lambda recipe: recipe.lr)
+
+
+def _tried(runs: Sequence[Run], diverged: Sequence[Recipe]) -> dict[Recipe, list[Run]]:
+    """Sort the runs of a search by setting, which carries its first seed, less what diverged."""
     if not runs or not all(run.recipe.validation for run in runs):
         msg = f"settings are chosen by runs on validation images; given: {_scored(runs)}"
         raise ValueError(msg)
@@ -185,13 +217,14 @@ def choose(runs: Sequence[Run], diverged: Sequence[Recipe] = ()) -> Recipe:
     if not tried:
         msg = "no setting is left to choose: all of them diverged; try lower learning rates"
         raise ValueError(msg)
-    accuracy, loss = (
-        {recipe: summarize(of_one, name).mean for recipe, of_one in tried.items()}
-        for name in ("test_accuracy", "test_loss")
-    )
-    best = max(accuracy.values())
-    close = [recipe for recipe in tried if accuracy[recipe] >= best - TOLERANCE]
-    return replace(min(close, key=loss.__getitem__), seed=min(next(iter(seeds))))
+    first = min(next(iter(seeds)))
+    return {replace(setting, seed=first): of_one for setting, of_one in tried.items()}
+
+
+def _close(tried: Mapping[Recipe, Sequence[Run]]) -> list[Recipe]:
+    """List the settings whose mean accuracy is within ``TOLERANCE`` of the best."""
+    accuracy = {recipe: summarize(of_one).mean for recipe, of_one in tried.items()}
+    return [recipe for recipe in tried if accuracy[recipe] >= max(accuracy.values()) - TOLERANCE]
 
 
 def _scored(runs: Sequence[Run]) -> str:

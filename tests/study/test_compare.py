@@ -217,6 +217,26 @@ def test_a_setting_is_chosen_by_accuracy_and_among_close_ones_by_loss():
     assert compare.choose([*poor, good[0]], diverged=lost).lr == 0.1
 
 
+def test_a_cautious_choice_is_the_lowest_rate_within_a_standard_error():
+    def search(lr, accuracy, *losses):
+        made = tried(lr, *[accuracy] * len(losses), loss=None)
+        return [
+            replace(run, history=run.history | {"test_loss": [loss]})
+            for run, loss in zip(made, losses, strict=True)
+        ]
+
+    best = search(0.8, 84, 0.40, 0.44)  # 0.42, with a standard error of 0.02
+    near, far = search(0.2, 84, 0.42, 0.45), search(0.1, 84, 0.44, 0.45)
+    poor = search(0.05, 83, 0.1, 0.1)
+    assert compare.choose([*far, *near, *best]).lr == 0.8
+    assert compare.cautious([*far, *near, *best]).lr == 0.2
+    assert compare.cautious([*far, *best]).lr == 0.8
+    assert compare.cautious([*poor, *near, *best]).lr == 0.2, "too far in accuracy to be chosen"
+    assert compare.cautious([*near, *best], [near[1].recipe]).lr == 0.8
+    with pytest.raises(ValueError, match="one seed, and so no standard error; train a second"):
+        compare.cautious([near[0], best[0]])
+
+
 @pytest.mark.parametrize(
     ("call", "match"),
     [
