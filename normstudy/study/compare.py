@@ -146,7 +146,7 @@ class Difference:
 
 
 def choose(runs: Sequence[Run], diverged: Sequence[Recipe] = ()) -> Recipe:
-    """Choose the setting of an arm, by the one rule that all searches of the study follow.
+    """Choose the setting of an arm, by the rule that all searches on CIFAR-10 follow.
 
     Of all settings whose accuracy, as a mean over the seeds, is within ``TOLERANCE`` of the best,
     the one of lowest mean loss. A setting whose loss stopped being finite with any seed cannot be
