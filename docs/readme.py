@@ -123,6 +123,7 @@ def blocks(arms: Arms, record: dict[str, Any]) -> dict[str, str]:
     return {
         "short-answer": _listed(findings.short_answer(arms)),
         "finer-maps": _listed(findings.short_answer(finer)),
+        "mnist": _listed(findings.short_answer(published_arms(STUDIES["mnist"]))),
         "reports": _reports(arms),
         "counts": _counts(),
         "shared-cells": shown["shared-cells"],

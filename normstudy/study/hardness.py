@@ -3,6 +3,7 @@
 ``arms`` are runs by arm, one a seed, with predictions of the test images of ``images``.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -321,11 +322,12 @@ def doubtful_in_short(arms: Arms, images: ImageSet) -> str:
 
 @in_own_style
 def doubtful_grid(arms: Arms, images: ImageSet) -> Figure:
-    """Show the first twenty images of :func:`doubtful`; cells stay empty where there are fewer."""
+    """Show the images of :func:`doubtful`, twenty at most, in rows of five."""
     found = doubtful(arms, images)
     shown = found[:20]
     runs = sum(map(len, arms.values()))
-    title = f"Wrong under every norm: {len(shown)} of {len(found):,} test images"
+    some = f"{len(shown)} of " if len(found) > len(shown) else ""
+    title = f"Wrong under every norm: {some}{len(found):,} test images"
     note = (
         f"{images.facts.title}. Wrong in most seeds of each of the {len(arms)} arms.\n"
         f"Counted: the runs, of {runs}, that give the same wrong answer; the most agreed on first."
@@ -335,7 +337,7 @@ def doubtful_grid(arms: Arms, images: ImageSet) -> Figure:
         for one in shown
     ]
     pictures = to_display(images.test.images[[one.index for one in shown]])
-    fig = captioned(pictures, texts, (4, 5), title, note)
+    fig = captioned(pictures, texts, (max(1, math.ceil(len(shown) / 5)), 5), title, note)
     said = "; ".join(
         f"no. {one.index}, {one.true_name} taken for {one.answer} by {one.agreeing} runs"
         for one in shown

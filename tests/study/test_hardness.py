@@ -175,15 +175,23 @@ def test_it_is_said_in_short():
 def test_the_picture_counts_the_runs():
     words = hardness.doubtful_grid(SHARED, few_images()).normstudy
     assert words["name"] == "doubtful"
-    assert words["caption"].startswith("Wrong under every norm: 3 of 3 test images. Digits. Wrong")
+    assert words["caption"].startswith("Wrong under every norm: 3 test images. Digits. Wrong")
     assert "no. 3, ant taken for bee by 5 runs;" in words["alt"]
+
+
+def test_the_picture_shows_twenty_at_most(monkeypatch):
+    one = hardness.doubtful(SHARED, few_images())[0]
+    monkeypatch.setattr(hardness, "doubtful", lambda arms, images: [one] * 21)
+    fig = hardness.doubtful_grid(SHARED, few_images())
+    assert fig.normstudy["caption"].startswith("Wrong under every norm: 20 of 21 test images.")
+    assert len(fig.axes[0].texts) == 20
 
 
 def test_where_no_image_is_shared_nothing_is_shown():
     right = {"Batch norm": answers_of("batch", [0, 1, 2, 0, 1])}
     assert hardness.doubtful(right, few_images()) == []
     words = hardness.doubtful_grid(right, few_images()).normstudy
-    assert words["alt"].endswith("0 test images: none.")
+    assert words["alt"].endswith("Wrong under every norm: 0 test images: none.")
 
 
 def test_runs_of_other_images_are_refused():
