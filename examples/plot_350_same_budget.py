@@ -21,7 +21,7 @@ best = study.reference.values.values()
 print(f"Best class reports: {min(best):.2f} to {max(best):.2f}%, one seed, best epoch.")
 doubted = hardness.doubtful(arms, images)
 print(hardness.doubtful_in_short(arms, images))
-print(votes.in_short(doubted))
+print(votes.in_short(doubted, images))
 
 # %%
 # **You will see** the network, the search for its rates and a seed that was lost on the way, the
@@ -228,7 +228,7 @@ shared = hardness.doubtful_grid(arms, images)
 # Northcutt et al. (2021) did ask. They showed the hundred test images whose labels their program
 # doubted to five people each, and counted as a wrong label what fewer than three of the five chose.
 
-print(votes.beside(doubted))
+print(votes.beside(doubted, images))
 
 # %%
 # Agreement of networks does not show that a label is wrong. There is an image that every run gets

@@ -9,7 +9,7 @@ wrong, classes, confusions, confidence, and ensembles of two.
 do two norms help each other more than two seeds?
 """
 
-from normstudy.study import agreement, hardness, mistakes, pictures
+from normstudy.study import agreement, hardness, mistakes, pictures, votes
 from normstudy.study.data import load
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
@@ -55,12 +55,21 @@ most = hardness.grid(
 
 # %%
 # Under each image stand its class, the wrong answer that most runs give, and in how many runs it is
-# wrong. The last column of the table says how many of them give that same answer. Where nearly all
-# do, look for what the image shares with that class; some labels can be doubted.
+# wrong. Where nearly all give the same answer, look for what the image shares with that class.
+#
+# Are these images labelled correctly? Northcutt et al. (2021) showed 275 test images whose labels
+# their program doubted to five people each. The table says what they saw, where they were asked
+# about one of the ten; the line below it counts the votes on all images that most seeds of every
+# arm get wrong.
 
-print(hardness.listing(hard))
+print(votes.beside(hard, images))
+print(votes.in_short(hardness.doubtful(arms, images), images))
 
 # %%
+# That no run gets an image right does not show that its label is wrong: of the images that people
+# voted on, most kept their label. The labels of the others were not doubted by that program, and
+# nobody was asked.
+#
 # Wrong with one norm
 # -------------------
 #

@@ -185,16 +185,6 @@ def alone_in_short(arms: Arms, images: ImageSet) -> str:
     )
 
 
-def listing(hard: Sequence[Hard]) -> Table:
-    """Tabulate images with how often they are wrong, and the wrong answer that is given most."""
-    rows = [
-        (str(h.index), h.true_name, f"{h.wrong} of {h.runs}", h.answer, str(h.agreeing))
-        for h in hard
-    ]
-    header = ("test image", "true class", "wrong in", "most frequent wrong answer", "given by")
-    return Table(header, tuple(rows))
-
-
 @in_own_style
 def grid(hard: Sequence[Hard], images: ImageSet, *, name: str, title: str, note: str) -> Figure:
     """Show images with their true class, the wrong answer that is given most, and how often.

@@ -1,15 +1,15 @@
-"""What people said of MNIST's doubtful labels, as data, and beside what runs answer.
+"""What people said of labels that a program doubted, as data, and beside what runs answer.
 
-The votes stand in ``votes.csv`` beside this file: 100 test images whose labels the program of
-Northcutt et al. doubted, each shown to five people with the label and the program's suggestion. Of
-three counts, one of each image is the number that saw the label, one the suggestion, one neither.
-Where the suggestion is the label, both have the same count.
+The votes stand in ``votes.csv`` beside this file: test images of MNIST and CIFAR-10 whose labels
+the program of Northcutt et al. doubted, each shown to five people with the label and the program's
+suggestion. Each of the five saw the label, the suggestion, neither or both. Where the suggestion is
+the label, both have the same count. Labels are positions in ``classes`` of the data set.
 
 References
 ----------
 Northcutt et al., Pervasive Label Errors in Test Sets Destabilize Machine Learning Benchmarks, 2021,
 section 4 and table 2, https://arxiv.org/abs/2103.14749; votes:
-https://github.com/cleanlab/label-errors, file ``mturk/mnist_mturk.json``.
+https://github.com/cleanlab/label-errors, folder ``mturk``.
 """
 
 import csv
@@ -19,6 +19,7 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Literal
 
+from normstudy.study.data import ImageSet
 from normstudy.study.hardness import Hard
 from normstudy.tables import Table
 
@@ -32,11 +33,12 @@ _MOST = 3  # of five people
 class Vote:
     """What five people saw in one test image."""
 
-    label: str
-    suggested: str
+    label: int
+    suggested: int
     for_label: int
     for_suggested: int
     for_neither: int
+    for_both: int = 0
 
     @property
     def verdict(self) -> Verdict:
@@ -48,66 +50,59 @@ class Vote:
         return "neither" if self.for_neither >= _MOST else "no majority"
 
 
-def _read() -> Mapping[int, Vote]:
+def _read() -> Mapping[str, Mapping[int, Vote]]:
     """Read the file."""
     text = resources.files("normstudy.study").joinpath("votes.csv").read_text(encoding="utf-8")
-    found = {}
+    found: dict[str, dict[int, Vote]] = {}
     for line in csv.DictReader(text.splitlines()):
-        found[int(line.pop("index"))] = Vote(
-            label=line["label"],
-            suggested=line["suggested"],
-            **{key: int(line[key]) for key in ("for_label", "for_suggested", "for_neither")},
-        )
-    return MappingProxyType(found)
+        of_data = found.setdefault(line.pop("dataset"), {})
+        numbers = {key: int(value) for key, value in line.items()}
+        index = numbers.pop("index")
+        of_data[index] = Vote(**numbers)
+    return MappingProxyType({data: MappingProxyType(votes) for data, votes in found.items()})
 
 
 VOTES = _read()
-"""Votes by the position of the image in MNIST's test set."""
+"""Votes by data set, and by the position of the image in its test set."""
 
 
-def on(found: Sequence[Hard]) -> dict[int, Vote]:
-    """Look up the votes on images, by position.
+def on(found: Sequence[Hard], images: ImageSet) -> dict[int, Vote]:
+    """Look up the votes on test images, by position.
 
     Images that nobody was asked about are left out, and so are those of another label than the one
-    that people voted on: they are not of MNIST's test set.
+    that people voted on: they are made up, and not of the data set.
     """
-    votes = {one.index: (one, VOTES[one.index]) for one in found if one.index in VOTES}
-    return {i: vote for i, (one, vote) in votes.items() if vote.label == one.true_name}
+    votes = VOTES.get(images.name, {})
+    labels = images.test.labels
+    asked = {one.index: votes[one.index] for one in found if one.index in votes}
+    return {i: vote for i, vote in asked.items() if vote.label == int(labels[i])}
 
 
-def beside(found: Sequence[Hard]) -> Table:
+def beside(found: Sequence[Hard], images: ImageSet) -> Table:
     """Set what people saw beside what runs answer."""
-    votes, rows = on(found), []
+    votes, rows = on(found, images), []
     for one in found:
-        asked: tuple[str, ...] = (*["\N{EN DASH}"] * 4, "not asked")
+        asked: tuple[str, ...] = (*["\N{EN DASH}"] * 5, "not asked")
         if vote := votes.get(one.index):
-            counts = (vote.for_label, vote.for_suggested, vote.for_neither)
-            asked = (vote.suggested, *map(str, counts), vote.verdict)
+            counts = (vote.for_label, vote.for_suggested, vote.for_both, vote.for_neither)
+            asked = (images.classes[vote.suggested], *map(str, counts), vote.verdict)
         runs = f"{one.answer}, {one.agreeing} of {one.runs}"
         rows.append((str(one.index), one.true_name, runs, *asked))
-    votes_for = (f"people for the {what}" for what in ("label", "suggestion"))
-    header = (
-        "image",
-        "label",
-        "runs answer",
-        "suggested",
-        *votes_for,
-        "for neither",
-        "most people",
-    )
+    counted = ("people for the label", "the suggestion", "both", "neither")
+    header = ("image", "label", "runs answer", "suggested", *counted, "most people")
     return Table(header, tuple(rows))
 
 
-def in_short(found: Sequence[Hard]) -> str:
-    """Say of how many images most people saw the label, the answer of the runs, or neither."""
-    votes = on(found)
+def in_short(found: Sequence[Hard], images: ImageSet) -> str:
+    """Say of how many images most people saw the label, and of how many the answer of the runs."""
+    votes = on(found, images)
     kept = sum(vote.verdict == "label" for vote in votes.values())
     changed = sum(
-        votes[one.index].verdict == "suggestion" and votes[one.index].suggested == one.answer
+        vote.verdict == "suggestion" and images.classes[vote.suggested] == one.answer
         for one in found
-        if one.index in votes
+        if (vote := votes.get(one.index))
     )
     return (
-        f"People voted on {len(votes)} of these {len(found)} images: most saw the label in {kept} "
-        f"and the answer of the runs in {changed}."
+        f"People voted on {len(votes):,} of these {len(found):,} images: most saw the label in "
+        f"{kept:,} and the answer of the runs in {changed:,}."
     )
