@@ -4,19 +4,22 @@ A Sphinx extension, so that ``sphinx-build docs out`` does all that ``nox -s doc
 configuration values can be given with ``-D``: ``report_data=digits``, ``report_retrain=1``.
 """
 
+import ast
 import os
 import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from docutils import nodes
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from normstudy.study.data import load
+from normstudy.study.data import FACTS, load
 from normstudy.study.files import DataError
 from normstudy.study.findings import short_answer
 from normstudy.study.recipes import DATASETS, Recipe
@@ -69,15 +72,29 @@ def recipes_of(study: str) -> list[Recipe]:
     return [recipe for arm in STUDIES[study].recipes().values() for recipe in arm]
 
 
+def out_of_reach(studies: Iterable[str]) -> dict[str, str]:
+    """Find the data sets of studies that cannot be had here, and say why."""
+    found = {}
+    for name in sorted({recipe.data for study in studies for recipe in recipes_of(study)}):
+        try:
+            load(name)
+        except DataError as error:
+            found[name] = f"{FACTS[name].title} cannot be had: {error}"
+    return found
+
+
 def left_out(made_here: Collection[str]) -> dict[Path, str]:
-    """Find the pages that are not published yet, and say which of their runs are missing.
+    """Find the pages that cannot be shown, and say which data or which of their runs are missing.
 
     A build trains on the data sets ``made_here`` and on no other: there the runs come first, and
     the page stays away until all of them are there.
     """
-    lacks = {}
+    lacks, unread = {}, out_of_reach(studies_of(PAGES))
     for study in studies_of(PAGES):
         recipes = recipes_of(study)
+        if recipes[0].data in unread:
+            lacks[study] = unread[recipes[0].data]
+            continue
         missing = [r for r in recipes if r.data not in made_here and find(r) is None]
         if missing:
             store = f"docs/runs/{missing[0].data}-{missing[0].net}"
@@ -86,7 +103,7 @@ def left_out(made_here: Collection[str]) -> dict[Path, str]:
                 f"`normstudy study {study} --store {store}` trains them"
             )
     told = {page: [lacks[s] for s in studies_of([page]) if s in lacks] for page in PAGES}
-    return {page: ". And ".join(why) for page, why in told.items() if why}
+    return {page: ". And ".join(dict.fromkeys(why)) for page, why in told.items() if why}
 
 
 def prepare(_app: Sphinx, config: Config) -> None:
@@ -116,6 +133,18 @@ def make_runs(recipes: Iterable[Recipe], data: str, *, retrain: bool) -> None:
     wanted = list(recipes)
     run_all([recipe for recipe in wanted if recipe.data == data], retrain=retrain)
     run_all([recipe for recipe in wanted if recipe.data != data])
+
+
+def name_page_left_out(
+    app: Sphinx, _env: BuildEnvironment, node: pending_xref, _content: nodes.TextElement
+) -> nodes.Text | None:
+    """Where a page leads to one that is left out, write its title and no link."""
+    target = node["reftarget"].removeprefix("sphx_glr_auto_examples_").removesuffix(".py")
+    if f"auto_examples/{target}.rst" not in app.config.exclude_patterns:
+        return None
+    (page,) = (page for page in PAGES if page.stem == target)
+    words = ast.get_docstring(ast.parse(page.read_text(encoding="utf-8"))) or target
+    return nodes.Text(words.splitlines()[0])
 
 
 def list_pages(app: Sphinx, _page: str, source: list[str]) -> None:
@@ -149,4 +178,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("short-answer", ShortAnswer)
     app.connect("config-inited", prepare, priority=100)
     app.connect("source-read", list_pages)
+    app.connect("missing-reference", name_page_left_out)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -453,6 +453,14 @@ def test_a_set_that_was_asked_for_is_never_replaced(monkeypatch):
         report.prepare(None, config(report_data="imagenet"))
 
 
+def test_a_page_whose_data_cannot_be_had_is_left_out(two_pages, monkeypatch):
+    monkeypatch.setattr(report, "find", lambda recipe: recipe)
+    assert report.left_out({"digits"}) == {}
+    monkeypatch.setattr(report, "load", lambda name: unreachable(name) if name == "mnist" else None)
+    why = "MNIST cannot be had: mnist is not there."
+    assert report.left_out({"digits"}) == {two_pages[1]: why}
+
+
 def test_runs_of_the_report_are_made_before_its_pages(monkeypatch):
     made = {}
 
@@ -510,7 +518,8 @@ def test_a_build_without_a_page_that_waits_has_no_warning(two_pages, tmp_path):
     (source / "auto_examples" / "plot_2_new.rst").write_text("Of an earlier build\n===\n")
     (two_pages[0].parent / "README.txt").write_text("Pages\n=====\n")
     for page in two_pages:
-        page.write_text(f'"""\n{page.stem}\n{"=" * 10}\n\nPage.\n"""\n# {page.read_text()}')
+        text = "Page.\n\nAfter it: :ref:`sphx_glr_auto_examples_plot_2_new.py`."
+        page.write_text(f'"""\n{page.stem}\n{"=" * 10}\n\n{text}\n"""\n# {page.read_text()}')
     (source / "index.rst").write_text(
         "Title\n=====\n\n.. toctree::\n   :glob:\n\n   auto_examples/plot_*\n\n"
         ".. minigallery:: ../examples/plot_*.py\n   :add-heading: Both\n"
@@ -534,6 +543,8 @@ def test_a_build_without_a_page_that_waits_has_no_warning(two_pages, tmp_path):
     shown = (out / "index.html").read_text(encoding="utf-8")
     assert "plot_1_old" in shown
     assert "plot_2_new" not in shown
+    leads = (out / "auto_examples" / "plot_1_old.html").read_text(encoding="utf-8")
+    assert "After it: plot_2_new." in leads, "its title, without a link"
 
 
 def test_no_page_leads_to_one_that_is_not_published():
