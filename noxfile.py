@@ -40,7 +40,7 @@ def docs_options(arguments: list[str]) -> argparse.Namespace:
         help="what the report shows; by default CIFAR-10, or digits where CIFAR-10 cannot be had",
     )
     parser.add_argument(
-        "--retrain", action="store_true", help="train every run again, on this machine"
+        "--retrain", action="store_true", help="train all runs on that set again, on this machine"
     )
     parser.add_argument(
         "-E", "--fresh", action="store_true", help="forget every earlier build first"

@@ -8,6 +8,7 @@ and the code, whose digest is kept beside the pictures together with a digest of
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -118,25 +119,25 @@ def blocks(arms: Arms, record: dict[str, Any]) -> dict[str, str]:
     """Compose everything that is written into the README, by the name of its place."""
     shown = {name: _picture(name, words["alt"]) for name, words in record["pictures"].items()}
     mistakes = [text for name, text in shown.items() if name.startswith("mistakes")]
-    found, earlier = compare.differences(arms), published_arms(STUDIES["cifar10"])
-    finer = published_arms(STUDIES["finer-maps"])
+    finer, mnist = (published_arms(STUDIES[name]) for name in ("finer-maps", "mnist"))
     return {
         "short-answer": _listed(findings.short_answer(arms)),
         "finer-maps": _listed(findings.short_answer(finer)),
-        "mnist": _listed(findings.short_answer(published_arms(STUDIES["mnist"]))),
+        "mnist": _mnist(mnist),
         "reports": _reports(arms),
         "counts": _counts(),
         "shared-cells": shown["shared-cells"],
         "by-hand": _by_hand(),
         "graph-1": shown["graph-1-test-loss"],
         "graph-2": shown["graph-2-test-accuracy"],
-        "steps": _listed(findings.steps(arms, earlier)),
         "asides": _asides(arms),
         "findings": summaries.results(arms).markdown(),
-        "differences": f"{summaries.pairs(found).markdown()}\n\n{summaries.verdict(found)}",
+        "differences": (
+            f"{summaries.pairs(compare.differences(arms)).markdown()}\n\n{findings.marginal(arms)}"
+        ),
         "mistakes": "\n\n".join(mistakes),
         "network": shown["network"],
-        "hyperparameters": _hyperparameters(arms).markdown(),
+        "hyperparameters": _hyperparameters(arms),
     }
 
 
@@ -182,6 +183,12 @@ def _asides(arms: Arms) -> str:
     )
 
 
+def _mnist(arms: Arms) -> str:
+    """Say how far the arms on MNIST are apart."""
+    said = summaries.extremes(arms, ["test_accuracy"])
+    return f"- {said[0].upper()}{said[1:]}."
+
+
 def _reports(arms: Arms) -> str:
     """Set our means beside the best numbers of the class reports."""
     if STUDY.reference is None:
@@ -190,11 +197,11 @@ def _reports(arms: Arms) -> str:
 
 
 def _counts() -> str:
-    """Count the means that maps of the network have for one image, under each norm."""
-    shape = (1, 72, 8, 8)
+    """Count the means that maps of the network have in a batch, under each norm."""
+    shape = (128, 72, 8, 8)
     counts = {n: len(index_sets(shape, n, num_groups=8).unique()) for n in PICTURED}
-    rows = [(NORM_NAMES[n], str(count), str(72 * 8 * 8 // count)) for n, count in counts.items()]
-    header = ("one image, 72 channels of 8×8, 8 groups", "means", "cells in each")
+    rows = [(NORM_NAMES[n], f"{k:,}", f"{math.prod(shape) // k:,}") for n, k in counts.items()]
+    header = ("128 images, 72 channels of 8×8, 8 groups", "means", "cells in each")
     return Table(header, tuple(rows)).markdown()
 
 
@@ -202,7 +209,7 @@ def _by_hand() -> str:
     """Normalize one cell of the worked example under each norm."""
     place = (0, 3, 0, 0)
     rows = []
-    for norm in ("batch", "layer", "group"):
+    for norm in ("batch", "layer", "group", "instance"):
         example = examples.by_hand(norm)
         means = ", ".join(f"{mean:g}" for mean in example["mean"].tensor.flatten().tolist())
         x, deviation, xhat = (
@@ -220,22 +227,11 @@ def _by_hand() -> str:
     return text + Table(("norm", "all means", last), tuple(rows)).markdown()
 
 
-def _hyperparameters(arms: Arms) -> Table:
-    """Tabulate the recipes of the arms, one setting a row."""
-    recipes = [runs[0].recipe for runs in arms.values()]
-    names = (
-        *("net", "init", "epochs", "batch_size", "lr", "warmup", "momentum", "weight_decay"),
-        *("l1", "num_groups", "dropout", "crop", "flip", "precision"),
-    )
-    rows = []
-    for name in names:
-        values = [getattr(recipe, name) for recipe in recipes]
-        cells = [f"{v:g}" if isinstance(v, float) else str(v) for v in values]
-        if name == "num_groups":
-            cells = [c if r.norm == "group" else "–" for c, r in zip(cells, recipes, strict=True)]
-        rows.append((f"`{name}`", *cells))
-    seeds = [", ".join(str(run.recipe.seed) for run in runs) for runs in arms.values()]
-    return Table(("setting", *arms), (*rows, ("`seed`", *seeds)))
+def _hyperparameters(arms: Arms) -> str:
+    """Tabulate the settings in which arms differ, and list those that they share."""
+    shared = summaries.shared_settings(arms).items()
+    listed = ", ".join(f"`{name}` {value}" for name, value in shared)
+    return f"{summaries.settings(arms).markdown()}\n\nShared: {listed}."
 
 
 def main() -> None:

@@ -106,19 +106,13 @@ from normstudy.study.data import load
 correlations = seed_correlations(arms)
 print(summaries.correlations(correlations))
 
-clear = [c for c in correlations if c.low > 0 or c.high < 0]
-verdicts = {pair.pair: pair for pair in pairs}
-for c in clear:
-    ends = verdicts[c.pair].interval
-    print(f"Clear of zero: {' and '.join(c.pair)}; their difference is {ends}")
-if not clear:
-    print("Clear of zero: none")
+print(findings.marginal(arms))
 
 # %%
 # The verdicts treat all arms as independent, as the plan says. For a pair with a positive
 # correlation the interval is too wide, for one with a negative correlation too narrow. Among
-# fifteen correlations one that is clear of zero may be chance. If a negative one is not, and the
-# interval of its pair ends close to zero, then *ahead* is a marginal verdict there.
+# fifteen correlations one that is far from zero may be chance. The last line names the pairs for
+# which it matters: if such a correlation is not chance, *ahead* is a marginal verdict there.
 #
 # Other test images
 # -----------------

@@ -1,8 +1,8 @@
-"""Batch, layer and group normalization: computed by hand, and compared with one small network.
+"""Normalization layers: computed by hand, and compared with one small network.
 
 The package has two wings. One explains each normalization with numbers that a reader can check;
-the other trains one network under every normalization and keeps what came out. The pages of the
-report (``examples/``) are the only place where the two meet.
+the other trains one network under every normalization and keeps what came out. They meet in the
+pages of the report (``examples/``), in the command line and in two shared modules.
 """
 
 from importlib.metadata import version

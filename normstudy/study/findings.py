@@ -3,6 +3,8 @@
 import math
 from itertools import pairwise
 
+import numpy as np
+
 from normstudy.study.compare import Difference, differences
 from normstudy.study.measures import Arms, check_arms, summarize
 from normstudy.tables import in_sentence
@@ -55,6 +57,27 @@ def steps(arms: Arms, earlier: Arms) -> list[str]:
             line += f" {_earlier(said if said.pair == step.pair else -said, step)}"
         lines.append(line)
     return lines
+
+
+def marginal(arms: Arms) -> str:
+    """Name the pairs that are decided, and would be open if their seeds were paired.
+
+    The verdicts treat arms as independent. Arms that share seeds may move together, or against each
+    other; in the second case an interval is too narrow. Paired, its half-width is multiplied by the
+    standard error of the differences, over that of independent arms.
+    """
+    found = []
+    for d in map(Difference.ordered, differences(arms)):
+        first, second = (
+            np.array([of.values[seed] for seed in sorted(of.values)]) for of in (d.first, d.second)
+        )
+        if not d.decided or d.first.values.keys() != d.second.values.keys():
+            continue
+        wider = np.var(first - second, ddof=1) / (np.var(first, ddof=1) + np.var(second, ddof=1))
+        if abs(d.mean) < (d.high - d.low) / 2 * np.sqrt(wider):
+            ahead, behind = map(in_sentence, d.pair)
+            found.append(f"{ahead} ahead of {behind} (95% interval {d.interval})")
+    return f"Decided, and open if seeds were paired: {'; '.join(found) or 'no pair'}."
 
 
 def _earlier(said: Difference, now: Difference) -> str:

@@ -1,4 +1,4 @@
-"""What public class reports of this study printed, as data.
+"""What public class reports on this assignment printed, as data.
 
 The facts stand in ``reports.csv`` beside this file; their best numbers are what the studies are
 compared with.

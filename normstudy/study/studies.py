@@ -68,8 +68,8 @@ _RATES = [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6]
 def _best_reports(data: Dataset, title: str, more: str = "") -> Reference:
     """Make a reference of the best class reports on a data set."""
     source = (
-        f"The highest test accuracies among {len(reports_on(data))} networks of class reports of "
-        f"this study on {title}, student work found by searching public repositories for the text "
+        f"The highest test accuracies among {len(reports_on(data))} networks of class reports "
+        f"on {title}, student work found by searching public repositories for the text "
         f"of the assignment: fewer than {LIMITS[data]:,} parameters where they are printed, at "
         f"most 20 epochs, one seed, and the best epoch as picked on the test images.{more}"
     )

@@ -6,7 +6,7 @@ import pytest
 from study.fakes import arm
 
 from normstudy.study import compare
-from normstudy.study.findings import short_answer, steps
+from normstudy.study.findings import marginal, short_answer, steps
 
 THREE = {
     "Batch norm": arm(88, 89, 90),
@@ -68,3 +68,19 @@ def test_what_an_earlier_study_decided_stands_beside_what_is_open_now():
     assert said.endswith(f"(95% interval {compare.differences(near)[0].interval}).")
     (said,) = steps(now, near | {"Batch norm": arm(90, 90.1, 90.2)})
     assert said.endswith(", which does not overlap with the interval here.")
+
+
+def test_a_pair_that_moves_against_each_other_is_marginal():
+    against = {"A": arm(80, 81, 82, 83), "B": arm(79.9, 78.9, 77.9, 76.9)}
+    together = {"A": arm(80, 81, 82, 83), "B": arm(76.9, 77.9, 78.9, 79.9)}
+    for arms in (against, together):
+        assert compare.differences(arms)[0].decided
+    assert marginal(together) == "Decided, and open if seeds were paired: no pair."
+    (d,) = compare.differences(against)
+    assert marginal(against) == (
+        f"Decided, and open if seeds were paired: A ahead of B (95% interval {d.interval})."
+    )
+
+
+def test_only_arms_of_the_same_seeds_can_be_paired():
+    assert marginal({"A": arm(80, 81, 82), "B": arm(79.9, 60)}).endswith(" no pair.")
