@@ -34,6 +34,7 @@ NOTICE = (
     "This report shows scikit-learn's small digits, not CIFAR-10: "
     "its numbers stand for no published result."
 )
+NAMED = re.compile(r"STUDIES\[\\?[\"']([\w-]+)\\?[\"']\]")
 logger = logging.getLogger(__name__)
 
 
@@ -63,7 +64,7 @@ def choose_data(asked: str) -> str:
 def studies_of(pages: Iterable[Path]) -> list[str]:
     """Name the studies that pages and notebooks ask for, in the order of the studies."""
     text = "".join(page.read_text(encoding="utf-8") for page in pages)
-    named = set(re.findall(r"STUDIES\[\\?[\"']([\w-]+)\\?[\"']\]", text))
+    named = set(NAMED.findall(text))
     return [name for name in STUDIES if name in named]
 
 
@@ -72,15 +73,16 @@ def recipes_of(study: str) -> list[Recipe]:
     return [recipe for arm in STUDIES[study].recipes().values() for recipe in arm]
 
 
-def out_of_reach(studies: Iterable[str]) -> dict[str, str]:
-    """Find the data sets of studies that cannot be had here, and say why."""
-    found = {}
-    for name in sorted({recipe.data for study in studies for recipe in recipes_of(study)}):
+def out_of_reach(page: Path) -> str:
+    """Say that the images of a page cannot be had here: those of the study that it names first."""
+    text = page.read_text(encoding="utf-8")
+    if "load(" in text and (first := NAMED.search(text)):
+        data = recipes_of(first[1])[0].data
         try:
-            load(name)
+            load(data)
         except DataError as error:
-            found[name] = f"{FACTS[name].title} cannot be had: {error}"
-    return found
+            return f"{FACTS[data].title} cannot be had: {error}"
+    return ""
 
 
 def left_out(made_here: Collection[str]) -> dict[Path, str]:
@@ -89,12 +91,9 @@ def left_out(made_here: Collection[str]) -> dict[Path, str]:
     A build trains on the data sets ``made_here`` and on no other: there the runs come first, and
     the page stays away until all of them are there.
     """
-    lacks, unread = {}, out_of_reach(studies_of(PAGES))
+    lacks = {}
     for study in studies_of(PAGES):
         recipes = recipes_of(study)
-        if recipes[0].data in unread:
-            lacks[study] = unread[recipes[0].data]
-            continue
         missing = [r for r in recipes if r.data not in made_here and find(r) is None]
         if missing:
             store = f"docs/runs/{missing[0].data}-{missing[0].net}"
@@ -102,8 +101,11 @@ def left_out(made_here: Collection[str]) -> dict[Path, str]:
                 f"{len(missing)} of {len(recipes)} runs of {study} are missing; "
                 f"`normstudy study {study} --store {store}` trains them"
             )
-    told = {page: [lacks[s] for s in studies_of([page]) if s in lacks] for page in PAGES}
-    return {page: ". And ".join(dict.fromkeys(why)) for page, why in told.items() if why}
+    told = {
+        page: [out_of_reach(page), *(lacks.get(study, "") for study in studies_of([page]))]
+        for page in PAGES
+    }
+    return {page: ". And ".join(filter(None, why)) for page, why in told.items() if any(why)}
 
 
 def prepare(_app: Sphinx, config: Config) -> None:

@@ -457,6 +457,8 @@ def test_a_page_whose_data_cannot_be_had_is_left_out(two_pages, monkeypatch):
     monkeypatch.setattr(report, "find", lambda recipe: recipe)
     assert report.left_out({"digits"}) == {}
     monkeypatch.setattr(report, "load", lambda name: unreachable(name) if name == "mnist" else None)
+    assert report.left_out({"digits"}) == {}, "its runs are all it shows"
+    two_pages[1].write_text(two_pages[1].read_text() + "images = load(study.data)\n")
     why = "MNIST cannot be had: mnist is not there."
     assert report.left_out({"digits"}) == {two_pages[1]: why}
 
