@@ -59,6 +59,11 @@ B_PENALTY: Mapping[str, Recipe] = MappingProxyType(
 )
 """Report B, as it was meant, with a hundredth of its penalty."""
 
+B_TWO_GROUPS: Mapping[str, Recipe] = MappingProxyType(
+    {"Two groups": replace(B_PENALTY["Group norm"], channels_per_group=0, num_groups=2)}
+)
+"""The same group norm in two groups, which hold 8 values and not 2 on maps of one pixel."""
+
 _C = replace(_COMMON, net="study-c", lr=0.01, dropout=0.1)
 C: Mapping[str, Recipe] = MappingProxyType(
     {

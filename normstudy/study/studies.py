@@ -260,6 +260,7 @@ _REPORTS = (
     _report("B", "", "as it was built: a cycle that begins anew every epoch", originals.B, 5),
     _report("B", "-one-cycle", "as it was meant: one cycle", originals.B_MEANT, 5),
     _report("B", "-penalty", "as it was meant, with a weaker penalty", originals.B_PENALTY, 3),
+    _report("B", "-two-groups", "its group norm in two groups", originals.B_TWO_GROUPS, 3),
     _report("C", "", "as it was meant: three norms", originals.C, 3),
     _report("C", "-built", "as it was built: one network, many seeds", originals.C_BUILT, 12),
     _report("D", "", "as it was built", originals.D, 5),

@@ -7,7 +7,7 @@ import torch
 
 from normstudy.study import originals
 from normstudy.study.data import FACTS
-from normstudy.study.model import Net, layer_table
+from normstudy.study.model import Net, layer_table, make_norm
 from normstudy.study.optimize import penalized
 from normstudy.study.originals import ORIGINALS
 from normstudy.study.recipes import varied
@@ -80,6 +80,13 @@ def test_the_penalty_of_report_b_is_weakened_and_nothing_else():
     for arm, recipe in originals.B_PENALTY.items():
         assert recipe.l1 == pytest.approx(l1_of_e)
         assert replace(recipe, l1=0.01) == originals.B_MEANT[arm]
+
+
+def test_the_groups_of_report_b_are_made_larger_and_nothing_else():
+    (wide,) = originals.B_TWO_GROUPS.values()
+    assert varied([wide, originals.B_PENALTY["Group norm"]]) == ["num_groups", "channels_per_group"]
+    on_one_pixel = make_norm("group", 16, num_groups=wide.num_groups)
+    assert on_one_pixel.num_channels // on_one_pixel.num_groups == 8
 
 
 def test_findings_are_the_order_of_what_was_printed():
