@@ -269,16 +269,16 @@ layer = pictures.mistakes("Layer norm", arms["Layer norm"][0], images)
 #    .. code-block:: python
 #
 #       eps = 1e-5
-#       for apart in (2.0, 0.2, 0.02, 0.002, 0.0):
-#           pair = torch.tensor([[[[apart]], [[0.0]]]], requires_grad=True)
+#       for distance in (2.0, 0.2, 0.02, 0.002, 0.0):
+#           pair = torch.tensor([[[[distance]], [[0.0]]]], requires_grad=True)
 #           make_norm("group", 2, num_groups=1)(pair)[0, 0].backward()
 #           slope = pair.grad[0, 0].item()
-#           formula = eps / (2 * (apart**2 / 4 + eps) ** 1.5)
+#           formula = eps / (2 * (distance**2 / 4 + eps) ** 1.5)
 #           assert abs(slope - formula) < 1e-3 * max(formula, 1e-2)
-#           print(f"{apart:g} apart: {slope:.3g}")
+#           print(f"{distance:g} apart: {slope:.3g}")
 #
-#    With half the distance :math:`d` it is :math:`\varepsilon / 2 (d^2 + \varepsilon)^{3/2}`: next to
-#    nothing for most pairs, and :math:`1 / (2 \sqrt{\varepsilon})` where both are equal.
+#    With half the distance :math:`d` it is :math:`\varepsilon / 2 (d^2 + \varepsilon)^{3/2}`: next
+#    to nothing for most pairs, and :math:`1 / (2 \sqrt{\varepsilon})` where both are equal.
 #
 # Where to go next
 # ----------------
