@@ -1,12 +1,12 @@
 """
-Report B: a schedule that hid a penalty
-=======================================
+Report B: what a broken schedule hid
+====================================
 
 A class report on MNIST that builds its optimiser and its schedule anew in every epoch, repeated as
 it was built and as it was meant, with five seeds of each, and with a weaker penalty.
 
 **The question.** Its networks stay far below what networks of their size reach on MNIST. Was it the
-schedule, which never got beyond its first steps, or the L1 penalty?
+schedule, which never got beyond its first steps, or something that the schedule hid?
 """
 
 from normstudy.study import replications
@@ -112,9 +112,9 @@ for arm, runs in meant.items():
     print(f"Seeds that end at chance with one cycle: {lost} of {len(runs)}.")
 
 # %%
-# Batch norm gains from the schedule that was meant. Group norm loses by it, and so does a seed of
-# layer norm: rates that rise let the penalty win, and the small rates that were built by mistake
-# kept it in check. So the schedule is not what these networks lack.
+# Batch norm gains by the schedule that was meant, and most of the way to the goal. Group norm fails
+# with it, and so does a seed of layer norm: the small rates that were built by mistake had spared
+# them. There are two suspects: the penalty, and for group norm its groups.
 #
 # The penalty
 # -----------
@@ -129,9 +129,10 @@ print(summaries.results(every, ("test_accuracy", "test_loss")))
 print(summaries.penalties(every))
 
 # %%
-# The share of the loss says how hard the penalty pulls at the beginning: with the lambda of the
-# report, most of the loss is penalty. Where the median weight is next to nothing, the network has
-# given up what it had learned to pay less. With a hundredth of it, all arms ZZZ.
+# With the lambda of the report, most of the loss is penalty at first, and where a network fails its
+# weights go to zero. With a hundredth of it, batch norm and layer norm are where they should be:
+# what the schedule leaves was the penalty. But group norm fails all the same, so for group norm
+# there is another reason. We come to it below.
 #
 # Graphs 1 and 2, and the training curves
 # ---------------------------------------
