@@ -356,20 +356,15 @@ def mark_chance(ax: Axes, chance: float, text: str) -> None:
 
 
 def mark_reference(ax: Axes, published: Mapping[str, float], title: str) -> None:
-    """Draw somebody else's numbers as dotted lines, named at their left end, under a title."""
-    low, high = ax.get_ylim()
-    point = 1 / _points(ax)
-    names = [f"{label} {value:.2f}" for label, value in published.items()]
-    begin = 0.03 + 0.0165 * max(map(len, names))  # right of the longest name
-    wanted = [(value - low) / (high - low) for value in published.values()]
-    middles = apart(wanted, 11.5 * point, 0.02, 0.93)
-    words: dict[str, Any] = {"va": "center", "fontsize": 9, "color": QUIET}
-    for label, name, y, middle in zip(published, names, wanted, middles, strict=True):
-        path = ([begin, begin + 0.02, 1], [float(middle), y, y])
-        _line(ax, path, style(label, [label])[0], DOTS, zorder=1)
-        ax.text(0.01, middle, name, transform=ax.transAxes, **words)
-    top = float(max(middles)) + 12.5 * point
-    ax.text(0.01, top, title, transform=ax.transAxes, style="italic", **words)
+    """Draw somebody else's numbers as dotted lines, with a legend where it hides least."""
+    for label, value in published.items():
+        color = style(label, [label])[0]
+        ax.axhline(value, color=color, dashes=DOTS, label=f"{label} {value:.2f}", zorder=1)
+    lines = ax.lines[-len(published) :]
+    words: dict[str, Any] = {"fontsize": 9, "title_fontsize": 9, "labelcolor": QUIET}
+    box: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "framealpha": 0.8}
+    legend = ax.legend(handles=lines, title=title, alignment="left", **words, **box)
+    legend.get_title().set(style="italic", color=QUIET)
 
 
 @in_own_style

@@ -16,7 +16,7 @@ from scipy import stats
 
 from normstudy.study.compare import Difference, differences
 from normstudy.study.design import Study
-from normstudy.study.measures import Arms, check_arms, mean_interval, summarize
+from normstudy.study.measures import CHANCE, Arms, check_arms, mean_interval, summarize
 from normstudy.study.originals import Finding, Original
 from normstudy.study.recipes import Recipe
 from normstudy.study.runs import Run
@@ -283,7 +283,7 @@ def _listed(judged: Sequence[Judged]) -> str:
 
 
 def towards(goal: float, arm: str, before: Sequence[Run], after: Sequence[Run], change: str) -> str:
-    """Say which part of the way from an arm to a goal one change makes up.
+    """Say which part of the way from an arm to a goal one change makes up, or which seeds it loses.
 
     Parameters
     ----------
@@ -296,12 +296,17 @@ def towards(goal: float, arm: str, before: Sequence[Run], after: Sequence[Run], 
     change
         The change in a word or two.
     """
-    pair = {"after": after, "before": before}
-    gained, gap = differences(pair)[0], goal - summarize(before).mean
+    gap = goal - summarize(before).mean
+    start = f"{arm}: {number(gap, 2)} points below {goal:g}%"
+    held = [run for run in after if 100 * run.accuracy > 2 * CHANCE]
+    if len(held) < len(after):  # no interval fits seeds of two kinds
+        others = f"; the mean of the others is {summarize(held).mean:.2f}%" if held else ""
+        lost = f"{len(after) - len(held)} of {len(after)} seeds end at chance"
+        return f"{start}; with {change}, {lost}{others}."
+    gained = differences({"after": after, "before": before})[0]
     size = f"{number(gained.mean, 2, sign=True)} points, 95% interval {gained.interval}"
     if gap <= 0:
         return f"{arm}: not below {goal:g}%; {change} changes it by {size}."
-    start = f"{arm}: {number(gap, 2)} points below {goal:g}%"
     if not gained.decided:
         return f"{start}; whether {change} changes anything is open ({size})."
     if gained.mean < 0:

@@ -239,11 +239,17 @@ def test_a_long_run_is_cut_only_where_that_shows_more():
 
 def test_numbers_of_others_are_dotted_and_say_where_they_come_from():
     fig = figures.history(arms(), "test_accuracy", reference=SOURCE)
-    assert "Batch norm 81.67" in texts(fig)
-    assert "class report, %" in texts(fig)
-    assert not [text for text in texts(fig) if text.startswith("Instance norm")], "no such arm"
+    legend = fig.axes[0].get_legend()
+    named = [text.get_text() for text in legend.get_texts()]
+    shown = {arm: value for arm, value in SOURCE.values.items() if arm in arms()}
+    assert named == [f"{arm} {value:.2f}" for arm, value in shown.items()], (
+        "no arm that is not here"
+    )
+    lines = {line.get_label(): line.get_ydata()[0] for line in fig.axes[0].lines}
+    assert [lines[name] for name in named] == list(shown.values())
+    assert legend.get_title().get_text() == "class report, %"
     assert fig.normstudy["caption"].endswith("Dotted: class report. Read so.")
-    assert "class report, %" not in texts(figures.history(arms(), "test_accuracy"))
+    assert figures.history(arms(), "test_accuracy").axes[0].get_legend() is None
 
 
 def test_gap_label_is_the_clean_gap():

@@ -139,6 +139,15 @@ def test_a_change_is_measured_on_the_way_to_a_goal(after, said):
     assert text.startswith(f"Group norm: 3.00 points below 99%; {said}")
 
 
+def test_seeds_that_end_at_chance_are_counted_and_not_averaged():
+    before = arm(95.8, 96, 96.2)
+    some = replications.towards(99, "A", before, arm(11.3, 98, 98.5), "one cycle")
+    lost = "A: 3.00 points below 99%; with one cycle, "
+    assert some == f"{lost}1 of 3 seeds end at chance; the mean of the others is 98.25%."
+    every = replications.towards(99, "A", before, arm(11.3, 10, 9.8), "one cycle")
+    assert every == f"{lost}3 of 3 seeds end at chance."
+
+
 def test_what_has_passed_the_goal_has_no_way_left():
     text = replications.towards(90, "A", arm(95.8, 96, 96.2), arm(97, 97.2, 97.4), "one cycle")
     assert text.startswith("A: not below 90%; one cycle changes it by +1.20 points, 95% interval")
