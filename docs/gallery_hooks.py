@@ -92,12 +92,12 @@ def figure_scraper(_block: Any, block_vars: dict[str, Any], gallery_conf: dict[s
 
 
 def own_name(page: str, name: str) -> str:
-    """Name a figure so that no other page has the name: a page of one report adds its letter.
+    """Name a figure so that no other page has the name: pages beside the study add their own.
 
-    These pages are made from one skeleton, and show what the pages of the study show.
+    What they show of a report, or of MNIST, the pages of the study show of CIFAR-10.
     """
-    report = re.fullmatch(r"plot_\d+_report_([a-z])", page)
-    return f"report-{report[1]}-{name}" if report else name
+    beside = re.fullmatch(r"plot_\d+_(report_[a-z]|same_budget)", page)
+    return f"{beside[1].replace('_', '-')}-{name}" if beside else name
 
 
 def to_dark(figure: Figure) -> None:

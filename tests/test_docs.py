@@ -58,7 +58,11 @@ def figure(**words: str):
 
 @pytest.mark.parametrize(
     ("page", "name"),
-    [("plot_340_report_e", "report-e-samples"), ("plot_210_data", "samples")],
+    [
+        ("plot_340_report_e", "report-e-samples"),
+        ("plot_350_same_budget", "same-budget-samples"),
+        ("plot_210_data", "samples"),
+    ],
 )
 def test_a_page_of_one_report_adds_its_letter_to_the_names_of_figures(page, name):
     assert gallery_hooks.own_name(page, "samples") == name
