@@ -23,11 +23,10 @@ from sphinx.application import Sphinx
 from sphinx.directives.patches import Figure as FigureDirective
 from sphinx.util.docutils import SphinxDirective
 
-from normstudy.drawing import DOTS, Curve, Graph, apart, label_places, style
+from normstudy.drawing import DOTS, Curve, Graph, label_places, style
 
 HEIGHT = 300  # pixels of the plot, as in graphs.css
 UNIT = 1000  # the plot is as many units wide and high, for lines that are stretched with it
-LETTER = 6.6  # pixels, the width of most letters
 CROWDED = 0.115  # ticks nearer than this part of the plot lie on each other on a phone
 MARKS = {
     "o": "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0z",
@@ -215,26 +214,13 @@ def _labels(graph: Graph) -> Iterator[str]:
 
 
 def _published(graph: Graph) -> Iterator[str]:
-    """Draw somebody else's numbers as dotted lines, named inside the plot where there is room."""
-    if not graph.published:
-        return
-    names = [f"{arm} {value:.2f}" for arm, value in graph.published.items()]
-    begin = 14 + LETTER * max(map(len, names))
-    ends = [1 - down(graph, value) for value in graph.published.values()]
-    middles = apart(ends, 14 / HEIGHT, 0.02, 0.93)
+    """Draw somebody else's numbers as dotted lines."""
     dots = " ".join(f"{1.5 * length:g}" for length in DOTS)
-    for arm, name, end, middle in zip(graph.published, names, ends, middles, strict=True):
+    for arm, value in graph.published.items():
         i = [curve.label for curve in graph.curves].index(arm)
-        y, at = _part(1 - end), _part(1 - middle)
-        wide = f'<line x1="{begin:.0f}" x2="{begin + 12:.0f}" y1="{at}" y2="{y}"/>'
-        wide += f'<line x1="{begin + 12:.0f}" x2="100%" y1="{y}" y2="{y}"/>'
-        wide += f'<text x="6" y="{at}" dy="0.33em">{html.escape(name)}</text>'
-        both = f'<g class="graph-wide">{wide}</g><line class="graph-narrow" x2="100%" '
-        both += f'y1="{y}" y2="{y}"/>'
-        yield f'<g class="graph-dots" stroke-dasharray="{dots}">{_arm(graph, i, both)}</g>'
-    top = _part(1 - float(max(middles)))
-    title = html.escape(graph.published_title)
-    yield f'<text class="graph-wide graph-theirs" x="6" y="{top}" dy="-12">{title}</text>'
+        y = _part(down(graph, value))
+        line = f'<line x2="100%" y1="{y}" y2="{y}"/>'
+        yield f'<g class="graph-dots" stroke-dasharray="{dots}">{_arm(graph, i, line)}</g>'
 
 
 # -- what readers switch and read ------------------------------------------------------------------
@@ -341,11 +327,11 @@ def _controls(graph: Graph) -> str:
 
 
 def _published_below(graph: Graph) -> Iterator[str]:
-    """Name the dotted lines below the plot, where a phone has no room inside it."""
+    """Name the dotted lines below the plot: inside it they would lie on the curves."""
     if graph.published:
         named = ", ".join(f"{arm} {value:.2f}" for arm, value in graph.published.items())
         text = html.escape(f"{graph.published_title}: {named}")
-        yield f'<p class="graph-narrow graph-theirs">Dotted, {text}</p>'
+        yield f'<p class="graph-theirs">Dotted, {text}</p>'
 
 
 # -- Sphinx ----------------------------------------------------------------------------------------

@@ -162,13 +162,13 @@ def test_labels_stand_apart_and_say_what_the_figure_says(graph):
         assert next(text for text in texts if text.endswith(graph.chance[1])) in shown
 
 
-def test_numbers_of_others_are_lines_at_their_height_and_named_on_a_phone_too():
+def test_numbers_of_others_are_lines_at_their_height_and_named_below():
     graph = GRAPHS["accuracy"]()
     lines = [part for group in found(graph, "graph-dots") for part in group.iter("line")]
     heights = {line.get("y2") for line in lines}
     expected = {f"{100 * live_graphs.down(graph, v):.2f}%" for v in SOURCE.values.values()}
     assert heights == expected
-    (below,) = [p for p in found(graph, "graph-narrow") if p.tag == "p"]
+    (below,) = found(graph, "graph-theirs")
     assert below.text == "Dotted, report, %: Batch norm 81.60, Layer norm 77.00"
 
 

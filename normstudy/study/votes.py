@@ -82,15 +82,14 @@ def beside(found: Sequence[Hard], images: ImageSet) -> Table:
     """Set what people saw beside what runs answer."""
     votes, rows = on(found, images), []
     for one in found:
-        asked: tuple[str, ...] = (*["\N{EN DASH}"] * 5, "not asked")
+        asked: tuple[str, ...] = (*["\N{EN DASH}"] * 2, "not asked")
         if vote := votes.get(one.index):
             counts = (vote.for_label, vote.for_suggested, vote.for_both, vote.for_neither)
-            asked = (images.classes[vote.suggested], *map(str, counts), vote.verdict)
+            asked = (images.classes[vote.suggested], ", ".join(map(str, counts)), vote.verdict)
         runs = f"{one.answer}, {one.agreeing} of {one.runs}"
         rows.append((str(one.index), one.true_name, runs, *asked))
-    counted = ("people for the label", "the suggestion", "both", "neither")
-    header = ("image", "label", "runs answer", "suggested", *counted, "most people")
-    return Table(header, tuple(rows))
+    people = ("suggested to people", "people for label, suggestion, both, neither", "most people")
+    return Table(("image", "label", "runs answer", *people), tuple(rows))
 
 
 def in_short(found: Sequence[Hard], images: ImageSet) -> str:
