@@ -357,10 +357,10 @@ def mark_chance(ax: Axes, chance: float, text: str) -> None:
 
 def mark_reference(ax: Axes, published: Mapping[str, float], title: str) -> None:
     """Draw somebody else's numbers as dotted lines, with a legend where it hides least."""
+    lines = []
     for label, value in published.items():
-        color = style(label, [label])[0]
-        ax.axhline(value, color=color, dashes=DOTS, label=f"{label} {value:.2f}", zorder=1)
-    lines = ax.lines[-len(published) :]
+        look: dict[str, Any] = {"color": style(label, [label])[0], "dashes": DOTS, "zorder": 1}
+        lines.append(ax.axhline(value, label=f"{label} {value:.2f}", **look))
     words: dict[str, Any] = {"fontsize": 9, "title_fontsize": 9, "labelcolor": QUIET}
     box: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "framealpha": 0.8}
     legend = ax.legend(handles=lines, title=title, alignment="left", **words, **box)

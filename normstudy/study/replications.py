@@ -297,7 +297,8 @@ def towards(goal: float, arm: str, before: Sequence[Run], after: Sequence[Run], 
         The change in a word or two.
     """
     gap = goal - summarize(before).mean
-    start = f"{arm}: {number(gap, 2)} points below {goal:g}%"
+    below = f"{number(gap, 2)} points" if gap > 0 else "not"
+    start = f"{arm}: {below} below {goal:g}%"
     held = [run for run in after if 100 * run.accuracy > 2 * CHANCE]
     if len(held) < len(after):  # no interval fits seeds of two kinds
         others = f"; the mean of the others is {summarize(held).mean:.2f}%" if held else ""
@@ -306,7 +307,7 @@ def towards(goal: float, arm: str, before: Sequence[Run], after: Sequence[Run], 
     gained = differences({"after": after, "before": before})[0]
     size = f"{number(gained.mean, 2, sign=True)} points, 95% interval {gained.interval}"
     if gap <= 0:
-        return f"{arm}: not below {goal:g}%; {change} changes it by {size}."
+        return f"{start}; {change} changes it by {size}."
     if not gained.decided:
         return f"{start}; whether {change} changes anything is open ({size})."
     if gained.mean < 0:
