@@ -26,6 +26,10 @@ def _counts_weights(probe: str) -> bool:
     return "weights" in probe.split("+")
 
 
+def _is_few(batch_size: int) -> bool:
+    return batch_size <= 8
+
+
 CHANGES: tuple[tuple[Mapping[str, tuple[Any, ...] | Callable[[Any], bool]], str], ...] = (
     ({}, "the first published numbers"),
     ({"norm": ("group", "instance")}, "group norm computes on contiguous maps"),
@@ -33,6 +37,14 @@ CHANGES: tuple[tuple[Mapping[str, tuple[Any, ...] | Callable[[Any], bool]], str]
     ({"net": ("study-b", "study-c", "study-e")}, "dropout of maps draws gaps"),
     ({"jitter": bool}, "brightness is a factor, before an image is turned"),
     ({"probe": _counts_weights}, "lengths are those of the pieces that a norm divides"),
+    (
+        {
+            "norm": ("group", "layer", "instance"),
+            "precision": ("float32",),
+            "batch_size": _is_few,
+        },
+        "few images at a time go by way of contiguous maps",
+    ),
 )
 """What altered the numbers of recipes: of which, by field and values, and why. Only ever extended.
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from normstudy.study import groupnorm
 from normstudy.study.groupnorm import ChannelsLastGroupNorm
 
 LAST = torch.channels_last
@@ -14,6 +15,12 @@ SHAPES = [(3, 24, 4, 4), (2, 32, 8, 8), (1, 96, 5, 3), (5, 48, 1, 7), (70, 64, 1
 GROUPS = [1, 2, 8, 12, 24, 32, 48, 64, 96]
 CASES = [(shape, g) for shape in SHAPES for g in GROUPS if shape[1] % g == 0]
 DTYPES = [torch.float64, torch.float32, torch.bfloat16]
+
+
+@pytest.fixture(autouse=True, params=[0, 100], ids=["by sums", "by copies"])
+def both_ways(request, monkeypatch):
+    """Hold for maps of many images and of few, whatever number makes many."""
+    monkeypatch.setattr(groupnorm, "_FEW", request.param)
 
 
 def build(groups, channels, dtype=torch.float32):
