@@ -28,8 +28,8 @@ def told(timings: Timings) -> list[str]:
     one, many = timings.whats()
     about = timings.environment
     answer = (
-        f"{added[many]} milliseconds a run in {many}, and {added[one]} in {one}: the connection "
-        "and the question to the workers what they have are paid for once a study. A training of "
+        f"{added[many]} milliseconds a run in {many}, and {added[one]} in {one}: connecting, "
+        "and asking the workers what they have, is paid for once a study. A training of "
         "the main study takes minutes."
     )
     how = (

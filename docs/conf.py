@@ -31,6 +31,7 @@ extensions = [
     "sphinxcontrib.bibtex",
     "sphinxext.opengraph",
     "accessible",
+    "answers",
     "axes_page",
     "book_epub",
     "cluster_overhead",
@@ -84,7 +85,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/plot_",
     "nested_sections": False,
     "within_subsection_order": "FileNameSortKey",
-    "image_scrapers": ("gallery_hooks.figure_scraper",),
+    "image_scrapers": ("gallery_hooks.figure_scraper", "answers.keep"),
     "reset_modules": ("matplotlib", "gallery_hooks.reset"),
     "run_stale_examples": False,  # gallery_hooks decides
     "abort_on_example_error": False,

@@ -167,8 +167,8 @@ except ValueError as error:
 # ResNet-50 on ImageNet. In their wide layers, anything from 2 to 64 groups is about as good: 24.1
 # to 24.7% validation error, against 25.3% for one group, which is layer norm. But the same paper
 # fixes the channels in each group instead, and there small groups lose: 24.2 to 24.5% with 8 to 64
-# channels a group, 24.8% with 4, 25.6% with 2, and 28.4% with 1, which is instance norm. A narrow
-# layer such as ours, with one to three channels a group, belongs to the second comparison.
+# channels a group, 24.8% with 4, 25.6% with 2, and 28.4% with 1, which is instance norm. Narrow
+# layers such as ours, whose groups have 3 to 12 channels, belong to the second comparison.
 #
 # Exercises
 # ---------

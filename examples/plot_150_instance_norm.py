@@ -110,8 +110,8 @@ for layer in (
     print(f"{type(layer).__name__}: {(y - layer(x)).abs().max().item():.1e} from ours")
 
 # %%
-# The two differ in one respect: ``InstanceNorm2d`` has no scale and shift unless you ask for
-# ``affine=True``; ``GroupNorm`` has both by default.
+# By default they differ in scale and shift: ``InstanceNorm2d`` has none unless you ask for
+# ``affine=True``, and ``GroupNorm`` has both. (On maps of one cell they differ too, see below.)
 
 assert sum(p.numel() for p in nn.InstanceNorm2d(4).parameters()) == 0
 assert sum(p.numel() for p in nn.GroupNorm(4, 4).parameters()) == 8
@@ -170,9 +170,8 @@ except ValueError as error:
 #
 # Losing information need not mean losing accuracy, since later layers might do without it. Wu and
 # He (2018) measured it on ImageNet, where group norm comes close to batch norm and instance norm is
-# clearly behind. Here instance norm is not among the trained arms: the network of this study ends
-# in a norm and an average over each map, and the average of an instance-normalized map is
-# :math:`\beta`, whatever the image.
+# clearly behind. Here it is one of the arms of the main study, whose network has no norm behind its
+# last block: the average of an instance-normalized map is :math:`\beta`, whatever the image.
 #
 # Exercises
 # ---------

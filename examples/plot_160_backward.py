@@ -31,9 +31,9 @@ when mean and variance are treated as constants.
 #    \overline{g \hat x} \right), \qquad s = \sqrt{\sigma^2 + \varepsilon}
 #
 # where a bar is the mean over the index set. Ioffe and Szegedy (2015) write the chain rule in six
-# lines, which combine into this one. It holds for every norm: only the sets change. On these pages
-# :math:`\nabla x` is short for :math:`\partial L / \partial x`, and :math:`G` is not the number of
-# groups. All other letters are those of :doc:`/notation`.
+# lines; the four that lead to :math:`x` combine into this one. It holds for every norm: only the
+# sets change. On these pages :math:`\nabla x` is short for :math:`\partial L / \partial x`, and
+# :math:`G` is not the number of groups. All other letters are those of :doc:`/notation`.
 #
 # The numbers on the way back
 # ---------------------------
@@ -104,8 +104,8 @@ result = worked_cells(
 # %%
 # Compare the blocks. In channel 0, where :math:`s = 1`, a :math:`g` of 2 has become 0 in several
 # cells: what these cells would gain directly, they lose again by moving the mean and the variance.
-# Where :math:`s` is large the gradient is small, since a wide distribution reacts little to a
-# shift of one of its cells.
+# Where :math:`s` is large, the gradient is small beside :math:`g`, since a wide distribution reacts
+# little to a shift of one of its cells.
 #
 # Two sums that vanish
 # --------------------

@@ -80,8 +80,8 @@ working(example["proximal"])
 
 # %%
 # Now two weights are exactly zero. This is called soft thresholding. Its result is the point that
-# minimizes :math:`\frac{1}{2} (w - u)^2 + \eta \lambda |w|`, the distance to :math:`u` and the
-# penalty together.
+# minimizes :math:`\frac{1}{2} (w - u)^2 + \eta \lambda |w|`: half the squared distance to :math:`u`
+# and :math:`\eta` times the penalty, together.
 #
 # L2: half the sum of the squares
 # -------------------------------

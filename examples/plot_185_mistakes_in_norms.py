@@ -241,8 +241,8 @@ assert layer.eval()(torch.ones(1, 16)).shape == (1, 16)
 # Exercises
 # ---------
 #
-# 1. Add a million to the numbers of mistake 4, then a hundred million, all in float64. Is the
-#    variance in one pass still right?
+# 1. Move the mean of mistake 4's numbers to a million, then to a hundred million, in float64. Is
+#    the variance in one pass still right?
 # 2. Give mistake 9 a bias of (1, 1, 3, 3). Behind which norms does it matter now?
 # 3. A test checks only that the output has variance 1. Which mistake of the picture does it miss?
 #
@@ -274,8 +274,10 @@ assert layer.eval()(torch.ones(1, 16)).shape == (1, 16)
 #
 #    .. code-block:: python
 #
-#       passed = [words for words, (cells, _) in rows.items() if 0.99 < cells.var(correction=0)]
-#       assert passed == ["the cells", "right", "7 · two in a group"]
+#       passed = [
+#           words for words, (cells, _) in rows.items() if abs(cells.var(correction=0) - 1) < 0.01
+#       ]
+#       assert passed == ["right", "7 · two in a group"]
 #
 #    Number 7: its output has variance 1 and says next to nothing. So a test must compare values,
 #    not only their mean and variance.

@@ -148,7 +148,8 @@ assert seen == {"batch": 5, "layer": 7, "group": 5, "instance": 0}
 # why a convolution in front of batch norm needs no bias. In the last row, where the second image is
 # taken away, batch norm is again the only one that moves.
 #
-# This is true of positive numbers only: scaling by −3 flips the sign of the output.
+# In the rows about scale, this is true of positive factors only: scaling by −3 flips the sign of
+# the output.
 
 assert_close(output("group", scale=-3.0), -output("group"), atol=1e-9)
 
@@ -203,9 +204,9 @@ assert_close(after.norm(), pythagoras, atol=1e-9)
 #
 # With :math:`\varepsilon > 0` all of this holds only as long as the variances are much larger than
 # :math:`\varepsilon`. In evaluation mode batch norm is a fixed scale and shift: what it gives an
-# image depends neither on their order nor on the other images of the batch, and on everything else.
-# And a network has layers without a norm behind them, the last one at least, whose length does
-# matter.
+# image depends neither on the order nor on the other images of the batch, but it sees every other
+# change in the table. And a network has layers without a norm behind them, the last one at least,
+# whose length does matter.
 #
 # Exercises
 # ---------

@@ -94,7 +94,9 @@ print(f"mirrored: {'half of the images' if images.mirror else 'none'}")
 print(f"cut from {recipe.crop} reflected pixels around the image")
 
 every = images.normalize(images.train.images)
-print(f"over all training images: mean {every.mean():.4f}, variance {every.var():.4f}")
+print(
+    f"over all training images: mean {every.mean().item():z.4f}, variance {every.var():.4f}"
+)
 assert every.mean().abs() < 1e-3
 assert (every.var() - 1).abs() < 1e-2
 

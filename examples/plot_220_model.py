@@ -72,7 +72,7 @@ print(summaries.layers(net, images.size))
 
 # %%
 # Look down the last column: before the average, one number sees the whole width of the image, so it
-# could recognise an object by its outline and not only by its texture. A norm adds something that
+# could recognize an object by its outline and not only by its texture. A norm adds something that
 # the column does not count. Under group, layer and instance norm each number also depends on the
 # mean and the variance of whole maps, so in a weak form it sees the whole image; under batch norm,
 # in training, the whole batch.

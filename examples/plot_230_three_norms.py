@@ -73,11 +73,12 @@ with torch.no_grad():
         print(f"{arm}: the layer is a {kind} and takes {means:,} means")
 
 # %%
-# ``ChannelsLastGroupNorm`` is PyTorch's ``GroupNorm`` with sums that are fast on the maps as they
-# lie in memory. Layer norm is such a layer with one group: its mean runs over all channels and
-# pixels of an image, and scale and shift are per channel, as in the other two. So all three have
-# the same number of parameters. "Layer norm" can also mean two other things, which
-# :ref:`sphx_glr_auto_examples_plot_140_layer_norm.py` compares with this one.
+# ``ChannelsLastGroupNorm`` computes what PyTorch's ``GroupNorm`` computes, by sums that keep more
+# digits, and faster where groups have few channels
+# (:ref:`sphx_glr_auto_examples_plot_510_costs.py`). Layer norm is such a layer with one group: its
+# mean runs over all channels and pixels of an image, and scale and shift are per channel, as in the
+# other two. So all three have the same number of parameters. "Layer norm" can also mean two other
+# things, which :ref:`sphx_glr_auto_examples_plot_140_layer_norm.py` compares with this one.
 #
 # How many means?
 # ---------------

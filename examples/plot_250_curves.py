@@ -100,9 +100,9 @@ print(f"Chance level: 10% and 2.303 nats. Test images: {num_images:,}")
 print(summaries.best_epochs(arms))
 
 # %%
-# The second column is never negative: picking can only add. It is small where the learning rate has
-# gone to zero by the end, and it would be larger for a training that ends at a high rate. All
-# numbers in this report are from the last epoch.
+# No gain is negative: picking can only add. Here it adds next to nothing, since the learning rate
+# has gone to zero by the end; it would add more to a training that ends at a high rate. All numbers
+# in this report are from the last epoch.
 #
 # What this does not show
 # -----------------------
@@ -161,9 +161,11 @@ print(summaries.best_epochs(arms))
 #           for pick in (max, lambda history: history[-1])
 #       )
 #       assert all(tops[arm] >= lasts[arm] for arm in arms)
-#       print(sorted(tops, key=tops.get) == sorted(lasts, key=lasts.get))
+#       same = sorted(tops, key=tops.get) == sorted(lasts, key=lasts.get)
+#       print(f"the order {'stays' if same else 'changes'}")
 #
-#    It can only raise one, and hardly, since the learning rate has gone to zero by the last epoch.
+#    It can lower none, and hardly raise one, since the learning rate has gone to zero by the last
+#    epoch.
 #
 # Where to go next
 # ----------------

@@ -80,12 +80,13 @@ accuracy = figures.history(arms, "train_accuracy")
 gap = figures.gap(arms)
 
 # %%
-# The lines are training accuracy, as gathered during the epochs, minus test accuracy. They are
-# often negative, as the network is scored on harder images in training than in the test, and by
-# weights that are still moving. (Batch norm also uses other statistics in training than in the
-# test; how much of its line is due to that was not measured.) The diamonds behind the last epoch
-# are the honest gap. What separates a line's end from its diamond is the way of measuring, and not
-# new images.
+# The lines are training accuracy, as gathered during the epochs, minus test accuracy. Where a line
+# is below zero, the reason is that the network is scored on harder images in training than in the
+# test, and by weights that are still moving. The arms with batch norm also use other statistics in
+# training than in the test, running ones, which are scored worse while the weights move fast:
+# compare the lines while the rate is high. (How much of a line is due to that was not measured.)
+# The diamonds behind the last epoch are the honest gap. What separates a line's end from its
+# diamond is the way of measuring, and not new images.
 
 print(summaries.results(arms, ["train_accuracy", "test_accuracy", "gap"]))
 print()
@@ -150,7 +151,8 @@ print(summaries.pairs(gaps))
 #           print(f"{arm}: {sum(epochs)} of {len(epochs)}")
 #           assert any(epochs)
 #
-#    In many: training images are augmented, and scored while the network still learns.
+#    In most of them without batch norm: training images are augmented, and scored while the network
+#    still learns. In fewer with it, as its test has running statistics.
 #
 # .. dropdown:: Answer to 3
 #

@@ -53,8 +53,9 @@ group = pictures.mistakes("Group norm", first["Group norm"], images)
 
 # %%
 # The same choice for group norm. Images that appear in both pictures, under the same number, fooled
-# two networks that were trained apart. Those are candidates for a wrong label or for an image that
-# shows something else than its class says.
+# two networks with different norms, which had their first weights and the order of the images in
+# common. Those are candidates for a wrong label or for an image that shows something else than its
+# class says.
 #
 # Layer norm
 # ----------

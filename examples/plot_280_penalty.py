@@ -140,16 +140,17 @@ print(summaries.penalties(arms))
 # weights of a channel changes nothing in the output. There a penalty can be paid by making all
 # weights smaller together, without choosing any. In this network a norm follows the first
 # convolution and the depthwise ones. The pointwise ones, which have most of the weights, have none
-# directly behind them: they add to a residual sum, or hand their maps on to the next convolution.
-# There the way out is not exact: the scales of the norm before them, which nothing penalizes, would
-# have to grow, and that changes what the activation does.
+# directly behind them. What those of the first stages give still meets a norm later, so the same
+# way is open to some of them together (:ref:`sphx_glr_auto_examples_plot_299_weight_decay.py` finds
+# which). For the last stage and the classifier it is not: the scales of the norm before them, which
+# nothing penalizes, would have to grow, and that changes what the activation does.
 
 pointwise = [part.pointwise for part in net.children() if hasattr(part, "pointwise")]
 bound = sum(layer.weight.numel() for layer in [*pointwise, net.linear1])
 total = sum(layer.weight.numel() for layer in covered)
 print(
-    f"{total - bound:,} of {total:,} penalized weights have a norm behind them, with at most "
-    "a max pool in between"
+    f"{total - bound:,} of {total:,} penalized weights have a norm directly behind them, or "
+    "behind a max pool"
 )
 assert bound > total / 2
 
@@ -218,7 +219,8 @@ for measure in ("test_accuracy", "train_accuracy", "gap"):
 #       assert abs(everything - by_hand - more) < 1e-6
 #
 #    By :math:`\lambda` for each scale of a norm. These pull on what the norm gives and not on what
-#    it undoes, so the way out by smaller weights is barred.
+#    it undoes. So smaller pointwise weights can no longer be made up for by larger scales at no
+#    price. The weights in front of a norm can still shrink for nothing.
 #
 # .. dropdown:: Answer to 3
 #

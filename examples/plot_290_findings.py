@@ -209,20 +209,20 @@ for name in ("one-rate", "forty-epochs", "weight-decay", "norm-after-activation"
     wanted = [recipe for tried in planned.recipes().values() for recipe in tried]
     there = sum(find(recipe) is not None for recipe in wanted)
     lost = sum(map(len, planned.diverged.values()))
-    print(f"{planned.title}: {there} of {len(wanted)}, and {lost} diverged")
+    print(f"{planned.title}: {there} of {len(wanted) + lost}; {lost} diverged")
 
 # %%
 # What this does not show
 # -----------------------
 #
-# One network, one data set, one batch size. Batch norm is known to suffer when there are few
-# images per batch, and group norm was proposed for that case (Wu & He 2018); here every batch is
-# large. The arm without a norm lacks its scales too, and only there do the weights set the size of
-# the signals inside the blocks; what the blocks add up to meets no norm in any arm. The learning
-# rates come from a search of ten epochs. Weight decay is one number for all and not the same thing
-# in each. All arms learn from the same training images; others would be one more source of variance
-# (Bouthillier et al. 2021). :ref:`plan` lists what else differs between the arms, and was written
-# before the study was trained.
+# One network, one data set, one batch size. Batch norm is known to suffer when there are few images
+# per batch, and group norm was proposed for that case (Wu & He 2018); here every batch is large.
+# The arm without a norm lacks its scales too, and only there do the weights set the size of the
+# signals inside the blocks; what the last two blocks add up to meets no norm in any arm. The
+# learning rates come from a search of ten epochs. Weight decay is one number for all and not the
+# same thing in each. All arms learn from the same training images; others would be one more source
+# of variance (Bouthillier et al. 2021). :ref:`plan` lists what else differs between the arms, and
+# was written before the study was trained.
 #
 # A decided difference says that there is one, not that it matters to anybody.
 #
@@ -247,8 +247,8 @@ for name in ("one-rate", "forty-epochs", "weight-decay", "norm-after-activation"
 #       print("{} pairs, then {}".format(*decided), f"differences moved by {moved:.2f} points")
 #       assert moved < 0.5
 #
-#    No difference moves by as much as the margin of "equal", and the intervals shrink: with three
-#    seeds, the spread of an arm is known so badly that they have to be wide.
+#    No difference moves by as much as the margin of "equal", but fewer are decided: with three
+#    seeds, the spread of an arm is known so badly that the intervals have to be much wider.
 #
 # .. dropdown:: Answer to 2
 #

@@ -88,9 +88,9 @@ for arm, runs in one_rate.items():
 show("twice the epochs")
 
 # %%
-# Where the distance has shrunk beyond chance, there are two readings: the arm behind has caught up,
-# or both have come near to what the network can hold. Look whether the training accuracies still
-# rise.
+# As long as an arm is still ahead after twice the epochs, and the distance has not shrunk beyond
+# chance, nothing here says that it was only faster. Had it shrunk, there would be two readings: the
+# arm behind has caught up, or both have come near to what the network can hold.
 #
 # Does their place matter?
 # ------------------------

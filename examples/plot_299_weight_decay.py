@@ -32,10 +32,10 @@ for rate, control in found.items():
 #
 # In front of a norm, weight decay does not make the function smaller. Scaling the weights changes
 # nothing in what the norm gives, so what the decay sets is how long a step is relative to the
-# weights: in the long run, learning rate and weight decay act through their product
-# :cite:p:`vanlaarhoven2017`. For these weights, a fifth of the decay alone would be shorter steps
-# as well. So the control has two rates for each arm, the chosen one and twice that. Twice is only a
-# part of the way: the old product would take five times the rate.
+# weights: in the long run, learning rate and weight decay act through their product (van Laarhoven
+# 2017). For these weights, a fifth of the decay alone would be shorter steps as well. So the
+# control has two rates for each arm, the chosen one and twice that. Twice is only a part of the
+# way: the old product would take five times the rate.
 
 decays = {runs[0].recipe.weight_decay for of in (main, tried) for runs in of.values()}
 print("weight decay:", " and ".join(f"{decay:g}" for decay in sorted(decays)))
@@ -45,29 +45,49 @@ for arm, runs in few.items():
     print(f"{arm}: {runs[0].recipe.lr:g} in the main study, {' and '.join(rates)} here")
 
 # %%
-# And the argument holds only for weights whose next layer is a norm (a max pool between does no
-# harm: it picks the same values whatever the scale). How many are these?
+# And the argument holds only for weights whose scale no norm lets through. These are, layer by
+# layer, the ones with a norm directly behind them (a max pool between does no harm: it picks the
+# same values whatever the scale). The 1x1 weights of the first separable convolution belong to them
+# too: what they give is read by a depthwise convolution alone, which has a norm behind it. And the
+# sum that the first two blocks add to is read by nothing but such convolutions, so the three layers
+# that write to it can be scaled together. The check: doubled, none of them changes a score.
 
+import torch
 from torch import nn
 
 from normstudy.study.data import load
 from normstudy.study.optimize import weights
 from normstudy.study.train import build
 
-net = build(main["Batch norm"][0].recipe, load(STUDIES["main"].data))
-layers = [
-    m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear | nn.BatchNorm2d)
-]
-in_front = sum(
-    layer.weight.numel()
+images = load(STUDIES["main"].data)
+batch = images.normalize(images.test.images[:64])
+net = build(main["Batch norm"][0].recipe, images)
+kinds = nn.Conv2d | nn.Linear | nn.BatchNorm2d
+layers = [layer for layer in net.modules() if isinstance(layer, kinds)]
+directly = [
+    [layer]
     for layer, following in itertools.pairwise(layers)
     if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d)
-)
+]
+writers = (net.separable2, net.block1, net.block2)
+later = [[net.separable1.pointwise], [part.pointwise for part in writers]]
+with torch.no_grad():
+    scores = net(batch)
+    for group in [*directly, *later]:
+        for layer in group:
+            layer.weight *= 2
+        assert torch.allclose(net(batch), scores, rtol=1e-2, atol=1e-2)
+
 decayed = sum(w.numel() for w in weights(net))
-print(f"{in_front:,} of {decayed:,} weights, or {in_front / decayed:.0%}")
+for groups, where in ((directly, "directly"), (directly + later, "at all")):
+    free = sum(layer.weight.numel() for group in groups for layer in group)
+    print(
+        f"in front of a norm {where}: {free:,} of {decayed:,} weights, {free / decayed:.0%}"
+    )
 
 # %%
-# On the others the decay acts as it does without norms: it pulls the function itself towards zero.
+# On the others, those of the last stage and of the classifier, the decay acts as it does without
+# norms: it pulls the function itself towards zero.
 #
 # What becomes of the distances
 # -----------------------------
@@ -127,18 +147,14 @@ print(summaries.pairs(gains))
 #
 #    .. code-block:: python
 #
-#       import torch
-#
-#       images = load(STUDIES["main"].data)
-#       batch = images.normalize(images.test.images[:64])
 #       moves = []
 #       for factor in (1, 10):
-#           net = build(main["Layer norm"][0].recipe, images).double()
-#           weight = net.conv1.weight
+#           scaled = build(main["Layer norm"][0].recipe, images).double()
+#           weight = scaled.conv1.weight
 #           with torch.no_grad():
 #               weight *= factor
-#           scores = net(batch.double())
-#           loss = torch.nn.functional.cross_entropy(scores, images.test.labels[:64])
+#           given = scaled(batch.double())
+#           loss = nn.functional.cross_entropy(given, images.test.labels[:64])
 #           (slope,) = torch.autograd.grad(loss, weight)
 #           moves.append((slope.norm() / weight.norm()).item())
 #       print(f"{moves[0] / moves[1]:.1f} times")
@@ -154,8 +170,6 @@ print(summaries.pairs(gains))
 #
 #       from math import log
 #
-#       import torch
-#
 #       from normstudy.study.optimize import make_optimizer
 #
 #       recipe = main["Layer norm"][0].recipe
@@ -170,9 +184,9 @@ print(summaries.pairs(gains))
 #       print(f"{steps:,} steps; {expected:,.0f} expected")
 #       assert abs(steps / expected - 1) < 0.05
 #
-#    At a rate of :math:`\eta`, a decay of :math:`\lambda` takes :math:`\eta \lambda` of a weight in
-#    one step, and momentum :math:`\mu` makes that :math:`\eta \lambda / (1 - \mu)`. This is at the
-#    peak of the schedule; the training has few such halvings.
+#    At a rate of :math:`\eta`, a decay of :math:`\lambda_2` takes :math:`\eta \lambda_2` of a
+#    weight in one step, and ``momentum`` divides that by one minus itself. This is at the peak of
+#    the schedule; the training has few such halvings.
 #
 # Where to go next
 # ----------------

@@ -2,7 +2,7 @@
 Report B: what a broken schedule hid
 ====================================
 
-A class report on MNIST that builds its optimiser and its schedule anew in every epoch, repeated as
+A class report on MNIST that builds its optimizer and its schedule anew in every epoch, repeated as
 it was built and as it was meant, with five seeds of each, and with a weaker penalty.
 
 **The question.** Its networks stay far below what reports D and E print for networks of this size.
@@ -83,7 +83,7 @@ digits = pictures.samples(images)
 # ------------------------------------------------
 #
 # A one-cycle schedule raises the learning rate over the first part of a training and lowers it over
-# the rest. Here optimiser and schedule are built inside the function that trains one epoch. So the
+# the rest. Here optimizer and schedule are built inside the function that trains one epoch. So the
 # weights are carried over, but every epoch starts again at the lowest rate, with a momentum that
 # remembers nothing.
 
@@ -106,16 +106,16 @@ print(f"highest rate: {max(built_lr):.4f} as built, {max(meant_lr):.4f} as meant
 print(f"sum of all rates: {sum(built_lr):.1f} as built, {sum(meant_lr):.1f} as meant")
 
 # %%
-# Both, trained; but for rates and momentum, all else is the same, to the seed.
+# Both, trained; but for rates and momentum, all else is the same, down to the seed.
 
 ways = {"as built": arms, "one cycle": meant}
 both = {f"{arm}, {way}": of[arm] for arm in arms for way, of in ways.items()}
 print(summaries.results(both, ("test_accuracy", "test_loss")))
 
 # %%
-# With one cycle, batch norm makes up most of what it lacks. Layer norm gains little and loses a
-# seed to chance. Group norm collapses: the small rates that were built by mistake had spared both.
-# There are two suspects: the penalty, and for group norm its groups.
+# With one cycle, batch norm makes up most of what it lacks. Of layer norm one seed is lost to
+# chance, and the others gain little. Group norm collapses: the small rates that were built by
+# mistake had spared both. There are two suspects: the penalty, and for group norm its groups.
 #
 # The penalty
 # -----------
@@ -128,10 +128,10 @@ print(summaries.results(weaker, ("test_accuracy", "test_loss")))
 print(summaries.penalties({**both, **{f"{arm}, weaker": weaker[arm] for arm in arms}}))
 
 # %%
-# With the lambda of the report, nearly all of the loss is penalty in the first epoch, and most
-# weights end next to zero; with a hundredth, neither. Then batch norm and layer norm are where they
-# should be: with one cycle, what was still missing was a weaker penalty. But group norm collapses
-# all the same. We come to it below.
+# With the lambda of the report, most of the loss is penalty in the first epoch, and most weights
+# end next to zero; with a hundredth, neither. Then batch norm and layer norm are where they should
+# be: with one cycle, what was still missing was a weaker penalty. But group norm collapses all the
+# same. We come to it below.
 #
 # Graphs 1 and 2, and the training curves
 # ---------------------------------------
@@ -144,11 +144,11 @@ train_loss = figures.history(arms, "train_loss")
 train_accuracy = figures.history(arms, "train_accuracy")
 
 # %%
-# Graph 1 and Graph 2 of the assignment, as it was built: means over five seeds, bands from the
-# lowest to the highest, and dotted lines for what the report printed of its best epoch. In the
-# report, all arms write into one shared list, so two of its panels show the same curve; here every
-# arm has its own. The training curves are measured while the network learns, from distorted images,
-# so they look worse than those of the test.
+# Graph 1 and Graph 2 of the assignment, for the report as it was built: means over five seeds,
+# bands from the lowest to the highest, and dotted lines for what the report printed of its best
+# epoch. In the report, all arms write into one shared list, so two of its panels show the same
+# curve; here every arm has its own. The training curves are measured while the network learns, from
+# distorted images, so they look worse than those of the test.
 #
 # What it printed, and what we measure
 # ------------------------------------
@@ -166,8 +166,9 @@ print(replications.findings(judged))
 # ------------------
 #
 # The last norm stands on maps of one pixel, with 16 channels in 8 groups. A group is then two
-# numbers. Their mean lies in the middle between them, at the same distance from both, and so does
-# the standard deviation: unless both are nearly equal, the result is plus one and minus one.
+# numbers. Their mean lies in the middle between them, at the same distance from both, and that
+# distance is also their standard deviation: unless both are nearly equal, the results are plus one
+# and minus one.
 
 import torch
 
@@ -193,11 +194,11 @@ given = demonstrations.inputs(inputs)
 # %%
 # Batch norm compares a channel with the same channel of other images, and keeps shades. Group norm
 # with two values a group leaves three answers, but for pairs so close that ``eps`` outweighs them.
-# The eight that 16 channels give are enough to tell ten digits apart. But a layer that nearly
-# always answers plus or minus one has nearly no derivative, and a large one where two values are
-# close: layers in front may learn from few images, in jumps. Is the size of the groups why group
-# norm collapses? The same norm in two groups, with 8 values each on such maps, everything else
-# equal:
+# Eight such groups, which 16 channels give, are enough to tell ten digits apart. But a layer that
+# nearly always answers plus or minus one has nearly no derivative, and a large one where two values
+# are close: layers in front may learn from few images, in jumps. Is the size of the groups why
+# group norm collapses? The same norm in two groups, with 8 values each on such maps, everything
+# else equal:
 
 sizes = {"2 values a group": weaker["Group norm"], "8 values a group": wide}
 print(summaries.results(sizes, ("test_accuracy", "test_loss")))
@@ -235,7 +236,7 @@ batch = pictures.mistakes("Batch norm + L1", arms["Batch norm + L1"][0], images)
 group = pictures.mistakes("Group norm", arms["Group norm"][0], images)
 
 # %%
-# Group norm, and below it layer norm, which was trained for five epochs less.
+# Group norm, and below it layer norm, which was trained for five epochs fewer.
 
 layer = pictures.mistakes("Layer norm", arms["Layer norm"][0], images)
 
@@ -264,8 +265,9 @@ layer = pictures.mistakes("Layer norm", arms["Layer norm"][0], images)
 #       print(f"{needed:.0f} epochs")
 #       assert needed > 5 * recipe.epochs
 #
-#    Each epoch has the same small rates, so the sum grows in proportion to the epochs. Whether so
-#    many would do as well is another matter: the curves as built are flat in the end.
+#    Each epoch has the same small rates, so the sum grows in proportion to the epochs. That is more
+#    than six times as many as it had, and whether so many would do as well is another matter: the
+#    training curves as built are flat in the end.
 #
 # .. dropdown:: Answer to 2
 #
@@ -280,8 +282,9 @@ layer = pictures.mistakes("Layer norm", arms["Layer norm"][0], images)
 #           assert abs(slope - formula) < 1e-3 * max(formula, 1e-2)
 #           print(f"{distance:g} apart: {slope:.3g}")
 #
-#    With half the distance :math:`d` it is :math:`\varepsilon / (2 (d^2 + \varepsilon)^{3/2})`:
-#    next to nothing for most pairs, and :math:`1 / (2 \sqrt{\varepsilon})` where both are equal.
+#    With :math:`d` for half the distance, it is :math:`\varepsilon / (2 (d^2 +
+#    \varepsilon)^{3/2})`: next to nothing for most pairs, and :math:`1 / (2 \sqrt{\varepsilon})`
+#    where both are equal.
 #
 # Where to go next
 # ----------------

@@ -1,12 +1,12 @@
 """
-Report E: the norm or the regulariser?
+Report E: the norm or the regularizer?
 ======================================
 
-A class report on MNIST whose norms do not have the same regulariser, repeated with five seeds, and
-then taken apart: three norms, each with no regulariser, with L1, with L2 and with both.
+A class report on MNIST whose norms do not have the same regularizer, repeated with five seeds, and
+then taken apart: three norms, each with no regularizer, with L1, with L2 and with both.
 
 **The question.** At its best epoch, this report has group norm with L1 ahead of batch norm with L1
-and L2. Did the norm win, or did the regulariser?
+and L2. Did the norm win, or did the regularizer?
 """
 
 from normstudy.study import factors, replications
@@ -26,7 +26,7 @@ print("Its numbers:", replications.in_short(beside, judged))
 # %%
 # **You will see** the settings and the network of the report, its curves drawn from our runs, its
 # numbers beside ours, twenty mistakes of each arm, and what is left of its comparison once norm and
-# regulariser are no longer changed together.
+# regularizer are no longer changed together.
 #
 # What it set out to do
 # ---------------------
@@ -41,7 +41,7 @@ print(replications.settings(study))
 # Read the rows in which the columns differ. From one arm to another the norm changes, and at least
 # one penalty with it: L2 between the first two arms, L1 between the first and the last, both
 # between the last two. So two or three things may be the cause of whatever separates two arms. L2
-# is the weight decay of the optimiser, and both penalties act on every parameter, the norms' own
+# is the weight decay of the optimizer, and both penalties act on every parameter, the norms' own
 # included. A group holds two channels in every place.
 #
 # The network
@@ -59,9 +59,9 @@ drawing = network(layers)
 
 # %%
 # The norm stands behind the activation, where most networks have it in front. The count of
-# parameters is the one that the report printed, in all three versions. The last column of the
-# table is the receptive field: how many pixels of the image, in each direction, one number of the
-# output can see.
+# parameters is the one that the report printed, in all three versions. The last column of the table
+# is the receptive field: how many pixels, in each direction, one number of the output can see,
+# padding included, so that it may exceed the 28 of the image.
 
 from normstudy.study import summaries
 
@@ -151,13 +151,13 @@ layer = pictures.mistakes(
 )
 
 # %%
-# Norm and regulariser, taken apart
+# Norm and regularizer, taken apart
 # ---------------------------------
 #
 # To know which of the two did what, each must be changed while the other stays. Three norms with
-# four regularisers are twelve arms; three seeds of each are 36 runs. A two-way analysis of variance
-# splits their scatter into four parts: what the norm does on average, what the regulariser does on
-# average, their interaction, which is what a regulariser does with one norm and not with another,
+# four regularizers are twelve arms; three seeds of each are 36 runs. A two-way analysis of variance
+# splits their scatter into four parts: what the norm does on average, what the regularizer does on
+# average, their interaction, which is what a regularizer does with one norm and not with another,
 # and the seed.
 
 print(factors.variance(analysis))
@@ -167,26 +167,26 @@ print(factors.variance(analysis))
 # third column says how much of the scatter each part would take, on average, if nothing mattered
 # but the seed. A large interaction means that "what does L1 do?" has no single answer.
 
-print(factors.effects(analysis.norms, "regulariser"))
+print(factors.effects(analysis.norms, "regularizer"))
 
 # %%
-# These are the norms, with the regularisers out of the way: the first rows are means over all four
-# regularisers, the last ones are of runs without any. The intervals hold for all rows of a table at
+# These are the norms, with the regularizers out of the way: the first rows are means over all four
+# regularizers, the last ones are of runs without any. The intervals hold for all rows of a table at
 # once.
 
-print(factors.effects(analysis.regularisers, "norm"))
+print(factors.effects(analysis.regularizers, "norm"))
 print()
 print(factors.spreads(apart))
 
 # %%
-# And these are the regularisers, against none: means over the norms first, then norm by norm. An
+# And these are the regularizers, against none: means over the norms first, then norm by norm. An
 # interval that holds zero leaves open whether there is a difference at this strength. The p-values
 # and intervals of the three tables rest on one standard deviation for all arms. The last table
 # shows how unequal it is: where seeds lie closer together than elsewhere, intervals are wider than
 # they need be, and where they scatter more, too narrow.
 #
 # The report printed three of these twelve arms, one for each norm, no two with the same
-# regulariser. From such a diagonal nothing can be attributed to either factor, however many seeds
+# regularizer. From such a diagonal nothing can be attributed to either factor, however many seeds
 # it has.
 #
 # What this does not show
@@ -200,7 +200,7 @@ print(factors.spreads(apart))
 # Exercises
 # ---------
 #
-# 1. Is batch norm ahead of group norm when neither has a regulariser, judged by the seeds of these
+# 1. Is batch norm ahead of group norm when neither has a regularizer, judged by the seeds of these
 #    two arms alone?
 # 2. In how many of the twelve arms does the best seed beat the last epoch that the report printed
 #    for group norm? In how many does the mean?
@@ -213,7 +213,7 @@ print(factors.spreads(apart))
 #
 #       plain = {arm: apart[arm] for arm in ("Batch norm", "Group norm")}
 #       (difference,) = differences(plain)
-#       print(difference)
+#       print(f"{difference} 95% interval: {difference.interval}")
 #       pair = ("Batch norm", "Group norm")
 #       (pooled,) = (e for e in analysis.norms if e.pair == pair and e.at == "none")
 #       print(f"with the spread of all arms: {pooled.size}")

@@ -95,8 +95,8 @@ only = hardness.grid(
 
 # %%
 # Do not explain what the pictures have in common before knowing what chance gives. Among thousands
-# of images, some lead by chance. How many, can be tried: deal the runs of each seed out anew to the
-# arms, as if the names meant nothing, and look for the largest leads again.
+# of images, some lead by chance. How many, a trial tells: deal the runs of each seed out anew to
+# the arms, as if the names meant nothing, and look for the largest leads again.
 
 print(hardness.leads(arms, images))
 

@@ -20,6 +20,7 @@ print("In short, a training step of the whole network:")
 for arm in loops.arms()[:-1]:
     ratio, *_ = loops.ratio(("bare step", arm), ("bare step", "No norm"))
     print(f"{arm}: {ratio:.2f} times as long as without a norm")
+print("Group, layer and instance norm are those of this package (see The norm alone).")
 
 # %%
 # **You will see** what a norm adds to a training step and to an answer, how long each takes alone
@@ -168,10 +169,12 @@ print(timings.ratios(loops, "textbook loop", ours))
 
 # %%
 # All of them compute in float32 but for the last column, where the processor has fast bfloat16. The
-# trainer here differs from the textbook loop in two things, whichever the norm: it cuts and mirrors
-# whole batches at once, and its maps are channels-last. The next table sets it beside the bare
-# step, which no trainer can beat but by luck, and beside the time that the multiplications of a
-# step would take as products of large matrices, at which the processor is fastest.
+# trainer here differs from the textbook loop in three things, whichever the norm: it cuts and
+# mirrors whole batches at once, its maps are channels-last, and it does not wait for the loss of
+# each step. Group, layer and instance norm are PyTorch's own in the textbook loop, and this
+# package's here. The next table sets it beside the bare step, which no trainer can beat but by
+# luck, and beside the time that the multiplications of a step would take as products of large
+# matrices, at which the processor is fastest.
 
 print(timings.ratios(loops, "bare step", ("normstudy", "arithmetic alone")))
 
@@ -224,10 +227,11 @@ not_yet = "Nobody has timed it on a GPU yet: nox -s bench -- --only gpu"
 print(*timings.on_gpu() or [not_yet], sep="\n\n")
 
 # %%
-# A first run also loads the libraries, which is why one run is timed after another, and three
-# versions from the start of Python to its end. Up to eight runs share the card. The accuracies are
-# those of the main study, all in bfloat16 on the GPU, beside the published runs: mean ± standard
-# deviation (number of seeds). They should differ by no more than the seeds do.
+# Where somebody has, the tables show one run after another, since a first one also loads the
+# libraries; three versions of the network from the start of Python to its end; and up to eight runs
+# that share the card. The accuracies are those of the main study, all in bfloat16 on the GPU,
+# beside the published runs: mean ± standard deviation (number of seeds). They should differ by no
+# more than the seeds do.
 #
 # What this does not show
 # -----------------------
@@ -261,7 +265,8 @@ print(*timings.on_gpu() or [not_yet], sep="\n\n")
 #           print(f"{arm}: {1 - 1 / ratio:.0%}")
 #           assert ratio > 0
 #
-#    A little less than that in truth, since the network without norms adds a shift in their places.
+#    A little more than that in truth, since the network without norms spends some time on its
+#    shifts.
 #
 # Where to go next
 # ----------------

@@ -107,7 +107,7 @@ rows = [
     (NORM_NAMES[norm], *(f"{value:.1e}" for value in values))
     for norm, values in off.items()
 ]
-print(Table(("pieces of", *(f"{size} images" for size in sizes)), tuple(rows)))
+print(Table(("pieces of", *(f"{n} image{'s' * (n > 1)}" for n in sizes)), tuple(rows)))
 
 for norm, values in off.items():
     assert max(values[1:]) < 1e-12 or norm == "batch"

@@ -73,7 +73,8 @@ assert (every_step_rounded(channel.half()) == 0).all()
 # ---------
 #
 # A variance is a sum over thousands of cells, and a sum grows. When it is so large that a step to
-# the next number is more than twice what is added, it no longer moves:
+# the next number is twice what is added, or more, it no longer moves (at exactly twice, the tie is
+# rounded to the even number, which here is the old sum):
 
 for dtype in (torch.float16, torch.bfloat16):
     one, so_far = torch.ones((), dtype=dtype), torch.zeros((), dtype=dtype)

@@ -8,7 +8,7 @@ Dropout in front of batch norm shifts the variance; a norm before a ReLU fixes t
 or behind the activation?
 
 **The answer.** Dropout in front of batch norm makes training and evaluation disagree: with half of
-the values dropped, batch norm learns a variance twice as large as the one that it meets in
+the values dropped, batch norm records a variance twice as large as the one that it meets in
 evaluation, and more than twice behind a ReLU. Behind the last norm it does no such harm. A norm
 before the ReLU fixes the share of zeros; behind the ReLU it fixes mean and variance instead.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import answers
 import matplotlib.pyplot as plt
 import pytest
 import torch
@@ -169,31 +170,26 @@ def exercises(page: Path) -> tuple[list[str], dict[str, str]]:
     section = r"^# Exercises\n# -+\n(.*?)(?=^# Where to go next$|\Z)"
     found = re.search(section, page.read_text(), re.MULTILINE | re.DOTALL)
     prose = re.sub("^# ?", "", found[1] if found else "", flags=re.MULTILINE)
-    asked, *answers = re.split(r"^\.\. dropdown:: (?=Answer to )", prose, flags=re.MULTILINE)
-    titled = (answer.partition("\n") for answer in answers)
+    asked, *told = re.split(r"^\.\. dropdown:: (?=Answer to )", prose, flags=re.MULTILINE)
+    titled = (answer.partition("\n") for answer in told)
     return (
         re.findall(r"^(\d+)\. ", asked, re.MULTILINE),
         {title.removeprefix("Answer to "): dedent(text) for title, _, text in titled},
     )
 
 
-def code(answer: str) -> str:
-    """Return the code that an answer begins with; what stands behind it is prose."""
-    found = re.match(r"\s*\.\. code-block:: python\n\n((?:(?:   .*)?\n)+)", answer)
-    return dedent(found[1]) if found else ""
-
-
-ANSWERS = [(page, number) for page in PAGES for number in exercises(page)[1]]
+ANSWERS = [(page, number) for page in PAGES for number in answers.codes(page)]
 
 
 @each_page
 def test_every_exercise_has_an_answer(page: Path) -> None:
-    asked, answers = exercises(page)
+    asked, told = exercises(page)
     assert asked == [str(number) for number in range(1, len(asked) + 1)]
     assert asked, "a page closes with exercises"
-    assert list(answers) == asked
-    for number, answer in answers.items():
-        assert "assert" in code(answer), f"the code of answer {number} asserts what it claims"
+    codes = answers.codes(page)
+    assert list(told) == list(codes) == asked
+    for number, answer in told.items():
+        assert "assert" in codes[number], f"the code of answer {number} asserts what it claims"
         prose = answer.rstrip().splitlines()[-1]
         assert re.match(r"\S", prose), f"answer {number} ends in words"
 
@@ -220,7 +216,7 @@ def test_an_exercise_runs_as_it_is_asked(page: Path, number: str, ran: Ran) -> N
     tensors = {name: value for name, value in ran.names.items() if isinstance(value, Tensor)}
     versions = {name: tensor._version for name, tensor in tensors.items()}
     names = dict(ran.names)
-    exec(compile(code(exercises(page)[1][number]), f"{page.name}, answer {number}", "exec"), names)
+    answers.execute(answers.codes(page)[number], names)
     changed = [name for name in tensors if names[name] is not tensors[name]]
     changed += [name for name, version in versions.items() if tensors[name]._version != version]
     assert not changed, f"{changed} are other tensors now: give them new names"

@@ -104,7 +104,7 @@
     }
     function called(i) {
       var at = where(i);
-      return "image " + (at[0] + 1) + ", channel " + (at[1] + 1) + ", row " + (at[2] + 1) + ", column " + (at[3] + 1);
+      return "image " + at[0] + ", channel " + at[1] + ", row " + at[2] + ", column " + at[3];
     }
 
     /* -- what is drawn ------------------------------------------------------------------------- */
@@ -131,11 +131,11 @@
     function grid() {
       var s = state.shape, values = shown(state.view), html = "", mine = out.set[state.focus];
       html += '<table role="grid" class="axes-grid" aria-label="' + VIEWS[state.view] + ', one row of a map in a row"><thead><tr><td></td>';
-      for (var c = 0; c < s[1]; c++) html += '<th scope="colgroup" colspan="' + s[3] + '">channel ' + (c + 1) + "</th>";
+      for (var c = 0; c < s[1]; c++) html += '<th scope="colgroup" colspan="' + s[3] + '">channel ' + c + "</th>";
       html += "</tr></thead><tbody>";
       for (var n = 0; n < s[0]; n++)
         for (var h = 0; h < s[2]; h++) {
-          html += '<tr role="row"' + (h ? "><td></td>" : ' class="axes-first"><th scope="row">image ' + (n + 1) + "</th>");
+          html += '<tr role="row"' + (h ? "><td></td>" : ' class="axes-first"><th scope="row">image ' + n + "</th>");
           for (c = 0; c < s[1]; c++)
             for (var w = 0; w < s[3]; w++) {
               var i = ((n * s[1] + c) * s[2] + h) * s[3] + w, set = out.set[i];
@@ -164,7 +164,7 @@
       out.set.forEach(function (other, j) { if (other === set) members.push(j); });
       function of(values) { return members.map(function (j) { return values[j]; }); }
       var gamma = number(out.gamma[out.affine[i]]), std = 1 / out.rstd[set], lines = [];
-      if (fixed) lines.push("μ = " + number(out.mean[set]) + ", σ² = " + number(out.variance[set]) + ", the running statistics of channel " + (where(i)[1] + 1));
+      if (fixed) lines.push("μ = " + number(out.mean[set]) + ", σ² = " + number(out.variance[set]) + ", the running statistics of channel " + where(i)[1]);
       else {
         if (rule.centered) lines.push("μ = (" + listed(of(state.x)) + ") / " + m + " = " + number(out.mean[set]));
         else lines.push("no mean is subtracted");
@@ -189,7 +189,7 @@
       html += "</tr></thead><tbody>";
       rows.slice(0, keepsRunning(state.norm) ? 4 : 2).forEach(function (name) {
         html += '<tr><th scope="row">' + words[name] + "</th>" + state[name].map(function (value, i) {
-          return '<td><input data-list="' + name + '" data-place="' + i + '" inputmode="decimal" size="4" aria-label="' + words[name] + " of channel " + (i + 1) + '" value="' + value + '"></td>';
+          return '<td><input data-list="' + name + '" data-place="' + i + '" inputmode="decimal" size="4" aria-label="' + words[name] + " of channel " + i + '" value="' + value + '"></td>';
         }).join("") + "</tr>";
       });
       ["gamma", "beta"].forEach(function (name) {

@@ -115,6 +115,6 @@ def tables_of(arms: Arms, study: Study) -> dict[str, Table]:
     if study.name == "study-e-apart" and several:
         analysis = factors.analyse(arms)
         found["variance"] = factors.variance(analysis)
-        found["norms"] = factors.effects(analysis.norms, "regulariser")
-        found["regularisers"] = factors.effects(analysis.regularisers, "norm")
+        found["norms"] = factors.effects(analysis.norms, "regularizer")
+        found["regularizers"] = factors.effects(analysis.regularizers, "norm")
     return found

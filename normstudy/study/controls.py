@@ -255,7 +255,8 @@ def lost(diverged: Diverged, control: Arms) -> str:
             continue
         parts.append(
             f"{arm}: {num} of {num + len(runs)} trainings diverged and left no run. Counted as "
-            f"chance, {CHANCE:g}%, they make its mean {number(_with_lost(runs, num), 2)}%."
+            f"chance, {CHANCE:g}%, {'it makes' if num == 1 else 'they make'} its mean "
+            f"{number(_with_lost(runs, num), 2)}%."
         )
     return " ".join(parts) or "Every training reached its end."
 

@@ -20,7 +20,7 @@ WARM_UP = 3
 def can_record(recipe: Recipe) -> bool:
     """Whether a step of this recipe does the same each time, but for what its tensors hold.
 
-    A proximal step takes its threshold as a number, and an optimiser that is rebuilt has other
+    A proximal step takes its threshold as a number, and an optimizer that is rebuilt has other
     tensors in each epoch. Dropout could be recorded; nobody has compared it with the plain step.
     """
     proximal = recipe.l1 > 0 and recipe.l1_step == "proximal"

@@ -158,7 +158,8 @@ def sweep(
     lowest = min(float(y.max()) for _, y in best.values()) - 10  # points; worse has failed to learn
     hidden = int((every < lowest).sum())
     how = f"{len(single)} runs; a line joins settings that differ in nothing else."
-    cut = f" Not drawn: {hidden} below {lowest:.0f}%." if hidden else ""
+    several = "setting" if hidden == 1 else "settings"
+    cut = f" Not drawn: {hidden} {several} below {lowest:.0f}%." if hidden else ""
     low, high = airy(every[every >= lowest].tolist())
     curves = []
     for arm, (x, y) in best.items():
@@ -169,8 +170,8 @@ def sweep(
         for arm, recipes in (diverged or {}).items()
     }
     words = "".join(
-        f" A cross marks {arm} at {', '.join(f'{place:g}' for place in places)}, whose "
-        "loss stopped being finite."
+        f" A cross marks {arm} at {', '.join(f'{place:g}' for place in places)}, where "
+        "the loss of a seed, or of all, stopped being finite."
         for arm, places in failed.items()
     )
     scored = scored_on(arms)

@@ -47,11 +47,11 @@ class Descent:
     recorder: Recorder = field(default_factory=Recorder, init=False)
 
     def __post_init__(self) -> None:
-        """Build optimiser and schedule."""
+        """Build optimizer and schedule."""
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """Build optimiser and schedule again, as they are before the first step."""
+        """Build optimizer and schedule again, as they are before the first step."""
         self.optimizer = make_optimizer(self.net, self.recipe)
         self.schedule = make_schedule(self.optimizer, self.recipe, self.recipe.epochs * self.steps)
 

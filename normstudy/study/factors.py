@@ -1,4 +1,4 @@
-"""Norm and regulariser taken apart: a two-way analysis of variance of the accuracies of runs."""
+"""Norm and regularizer taken apart: a two-way analysis of variance of the accuracies of runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ NONE = "none"
 _Asked = tuple[tuple[str, str], str, Sequence[str]]  # a pair, where, and over which others the mean
 
 
-def regulariser_of(recipe: Recipe) -> str:
+def regularizer_of(recipe: Recipe) -> str:
     """Name what pulls at the weights: ``"none"``, ``"L1"``, ``"L2"`` or ``"L1 + L2"``."""
     on = {"L1": recipe.l1 > 0, "L2": recipe.weight_decay > 0}
     return " + ".join(name for name, is_on in on.items() if is_on) or NONE
@@ -39,7 +39,7 @@ class Effect:
     """
 
     pair: tuple[str, str]
-    """Two regularisers or two norms, the first less the second."""
+    """Two regularizers or two norms, the first less the second."""
     at: str
     """The value of the other factor; empty for the mean over all of its values."""
     mean: float
@@ -77,21 +77,21 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Analysis:
-    """Accuracies taken apart into norm, regulariser, their interaction and the seed."""
+    """Accuracies taken apart into norm, regularizer, their interaction and the seed."""
 
     parts: Mapping[str, Part]
-    regularisers: tuple[Effect, ...]
-    """Of each regulariser against none: over all norms, then norm by norm."""
+    regularizers: tuple[Effect, ...]
+    """Of each regularizer against none: over all norms, then norm by norm."""
     norms: tuple[Effect, ...]
-    """Of each pair of norms: over all regularisers, then without any."""
+    """Of each pair of norms: over all regularizers, then without any."""
     runs: int
 
 
 def analyse(arms: Arms) -> Analysis:
     """Take test accuracies after the last epoch apart, by least squares.
 
-    The norms and the regularisers are read from the recipes. Every norm must have been trained with
-    every regulariser and the same number of seeds, so that the parts add up. All intervals rest on
+    The norms and the regularizers are read from the recipes. Every norm must have been trained with
+    every regularizer and the same number of seeds, so that the parts add up. All intervals rest on
     one variance, which is taken to be that of the seeds in every arm.
 
     Raises
@@ -109,17 +109,17 @@ def analyse(arms: Arms) -> Analysis:
     from statsmodels.stats.anova import anova_lm  # noqa: PLC0415
 
     frame = _full_table(arms)
-    norms, regularisers = (list(dict.fromkeys(frame[name])) for name in ("norm", "regulariser"))
-    table = anova_lm(ols("accuracy ~ C(norm) * C(regulariser)", data=frame).fit())
-    names = ("norm", "regulariser", "interaction", "seed")
+    norms, regularizers = (list(dict.fromkeys(frame[name])) for name in ("norm", "regularizer"))
+    table = anova_lm(ols("accuracy ~ C(norm) * C(regularizer)", data=frame).fit())
+    names = ("norm", "regularizer", "interaction", "seed")
     columns = (table["sum_sq"] / table["sum_sq"].sum(), table["df"] / table["df"].sum())
     parts = {
         name: Part(share=float(share), by_chance=float(by_chance), p=float(p))
         for name, share, by_chance, p in zip(names, *columns, table["PR(>F)"], strict=True)
     }
-    places = [(norm, regulariser) for norm in norms for regulariser in regularisers]
+    places = [(norm, regularizer) for norm in norms for regularizer in regularizers]
     index = {place: i for i, place in enumerate(places)}
-    at = [index[place] for place in zip(frame["norm"], frame["regulariser"], strict=True)]
+    at = [index[place] for place in zip(frame["norm"], frame["regularizer"], strict=True)]
     fit = OLS(frame["accuracy"].to_numpy(), np.eye(len(places))[at]).fit()  # the means of the arms
 
     def effects_of(asked: Sequence[_Asked], *, of_norms: bool) -> tuple[Effect, ...]:
@@ -132,14 +132,14 @@ def analyse(arms: Arms) -> Analysis:
             found.append(_effect(fit, weights, pair, at, family=len(asked)))
         return tuple(found)
 
-    others = [(name, NONE) for name in regularisers if name != NONE]
+    others = [(name, NONE) for name in regularizers if name != NONE]
     pairs = list(combinations(norms, 2))
     alone = [(pair, norm, [norm]) for pair in others for norm in norms]
     plain = [(pair, NONE, [NONE]) for pair in pairs]
     return Analysis(
         parts=parts,
-        regularisers=effects_of([*((p, "", norms) for p in others), *alone], of_norms=False),
-        norms=effects_of([*((p, "", regularisers) for p in pairs), *plain], of_norms=True),
+        regularizers=effects_of([*((p, "", norms) for p in others), *alone], of_norms=False),
+        norms=effects_of([*((p, "", regularizers) for p in pairs), *plain], of_norms=True),
         runs=len(frame),
     )
 
@@ -150,18 +150,18 @@ def _full_table(arms: Arms) -> Any:
 
     check_arms(arms)
     rows = [
-        (NORM_NAMES[run.recipe.norm], regulariser_of(run.recipe), 100 * run.accuracy)
+        (NORM_NAMES[run.recipe.norm], regularizer_of(run.recipe), 100 * run.accuracy)
         for runs in arms.values()
         for run in runs
     ]
-    frame = pd.DataFrame(rows, columns=["norm", "regulariser", "accuracy"])
-    norms, regularisers = (list(dict.fromkeys(frame[name])) for name in ("norm", "regulariser"))
-    cells = frame.groupby(["norm", "regulariser"]).size()
-    whole = len(cells) == len(norms) * len(regularisers) and cells.nunique() == 1
-    if not whole or NONE not in regularisers or cells.iloc[0] < 2:
+    frame = pd.DataFrame(rows, columns=["norm", "regularizer", "accuracy"])
+    norms, regularizers = (list(dict.fromkeys(frame[name])) for name in ("norm", "regularizer"))
+    cells = frame.groupby(["norm", "regularizer"]).size()
+    whole = len(cells) == len(norms) * len(regularizers) and cells.nunique() == 1
+    if not whole or NONE not in regularizers or cells.iloc[0] < 2:
         counts = "; ".join(f"{n}, {r}: {size}" for (n, r), size in cells.items())
         msg = (
-            f"the runs are no full table ({counts}); give every norm with every regulariser, none "
+            f"the runs are no full table ({counts}); give every norm with every regularizer, none "
             "among them, and as many seeds, two or more"
         )
         raise ValueError(msg)
@@ -178,7 +178,7 @@ def _effect(fit: Any, weights: Any, pair: tuple[str, str], at: str, *, family: i
 
 
 def in_short(found: Analysis) -> str:
-    """Say whether the norm matters, whether the regulariser does, and whether one asks the other.
+    """Say whether the norm matters, whether the regularizer does, and whether one asks the other.
 
     The sizes are those of the largest difference between norms, and of the largest from none, each
     as a mean over the other factor.
@@ -186,7 +186,7 @@ def in_short(found: Analysis) -> str:
     lines = [f"{found.runs} runs, taken apart:"]
     for name, effects, of in (
         ("norm", found.norms, ""),
-        ("regulariser", found.regularisers, " from none"),
+        ("regularizer", found.regularizers, " from none"),
     ):
         largest = max((e for e in effects if not e.at), key=lambda e: abs(e.mean))
         lines.append(
@@ -195,7 +195,7 @@ def in_short(found: Analysis) -> str:
         )
     both = found.parts["interaction"]
     depends = "depends" if both.p < LEVEL else "is not shown to depend"
-    lines.append(f"what a regulariser changes {depends} on the norm ({p_equals(both.p)}).")
+    lines.append(f"what a regularizer changes {depends} on the norm ({p_equals(both.p)}).")
     return "\n".join(lines)
 
 
@@ -222,12 +222,12 @@ def variance(found: Analysis) -> Table:
 
 
 def spreads(arms: Arms) -> Table:
-    """Tabulate how far seeds scatter under each regulariser, pooled over the norms."""
+    """Tabulate how far seeds scatter under each regularizer, pooled over the norms."""
     frame = _full_table(arms)
-    of_arm = frame.groupby(["regulariser", "norm"], sort=False)["accuracy"].var()
-    pooled = of_arm.groupby("regulariser", sort=False).mean() ** 0.5
+    of_arm = frame.groupby(["regularizer", "norm"], sort=False)["accuracy"].var()
+    pooled = of_arm.groupby("regularizer", sort=False).mean() ** 0.5
     rows = [(str(name), f"{sd:.2f}") for name, sd in pooled.items()]
-    return Table(("regulariser", "standard deviation over the seeds, points"), tuple(rows))
+    return Table(("regularizer", "standard deviation over the seeds, points"), tuple(rows))
 
 
 def effects(found: Sequence[Effect], at: str) -> Table:

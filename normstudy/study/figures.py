@@ -178,7 +178,7 @@ def weight_magnitudes(arms: Arms) -> Figure:
     finish(ax, curves, "weights, sorted by magnitude, %", "magnitude of a weight (log scale)")
     found = listed(curves)
     caption = (
-        f"{title}, of convolutions and the linear layer. Dotted line: {SMALL_WEIGHT:g}. "
+        f"{title}, of convolutions and linear layers. Dotted line: {SMALL_WEIGHT:g}. "
         f"{setting(arms)} What is smaller than {lowest:.1g} is not drawn."
     )
     alt = f"Sorted weight magnitudes on a logarithmic axis: {found}."

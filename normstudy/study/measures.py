@@ -191,12 +191,14 @@ def summarize(runs: Sequence[Run], measure: Measure | str = "test_accuracy") -> 
     return Summary(measure=chosen, values=values, low=low, high=high)
 
 
-def sampling_error(run: Run) -> float:
+def sampling_error(runs: Sequence[Run]) -> float:
     """Compute how far the accuracy of one run would scatter over other draws of test images.
 
-    That is the binomial standard error sqrt(a (1 - a) / N), in percent.
+    That is the binomial standard error sqrt(a (1 - a) / N), in percent, with the mean accuracy a of
+    runs of one recipe.
     """
-    return 100 * float(np.sqrt(run.accuracy * (1 - run.accuracy) / run.num_scored))
+    accuracy = float(np.mean([run.accuracy for run in runs]))
+    return 100 * float(np.sqrt(accuracy * (1 - accuracy) / runs[0].num_scored))
 
 
 def penalty_share(run: Run) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What moves the weights: the L1 penalty, the optimiser, and the schedule of its learning rate."""
+"""What moves the weights: the L1 penalty, the optimizer, and the schedule of its learning rate."""
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +66,7 @@ def shrink(net: nn.Module, recipe: Recipe, lr: float) -> None:
     Parameters
     ----------
     net
-        Whose parameters, after a step of the optimiser.
+        Whose parameters, after a step of the optimizer.
     recipe
         Its fields ``l1``, ``l1_on``, ``l1_of`` and ``momentum``.
     lr

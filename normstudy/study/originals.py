@@ -128,7 +128,7 @@ E_APART: Mapping[str, Recipe] = MappingProxyType(
         )
     }
 )
-"""Report E with its regularisers taken apart: each norm with none, either and both."""
+"""Report E with its regularizers taken apart: each norm with none, either and both."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

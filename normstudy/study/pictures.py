@@ -79,7 +79,10 @@ def mistakes(
     chosen = f"Shown: the {len(found)} {chosen}."
     title = f"{arm}, seed {run.recipe.seed}: {len(found)} of its {total:,} mistakes"
     score = f"{100 * run.accuracy:.2f}% of {len(run.predictions):,} test images right"
-    score = f"{images.facts.title}, after the last epoch: {score}."
+    epochs = run.recipe.epochs
+    score = (
+        f"{images.facts.title}, after {f'{epochs} epochs' if epochs > 1 else 'one epoch'}: {score}."
+    )
     about = f"{score}\n{chosen}"
     pictures = to_display(images.test.images[[mistake.index for mistake in found]])
     if columns > 2:

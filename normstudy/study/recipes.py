@@ -78,7 +78,7 @@ class Recipe:
     schedule: Literal["one-cycle", "one-cycle-cosine", "constant"] = "one-cycle"
     """How the learning rate moves from step to step."""
     rebuilt: bool = False
-    """Begin optimiser and schedule anew with every epoch; the momentum is lost with them."""
+    """Begin optimizer and schedule anew with every epoch; the momentum is lost with them."""
     warmup: float = _number(0.2, 0, 1, above=True)
     """Fraction of all steps in which the rate of a one-cycle schedule rises, in (0, 1)."""
     momentum: float = _number(0.9, 0, 1)

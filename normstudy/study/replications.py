@@ -302,7 +302,8 @@ def towards(goal: float, arm: str, before: Sequence[Run], after: Sequence[Run], 
     held = [run for run in after if 100 * run.accuracy > 2 * CHANCE]
     if len(held) < len(after):  # no interval fits seeds of two kinds
         others = f"; the mean of the others is {summarize(held).mean:.2f}%" if held else ""
-        lost = f"{len(after) - len(held)} of {len(after)} seeds end at chance"
+        gone = len(after) - len(held)
+        lost = f"{gone} of {len(after)} seeds {'ends' if gone == 1 else 'end'} at chance"
         return f"{start}; with {change}, {lost}{others}."
     gained = differences({"after": after, "before": before})[0]
     size = f"{number(gained.mean, 2, sign=True)} points, 95% interval {gained.interval}"

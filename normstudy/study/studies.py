@@ -267,7 +267,7 @@ _REPORTS = (
     _report("D", "-penalty", "its penalty, none, and the sum", originals.D_PENALTY, 5),
     _report("D", "-first-epoch", "after its first epoch", originals.D_FIRST_EPOCH, 1),
     _report("E", "", "as it was built", originals.E, 5),
-    _report("E", "-apart", "norm and regulariser taken apart", originals.E_APART, 3),
+    _report("E", "-apart", "norm and regularizer taken apart", originals.E_APART, 3),
 )
 
 STUDIES: Mapping[str, Study] = MappingProxyType(

@@ -99,7 +99,7 @@ def accuracies(arms: Arms) -> Table:
     rows = []
     for arm, runs in arms.items():
         accuracy, loss = (summarize(runs, name) for name in ("test_accuracy", "test_loss"))
-        error = f"{sampling_error(runs[0]):.2f}"
+        error = f"{sampling_error(runs):.2f}"
         row = (arm, str(accuracy.n), str(accuracy), accuracy.interval, error, str(loss))
         rows.append(row)
     scored = next(iter(arms.values()))[0].recipe.scored

@@ -68,7 +68,7 @@ def test_tables_of_a_report_are_those_of_its_page():
         *("settings", "layers", "accuracies", "printed and measured", "findings"),
     ]
     apart = album.tables_of(made("study-e-apart"), STUDIES["study-e-apart"])
-    assert list(apart)[3:] == ["pairs", "variance", "norms", "regularisers"]
+    assert list(apart)[3:] == ["pairs", "variance", "norms", "regularizers"]
     assert len(apart["norms"].rows) == 6
     assert (
         list(album.tables_of(made("study-d-first-epoch", (0,)), STUDIES["study-d-first-epoch"]))[3:]

@@ -224,7 +224,7 @@ def test_what_diverged_is_counted_as_chance():
     control = {"Batch norm": arm(80, 84), "Group norm": arm(81, 83, norm="group", lr=0.2)}
     assert lost({"Group norm": (gone,)}, control) == (
         "Group norm: 1 of 3 trainings diverged and left no run. "
-        "Counted as chance, 10%, they make its mean 58.00%."
+        "Counted as chance, 10%, it makes its mean 58.00%."
     )
     whole = "Every training reached its end."
     assert lost({}, control) == whole

@@ -131,7 +131,7 @@ def test_a_step_has_no_tensor_on_the_processor_and_reads_no_number(changes, monk
     draws = [data.draw(digits, 64, recipe, generator)]
     (drawn,) = data.moved_at_once(draws, torch.device("meta"))
     index = torch.arange(64, device="meta")
-    for _ in range(2):  # the first one also makes what the optimiser keeps
+    for _ in range(2):  # the first one also makes what the optimizer keeps
         with Watched():
             told = state._step(index=index, lr=0.1, **drawn)
     assert (told.shape, told.device.type, told.requires_grad) == ((4,), "meta", False)

@@ -1,4 +1,4 @@
-"""Norm and regulariser are taken apart as their means say, with intervals that cover."""
+"""Norm and regularizer are taken apart as their means say, with intervals that cover."""
 
 from itertools import combinations
 
@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from normstudy.study import factors
-from normstudy.study.factors import analyse, regulariser_of
+from normstudy.study.factors import analyse, regularizer_of
 from normstudy.study.originals import E_APART
 from normstudy.study.recipes import Recipe
 from tests.study.fakes import arm
@@ -17,7 +17,7 @@ EXTRAS = {"": 0.0, "L1": 0.5, "L2": -0.3, "L1 + L2": 0.1}
 
 
 def arms(seeds=3, noise=0.05):
-    """Runs of which norm, regulariser and seed each have a known part, one pair an extra one."""
+    """Runs of which norm, regularizer and seed each have a known part, one pair an extra one."""
     rng = np.random.default_rng(1)
     found = {}
     for norm, base in NORMS.items():
@@ -31,31 +31,31 @@ def arms(seeds=3, noise=0.05):
 
 def means(made):
     return {
-        (runs[0].recipe.norm, regulariser_of(runs[0].recipe)): np.mean(
+        (runs[0].recipe.norm, regularizer_of(runs[0].recipe)): np.mean(
             [100 * run.accuracy for run in runs]
         )
         for runs in made.values()
     }
 
 
-def test_regularisers_are_read_from_recipes():
-    named = {regulariser_of(recipe) for recipe in E_APART.values()}
+def test_regularizers_are_read_from_recipes():
+    named = {regularizer_of(recipe) for recipe in E_APART.values()}
     assert named == {"none", "L1", "L2", "L1 + L2"}
-    assert regulariser_of(Recipe(l1=0.1, weight_decay=0.0)) == "L1"
+    assert regularizer_of(Recipe(l1=0.1, weight_decay=0.0)) == "L1"
 
 
 NAMES = {"Batch norm": "batch", "Group norm": "group", "Layer norm": "layer"}
 REGULARISERS = ("none", "L1", "L2", "L1 + L2")
 
 
-def test_effects_of_regularisers_are_differences_of_means():
+def test_effects_of_regularizers_are_differences_of_means():
     made = arms()
     found, cell = analyse(made), means(made)
     assert found.runs == 36
-    assert [e.pair for e in found.regularisers] == [
+    assert [e.pair for e in found.regularizers] == [
         (name, "none") for times in (1, 3) for name in REGULARISERS[1:] for _ in range(times)
     ]
-    for effect in found.regularisers:
+    for effect in found.regularizers:
         over = [NAMES[effect.at]] if effect.at else list(NORMS)
         expected = np.mean([cell[n, effect.pair[0]] - cell[n, "none"] for n in over])
         assert effect.mean == pytest.approx(expected)
@@ -78,7 +78,7 @@ def test_intervals_are_those_of_the_pooled_spread():
     made = arms()
     pooled = np.mean([np.var([100 * r.accuracy for r in runs], ddof=1) for runs in made.values()])
     found = analyse(made)
-    for effects, over in ((found.regularisers, 3), (found.norms, 4)):
+    for effects, over in ((found.regularizers, 3), (found.norms, 4)):
         quantile = stats.t.ppf(1 - 0.025 / len(effects), 36 - 12)  # for all rows at once
         for effect in effects:
             half = quantile * np.sqrt(2 * pooled / (3 if effect.at else 3 * over))
@@ -105,13 +105,13 @@ def test_the_sum_of_squares_is_shared_out():
 def test_the_tables_show_the_analysis():
     found = analyse(arms())
     rows = factors.variance(found).rows
-    assert [row[0] for row in rows] == ["norm", "regulariser", "interaction", "seed"]
+    assert [row[0] for row in rows] == ["norm", "regularizer", "interaction", "seed"]
     assert rows[-1][-1] == "–"
-    table = factors.effects(found.regularisers, "norm")
+    table = factors.effects(found.regularizers, "norm")
     assert table.header[1] == "norm"
     assert table.rows[0][:2] == ("L1 \N{MINUS SIGN} none", "mean of all")
     assert len(table.rows) == 12
-    assert len(factors.effects(found.norms, "regulariser").rows) == 6
+    assert len(factors.effects(found.norms, "regularizer").rows) == 6
 
 
 def test_spreads_are_pooled_over_the_norms():
@@ -121,7 +121,7 @@ def test_spreads_are_pooled_over_the_norms():
     plain = [
         np.var([100 * r.accuracy for r in runs], ddof=1)
         for runs in made.values()
-        if regulariser_of(runs[0].recipe) == "none"
+        if regularizer_of(runs[0].recipe) == "none"
     ]
     assert rows[0][1] == f"{np.mean(plain) ** 0.5:.2f}"
 
@@ -129,15 +129,15 @@ def test_spreads_are_pooled_over_the_norms():
 def test_in_short_names_what_matters_and_how_much():
     clear = analyse(arms())
     largest = clear.norms[1]  # batch norm less layer norm
-    norm, regulariser, both = factors.in_short(clear).splitlines()[1:]
+    norm, regularizer, both = factors.in_short(clear).splitlines()[1:]
     assert norm == (
         "the norm matters (p < 0.001); the largest difference is batch norm \N{MINUS SIGN} layer "
         f"norm ({largest.size});"
     )
-    assert regulariser.startswith(
-        "the regulariser matters (p < 0.001); the largest difference from none is"
+    assert regularizer.startswith(
+        "the regularizer matters (p < 0.001); the largest difference from none is"
     )
-    assert both == "what a regulariser changes depends on the norm (p < 0.001)."
+    assert both == "what a regularizer changes depends on the norm (p < 0.001)."
     unclear = factors.in_short(analyse(arms(noise=20.0)))
     assert "the norm is not shown to matter (p = 0." in unclear
     assert "is not shown to depend on the norm (p = 0." in unclear

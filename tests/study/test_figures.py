@@ -288,7 +288,7 @@ def test_a_sweep_names_the_best_setting_and_counts_what_is_not_drawn():
     runs.append(made("Group norm", final=0.83, lr=0.1, weight_decay=0.0))
     fig = rates({"Group norm": runs})
     assert label_of(fig, "Group norm") == "84.00% at 0.1"
-    assert "Not drawn: 1 below 74%." in fig.normstudy["caption"]
+    assert "Not drawn: 1 setting below 74%." in fig.normstudy["caption"]
     assert fig.axes[0].get_xscale() == "log"
     np.testing.assert_allclose(fig.axes[0].lines[0].get_ydata(), [80, 84, 82, 10])
 

@@ -55,7 +55,9 @@ def test_interval_agrees_with_scipy(values):
 
 
 def test_sampling_error():
-    assert measures.sampling_error(made(88)) == pytest.approx(100 * (0.88 * 0.12 / 1000) ** 0.5)
+    assert measures.sampling_error([made(87), made(89)]) == pytest.approx(
+        100 * (0.88 * 0.12 / 1000) ** 0.5
+    )
 
 
 def test_welch_is_scipys():

@@ -125,7 +125,7 @@ def test_the_weak_sum_pulls_as_hard_as_the_mean_does_on_average():
     assert pulls[0].min() == pytest.approx(mean.l1 / 2_304)  # the factor of its largest tensor
 
 
-def test_taken_apart_every_norm_meets_every_regulariser():
+def test_taken_apart_every_norm_meets_every_regularizer():
     recipes = originals.E_APART
     assert {(r.norm, r.l1 > 0, r.weight_decay > 0) for r in recipes.values()} == {
         (norm, l1, l2)

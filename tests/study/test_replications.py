@@ -143,7 +143,7 @@ def test_seeds_that_end_at_chance_are_counted_and_not_averaged():
     before = arm(95.8, 96, 96.2)
     some = replications.towards(99, "A", before, arm(11.3, 98, 98.5), "one cycle")
     lost = "A: 3.00 points below 99%; with one cycle, "
-    assert some == f"{lost}1 of 3 seeds end at chance; the mean of the others is 98.25%."
+    assert some == f"{lost}1 of 3 seeds ends at chance; the mean of the others is 98.25%."
     every = replications.towards(99, "A", before, arm(11.3, 10, 9.8), "one cycle")
     assert every == f"{lost}3 of 3 seeds end at chance."
 

@@ -48,7 +48,7 @@ def test_validation_scores_are_called_so():
 def test_accuracies_have_both_kinds_of_error():
     (row,) = cells(summaries.accuracies({"A": arm(87, 88, 89)}))
     assert row["95% interval"] == "85.52 to 90.48"
-    assert row["sampling error, points"] == f"{measures.sampling_error(made(87)):.2f}"
+    assert row["sampling error, points"] == f"{measures.sampling_error(arm(87, 88, 89)):.2f}"
 
 
 def test_best_epochs_say_what_picking_adds():
