@@ -170,7 +170,7 @@ for arm, net in nets.items():
 #
 #       net = nets["Batch norm"].train()
 #       two, changed = batch[[0, -1]], torch.cat([batch[:1], -batch[-1:]])
-#       print(f"{moved(net, two, changed):.5f}")
+#       print(f"the scores move by {moved(net, two, changed):.3f} at most")
 #       assert moved(net, two, changed) > 5 * moved(net, batch, other)
 #
 #    Many times further: the changed image is now half of the batch, and so of every mean.

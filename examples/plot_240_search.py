@@ -178,7 +178,7 @@ for arm, runs in searched.items():
 #           gone = {recipe.lr for recipe in lost.get(arm, ())}
 #           means = {r: summarize(of).mean for r, of in of_rate.items() if r not in gone}
 #           wide = [rate for rate, mean in means.items() if mean > max(means.values()) - 2]
-#           print(f"{arm}: {len(wide)} rates, {min(wide):g} to {max(wide):g}")
+#           print(f"{arm}: {len(wide)}, from {min(wide):g} to {max(wide):g}")
 #           assert wide
 #
 #    The wider, the less a comparison depends on how well this arm was searched.

@@ -244,11 +244,12 @@ for name in ("one-rate", "forty-epochs", "weight-decay", "norm-after-activation"
 #       both = list(zip(pairs, fewer, strict=True))
 #       moved = max(abs(now.mean - before.mean) for now, before in both)
 #       decided = (sum(pair.decided for pair in found) for found in (fewer, pairs))
-#       print("{} pairs, then {}".format(*decided), f"differences moved by {moved:.2f} points")
+#       print("decided: {} with three seeds, {} with all".format(*decided))
+#       print(f"differences moved by at most {moved:.2f} points")
 #       assert moved < 0.5
 #
-#    No difference moves by as much as the margin of "equal", but fewer are decided: with three
-#    seeds, the spread of an arm is known so badly that the intervals have to be much wider.
+#    No difference moves by as much as the margin of "equal", but with three seeds, the spread of an
+#    arm is known so badly that the intervals have to be much wider.
 #
 # .. dropdown:: Answer to 2
 #

@@ -127,7 +127,7 @@ show("norms behind the activations")
 #       (alone,) = controls.changes(main, pair)
 #       among = controls.changes(main, one_rate)[0]
 #       widths = [c.high - c.low for c in (alone, among)]
-#       print(" and ".join(f"{width:.2f}" for width in widths))
+#       print("width, alone and among three pairs:", *(f"{width:.2f}" for width in widths))
 #       assert widths[0] < widths[1]
 #
 #    That is the price of three pairs instead of one: Bonferroni gives each a third of the 5%.

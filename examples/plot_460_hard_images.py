@@ -216,7 +216,7 @@ print(agreement.ensemble_table(together))
 #       for count in (1, 2, len(arms["Group norm"])):
 #           fewer = {arm: runs[:count] for arm, runs in arms.items()}
 #           largest = hardness.chance_leads(fewer, images)[..., 0].max(axis=1)
-#           print(f"{count} seeds: {largest.min():.0%} to {largest.max():.0%}")
+#           print(f"seeds: {count}, largest leads: {largest.min():.0%} to {largest.max():.0%}")
 #           assert count > 1 or (largest == 1).all()
 #
 #    With one seed, chance alone gives images that only one arm gets wrong: a picture of those shows

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from fakes import arm, fake_run, made
+from fakes import arm, fake_run
 
 from normstudy.study import compare, measures, summaries
 from normstudy.study.data import load
