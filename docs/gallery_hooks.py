@@ -92,11 +92,11 @@ def figure_scraper(_block: Any, block_vars: dict[str, Any], gallery_conf: dict[s
 
 
 def own_name(page: str, name: str) -> str:
-    """Name a figure so that no other page has the name: pages beside the study add their own.
+    """Name a figure so that no other page has the name: pages of the reports add their own.
 
     What they show of a report, or of MNIST, the pages of the study show of CIFAR-10.
     """
-    beside = re.fullmatch(r"plot_\d+_(report_[a-z]|same_budget)", page)
+    beside = re.fullmatch(r"plot_3\d\d_(\w+)", page)
     return f"{beside[1].replace('_', '-')}-{name}" if beside else name
 
 

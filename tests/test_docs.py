@@ -64,7 +64,7 @@ def figure(**words: str):
         ("plot_210_data", "samples"),
     ],
 )
-def test_a_page_beside_the_study_adds_its_own_name_to_those_of_figures(page, name):
+def test_a_page_of_the_reports_adds_its_own_name_to_those_of_figures(page, name):
     assert gallery_hooks.own_name(page, "samples") == name
 
 
