@@ -31,11 +31,10 @@ for other in ("Group norm", "Layer norm"):
     print(contrasts.in_short(points, "Batch norm", other))
 for what, of in (
     ("in batches of 2", "Batches of this size"),
-    ("over 2 of 128", "Parts of 128 images"),
+    ("with statistics over 2 of 128", "Parts of 128 images"),
 ):
-    print(
-        f"Batch norm, 128 minus statistics {what}: {contrasts.compared(split, (of, 128), (of, 2))}"
-    )
+    lost = contrasts.compared(split, (of, 128), (of, 2))
+    print(f"Batch norm with 128 images, less the same {what}: {lost}")
 
 # %%
 # **You will see** accuracy over the batch size for four arms, the same with batches of 128 whose
@@ -75,10 +74,11 @@ sizes = responses.figure(
 )
 
 # %%
-# Read each line from right to left. A line that stays level belongs to a norm that does not care
-# how many images come together. Towards 512, all lines may fall for a reason that has nothing to do
-# with norms: a fifth of the images makes 20 batches of 512, so the network takes 200 steps in all.
-# The arms whose norms look at one image only show what is due to steps and rates alone.
+# Read each line from right to left. Group norm, layer norm and no norm do not care how many images
+# come together: where their lines are not level, it is due to steps and rates. Batch norm's line
+# has the statistics in it as well. Towards 512, all lines may fall for a reason that has nothing to
+# do with norms: a fifth of the images makes 20 batches of 512, so the network takes 200 steps in
+# all. The arms whose norms look at one image only show what is due to steps and rates alone.
 
 print(responses.table(points, "batch size"))
 num = points["Batch norm"][128][0].num_scored
@@ -89,21 +89,22 @@ print(contrasts.pooled(points))
 
 # %%
 # Group and layer norm take their statistics from one image, so their column can only change with
-# the steps. Batch norm's column holds two effects: steps, and statistics over fewer images. How far
-# is it from group norm at each size?
+# steps and rates. Batch norm's column holds two effects: steps, and statistics over fewer images.
+# How far is it from group norm at each size?
 
 print(contrasts.against(points, "Batch norm", "Group norm", "batch size"))
 
 # %%
 # The intervals take the spread that is pooled over the sweep, as if seeds scattered alike in all
-# cells, and hold for all rows at once.
+# cells, and hold for all rows at once. A cell near chance scatters otherwise, and has only its own
+# two seeds to tell by how much: there an interval is so wide that the verdict says nothing of it.
 #
 # Why one image is enough for batch norm at all
 # ---------------------------------------------
 #
-# A single image leaves no variance over a batch, and yet batch norm takes it. On a feature map the
-# statistics run over the pixels too. With one image they run over nothing else, and then batch norm
-# computes what instance norm does:
+# A single image leaves no variance over a batch, and yet batch norm accepts it. On a feature map
+# the statistics run over the pixels too. With one image they run over nothing else, and then batch
+# norm computes what instance norm does:
 
 import torch
 
@@ -129,7 +130,7 @@ assert not torch.allclose(one, other, atol=0.1)
 #
 # How much of batch norm's loss comes from that? The trained networks were scored in two more ways:
 # with the statistics of test batches as small as those of the training, and with precise ones,
-# means over many training batches with the weights at rest (Wu & Johnson 2021):
+# those of 10,000 training images with the weights at rest (Wu & Johnson 2021):
 
 from normstudy.study import measured
 
@@ -139,7 +140,8 @@ print(
 
 # %%
 # What precise statistics win back was lost by moving averages, which hold few images where batches
-# are small. What they do not win back was lost in the training.
+# are small. What they do not win back was lost in the training, or by scoring another function than
+# was trained: one whose statistics stand still. The statistics of the batch show the second.
 #
 # Statistics or steps?
 # --------------------

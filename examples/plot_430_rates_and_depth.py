@@ -49,10 +49,10 @@ for arm, of in searched.diverged.items():
 print("Chance level: 10%. Two seeds; validation images.")
 
 # %%
-# A range that ends with the grid may go on beyond it, unless the next rate was lost. Bjorck et al.
-# (2018) hold that batch norm helps because it allows larger steps, and that at equal small rates it
-# has no advantage. So look at the left end as well: at the smallest rate, how far is each arm from
-# batch norm?
+# A range that ends with the grid may go on beyond it. One whose next rate was lost ends there.
+# Bjorck et al. (2018) hold that batch norm helps because it allows larger steps, and that at equal
+# small rates it has no advantage. So look at the left end as well: at the smallest rate, how far is
+# each arm from batch norm?
 
 smallest = min(rates["Batch norm"])
 others = ("Group norm", "Layer norm", "Instance norm", "No norm")
@@ -69,11 +69,13 @@ print(f"Batch norm is ahead of {ahead} of the {len(found)} there.")
 print(contrasts.pooled(rates))
 
 # %%
-# An advantage that is there at the smallest rate too is not a matter of long steps alone. A still
-# smaller rate was not tried.
+# An advantage that is there at the smallest rate too is not a matter of larger rates alone. But
+# weights in front of a norm may turn farther at an equal rate, as the end of this page says, and at
+# the smallest rate all arms are still far from what they can reach: it shows who is faster there. A
+# still smaller rate was not tried.
 #
-# Where does no norm stop training?
-# ---------------------------------
+# Does a deeper network need a norm?
+# ----------------------------------
 #
 # The network of the main study has four residual blocks. Others have 2, 8 and 16, and with them
 # other numbers of parameters. To afford them, each training takes a fixed fifth of the images and
@@ -103,8 +105,8 @@ print("parameters by blocks:", counts)
 assert sizes["none"][-1] / sizes["none"][0] > sizes["batch"][-1] / sizes["batch"][0]
 
 # %%
-# These are the scores of untrained networks, from 2 blocks to 16. And this is what the trained ones
-# reach:
+# These are standard deviations of the scores of untrained networks, from 2 blocks to 16. And this
+# is what the trained ones reach:
 
 study = STUDIES["depths"]
 deep = run_study(STUDIES["depths"])
@@ -155,7 +157,7 @@ epochs = probed["Batch norm"][0].recipe.epochs
 print(measured.landscape_table(probed, epochs))
 
 # %%
-# Negative is good: the step lowered the loss. The same in the middle of the training, when the
+# Negative is good: the step lowered the loss. The same after a fifth of the training, when the
 # learning rate is at its highest:
 
 peak = int(measured.column(probed["Batch norm"], "lr")[0].argmax())
@@ -200,7 +202,7 @@ print("smallest change of the gradient, by step size:", ", ".join(smoothest))
 # 1. By what factor does a block lengthen the signal if its two parts are independent and of equal
 #    size? And 16 of them?
 # 2. Multiply the weights in front of a batch norm by 10. How do output and gradient change?
-# 3. How many points does each arm lose at the highest rate that was tried?
+# 3. How many points does each arm lose at the highest rate that it could be trained at?
 #
 # .. dropdown:: Answer to 1
 #
@@ -242,8 +244,8 @@ print("smallest change of the gradient, by step size:", ", ".join(smoothest))
 #           print(f"{arm}: {cost:.2f} points at {max(means):g}")
 #           assert cost >= 0
 #
-#    What an arm loses there is the price of one bad guess. Compare it with the distances between
-#    the best accuracies of the arms.
+#    What an arm loses there is the price of a bad guess that it survives; at a higher rate that was
+#    tried, it was lost. Compare it with the distances between the best accuracies of the arms.
 #
 # Where to go next
 # ----------------

@@ -21,8 +21,8 @@ print("Batch norm with three kinds of statistics, and the largest gap in any epo
 print(measured.statistics_table({"Batch norm": arms["Batch norm"]}))
 
 # %%
-# **You will see** three curves of one training, the same for other momenta, the largest falls from
-# one epoch to the next under all norms, and a table of accuracies on shifted images.
+# **You will see** batch norm scored in three ways, a table for other momenta, the largest falls
+# from one epoch to the next under all norms, and a table of accuracies on shifted images.
 #
 # The runs
 # --------
@@ -35,14 +35,14 @@ print(measured.statistics_table({"Batch norm": arms["Batch norm"]}))
 #
 # In training, batch norm divides by the statistics of the batch. In evaluation it takes moving
 # averages of them: at a momentum of 0.1, of about the last ten batches, while the weights moved on.
-# Precise statistics (Wu & Johnson 2021) are means over many training batches, with the weights at
+# Precise statistics (Wu & Johnson 2021) are those of 10,000 training images, with the weights at
 # rest. And one can also score with the statistics of the test batch itself, so long as the test
 # images come in batches.
 
 ways = measured.statistics_figure(
     arms["Batch norm"],
     name="statistics",
-    title="One training of batch norm, three scores",
+    title="One network, three scores",
 )
 
 # %%
@@ -69,7 +69,8 @@ print(measured.statistics_table(by_momentum))
 
 # %%
 # The momentum changes nothing in the training itself, since only evaluation reads the averages. The
-# last two columns, the gap and its epoch, are what it decides. To see that, compare the trainings:
+# column of moving averages is what it decides, and with it the last two, the gap and its epoch. To
+# see that, compare the trainings:
 
 histories = [runs[0].history["train_loss"] for runs in by_momentum.values()]
 print(
@@ -87,9 +88,10 @@ print(
 print(measured.falls(arms))
 
 # %%
-# For batch norm, compare the two columns: what of its largest fall is left with precise statistics
-# is due to the weights. For the other arms both columns are the same by construction. The main
-# study, with twenty epochs and more seeds, has more occasions to fall:
+# The last column is the fall between the same two epochs of the same training, scored with precise
+# statistics; below zero it is a rise. For batch norm, what of its largest fall is left there is due
+# to the weights. For the other arms both columns are the same by construction. The main study, with
+# twenty epochs and more seeds, has more occasions to fall:
 
 print(measured.falls(run_study(STUDIES["main"])))
 

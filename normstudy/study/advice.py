@@ -1,7 +1,7 @@
 """Advice as data: when, what to take, by how much; never more than the runs decide."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from normstudy.study import contrasts
 from normstudy.study.compare import Difference
@@ -74,7 +74,12 @@ def at_point(
     lost = [arm for arm in arms if not points[arm][at]]
     if not lost:
         found = contrasts.between(points, (arms[0], at), (arms[1], at), family=family)
-        return between(when, found, shown)
+        advice = between(when, found, shown)
+        if not found.decided and contrasts.is_near_chance(points, found):
+            ahead = in_sentence(arms[0] if found.mean > 0 else arms[1])
+            take = f"{ahead}, it seems; not decided, {contrasts.NEAR_CHANCE}"
+            return replace(advice, take=take)
+        return advice
     left = [arm for arm in arms if arm not in lost]
     if not left:
         msg = f"both {arms[0]!r} and {arms[1]!r} were lost at {at:g}; advise other arms"

@@ -12,6 +12,9 @@ from normstudy.study.responses import Points, held
 from normstudy.study.runs import Run
 from normstudy.tables import LEVEL, Table, in_sentence, number
 
+NEAR_CHANCE = "too few seeds so near chance"
+"""Verdict where an arm has nearly failed, and its seeds scatter too much to say more."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spread:
@@ -108,6 +111,11 @@ def between(
     )
 
 
+def is_near_chance(points: Points, found: Difference) -> bool:
+    """Tell a comparison of a point that the pool leaves out: few seeds decide next to nothing."""
+    return min(found.first.mean, found.second.mean) < pooled(points).least
+
+
 def compared(points: Points, one: tuple[str, float], other: tuple[str, float]) -> str:
     """Say how far a point is ahead of another, or which of the two was lost."""
     lost = [
@@ -139,7 +147,10 @@ def against(points: Points, one: str, other: str, axis: str) -> Table:
             rows.append((f"{x:g}", *["\N{EN DASH}"] * 2, f"lost: {' and '.join(lost)}"))
             continue
         ahead = f"ahead: {in_sentence(found.ordered().pair[0])}"
-        verdict = ahead if found.decided else found.verdict
+        if found.decided:
+            verdict = ahead
+        else:
+            verdict = NEAR_CHANCE if is_near_chance(points, found) else found.verdict
         rows.append((f"{x:g}", found.measure.text(found.mean, sign=True), found.interval, verdict))
     header = (f"{axis}: {one} \N{MINUS SIGN} {in_sentence(other)}", "points", "95% interval")
     return Table((*header, "verdict"), tuple(rows))
@@ -234,10 +245,12 @@ def in_short(points: Points, one: str, other: str) -> str:
     The intervals behind it are those of :func:`against`.
     """
     found = _at_each(points, one, other)
+    undecided = {x: d for x, d in found.items() if d and not d.decided}
     groups = {
         "ahead": [x for x, d in found.items() if d and d.low > 0],
         "behind": [x for x, d in found.items() if d and d.high < 0],
-        "not decided": [x for x, d in found.items() if d and not d.decided],
+        "not decided": [x for x in undecided if not is_near_chance(points, undecided[x])],
+        f"{NEAR_CHANCE},": [x for x in undecided if is_near_chance(points, undecided[x])],
         "lost": [x for x, d in found.items() if d is None],
     }
     parts = [

@@ -144,9 +144,11 @@ def _score(subject: Subject, split: Split) -> tuple[float, float]:
 
 
 def make_precise(subject: Subject) -> None:
-    """Replace running statistics by their means over many training batches, the weights at rest.
+    """Replace running statistics by those of many training batches, with the weights at rest.
 
-    The batches are as large as those of the training, and augmented like them.
+    The batches are as large as those of the training, and augmented like them. The variance is that
+    of all their values together: E[s^2 + m^2] - E[m]^2 with mean m and variance s^2 of a batch. The
+    mean of s^2 alone would miss how far small batches lie apart.
 
     References
     ----------
@@ -154,9 +156,16 @@ def make_precise(subject: Subject) -> None:
     https://arxiv.org/abs/2105.07576
     """
     split, recipe = subject.train_split, subject.recipe
-    for layer in _running(_by_batch(subject.net)):
-        layer.reset_running_stats()
-        layer.momentum = None  # torch then takes the mean of all batches
+    layers = _running(_by_batch(subject.net))
+    moments = {layer: layer.weight.new_zeros(2, layer.num_features).double() for layer in layers}
+
+    def gather(layer: nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
+        maps = inputs[0].float()
+        var, mean = torch.var_mean(maps, (0, 2, 3), correction=0)
+        mean = mean.double()
+        moments[layer] += len(maps) * torch.stack([mean, var + mean.square()])
+
+    hooks = [layer.register_forward_pre_hook(gather) for layer in layers]
     generator = torch.Generator().manual_seed(0)
     order = torch.randperm(len(split), generator=generator)[:NUM_PRECISE]
     device = split.labels.device
@@ -164,6 +173,10 @@ def make_precise(subject: Subject) -> None:
         for index in order.to(device).split(recipe.batch_size):
             images = data.draw_batch(subject.image_set, split, index, recipe, generator)
             subject.net(images)
+    for hook, layer in zip(hooks, layers, strict=True):
+        hook.remove()
+        mean, square = moments[layer] / len(order)
+        layer.running_mean, layer.running_var = mean.float(), (square - mean.square()).float()
 
 
 def _statistics(subject: Subject) -> tuple[float, ...]:
@@ -282,16 +295,18 @@ def _length(tensors: Sequence[Tensor]) -> float:
 
 
 def before_norms(net: nn.Module) -> list[Tensor]:
-    """List the weights of convolutions whose maps go straight into a norm, cut as it cuts them.
+    """List the weights of convolutions whose maps go into a norm, cut as it cuts them.
 
-    The length of each piece does not matter to what the norm gives. A piece is what makes one
-    channel under batch norm, and all channels of one group under group norm.
+    A max pool may stand between: it passes lengths on. The length of each piece does not matter to
+    what the norm gives. A piece is what makes one channel under batch norm, and all channels of one
+    group under group norm.
     """
     pieces: list[Tensor] = []
     for parent in net.modules():
         if not isinstance(parent, nn.Sequential):
             continue
-        for layer, norm in pairwise(parent.children()):
+        layers = [m for m in parent.children() if not isinstance(m, nn.MaxPool2d)]
+        for layer, norm in pairwise(layers):
             if isinstance(layer, nn.Conv2d) and isinstance(norm, _NORMS):
                 pieces += layer.weight.chunk(_groups(norm))
     return pieces

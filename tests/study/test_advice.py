@@ -44,6 +44,9 @@ def test_an_arm_that_was_lost_is_no_choice():
     there = at_point("128 images", by(arms, of[0]), pair, 128, "plot_410_batch_sizes", family=5)
     assert there.take == "batch norm"
     assert there.evidence.startswith("Batch norm \N{MINUS SIGN} group norm: +10.00 points (95%")
+    failed = {"Batch norm": {128: arm(15, 40)}, "Group norm": {128: arm(70, 70.2, norm="group")}}
+    near = at_point("128 images", failed, pair, 128, "plot_410_batch_sizes")
+    assert near.take == "group norm, it seems; not decided, too few seeds so near chance"
 
 
 def test_a_screen_shows_the_size_and_the_page():

@@ -138,6 +138,19 @@ def test_every_point_is_compared_with_one_more():
     assert found.rows[2][2] == "\N{EN DASH}"
 
 
+def test_an_arm_near_chance_is_called_so_and_not_undecided():
+    arms = {
+        "Batch norm": [*runs_at(1, 20, 40), *runs_at(8, 80, 81)],
+        "Group norm": [*runs_at(1, 70, 71, norm="group"), *runs_at(8, 80, 81, norm="group")],
+    }
+    points = by(arms, batch_size)
+    rows = against(points, "Batch norm", "Group norm", "images").rows
+    assert [row[3] for row in rows] == ["too few seeds so near chance", "open"]
+    assert in_short(points, "Batch norm", "Group norm") == (
+        "Batch norm against group norm: not decided at 8; too few seeds so near chance, at 1."
+    )
+
+
 def test_in_short_sorts_the_values_by_what_is_decided():
     points = by(ARMS, batch_size, {"Group norm": [ARMS["Group norm"][0].recipe]})
     assert in_short(points, "Batch norm", "Group norm") == (

@@ -45,7 +45,8 @@ def test_statistics_are_set_side_by_side():
 def test_the_largest_fall_is_told_with_its_epoch_and_seed():
     steady = [replace(r, history=r.history | {"test_accuracy": [0.1, 0.2, 0.3]}) for r in BATCH]
     found = measured.falls({"Batch norm": BATCH, "Layer norm": steady})
-    assert found.rows[0] == ("Batch norm", "10.0 (epoch 3, seed 0)", "5.0 (epoch 3, seed 0)")
+    assert found.rows[0] == ("Batch norm", "10.0 (epoch 3, seed 0)", "5.0")
+    assert found.header[2] == "there, with precise statistics"
     assert found.rows[1][1].startswith("0.0 ")
     plain = measured.falls({"Batch norm": [replace(r, probed={}) for r in BATCH[1:]]})
     assert plain.header == ("arm", "largest fall, points")

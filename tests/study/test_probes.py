@@ -155,16 +155,15 @@ def test_batch_statistics_are_those_of_each_batch_and_dropout_is_off():
     assert found["batch_loss"] == pytest.approx(loss, rel=1e-5)
 
 
-def test_precise_statistics_are_means_over_batches_of_the_maps_that_come_in():
-    recipe = replace(TINY, crop=0, probe="statistics")
+@pytest.mark.parametrize("batch_size", [128, 2])
+def test_precise_statistics_are_those_of_all_maps_that_come_in(batch_size):
+    recipe = replace(TINY, crop=0, batch_size=batch_size, probe="statistics")
     subject = subject_of(recipe)
     first, stem = subject.net.norm1, subject.net[:2]  # convolution and pool
     probes.make_precise(subject)
-    order = torch.randperm(1437, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        maps = [stem(DIGITS.normalize(DIGITS.train.images[i])).double() for i in order.split(128)]
-    mean = torch.stack([part.mean((0, 2, 3)) for part in maps]).mean(0)
-    var = torch.stack([part.var((0, 2, 3)) for part in maps]).mean(0)
+        maps = stem(DIGITS.normalize(DIGITS.train.images)).double()
+    var, mean = torch.var_mean(maps, (0, 2, 3), correction=0)
     torch.testing.assert_close(first.running_mean.double(), mean, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(first.running_var.double(), var, rtol=1e-4, atol=1e-5)
     found = probes.measure(subject, last=False)
@@ -262,13 +261,14 @@ def test_zeros_and_lengths_are_counted():
     assert found["length"] == pytest.approx(values.norm().item(), rel=1e-5)
 
 
-def test_in_the_main_studys_network_a_norm_stands_behind_every_depthwise_convolution():
+def test_in_the_main_studys_network_a_norm_stands_behind_the_stem_and_the_depthwise_convolutions():
     net = build(replace(TINY, net="pyramid"), DIGITS)
-    depthwise = [m.weight for m in net.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
-    channels = torch.cat(depthwise).flatten(1)  # under batch norm each has a length of its own
-    pieces = probes.before_norms(net)
-    torch.testing.assert_close(torch.cat(pieces).flatten(1), channels, rtol=0, atol=0)
-    assert {len(piece) for piece in pieces} == {1}
+    layers = [m for m in net.modules() if isinstance(m, nn.Conv2d)]
+    in_front = [m.weight for m in layers if m.groups > 1 or m is net.conv1]
+    channels = [channel for weight in in_front for channel in weight]
+    pieces = probes.before_norms(net)  # under batch norm each channel has a length of its own
+    assert len(pieces) == len(channels)
+    assert all(torch.equal(a[0], b) for a, b in zip(pieces, channels, strict=True))
     subject = subject_of(replace(TINY, net="pyramid", probe="weights"))
     free = probes.before_norms(subject.net)
     found = probes.measure(subject, last=False)
@@ -278,6 +278,6 @@ def test_in_the_main_studys_network_a_norm_stands_behind_every_depthwise_convolu
     assert found["length_before_norms"] == pytest.approx(whole, rel=1e-5)
     for norm, groups in (("group", 4), ("layer", 1)):
         net = build(replace(TINY, net="pyramid", norm=norm, num_groups=4), DIGITS)
-        assert len(probes.before_norms(net)) == groups * len(depthwise)
+        assert len(probes.before_norms(net)) == groups * len(in_front)
     nothing = subject_of(replace(TINY, net="pyramid", norm="none", probe="weights"))
     assert probes.measure(nothing, last=False)["rate_factor"] == 0
