@@ -115,10 +115,10 @@ in_last = list(study.original.last.values())
 print(f"the same for last epochs: {p_value(chance_of_range(lasts, in_last))}")
 
 # %%
-# The probability takes the report's seeds to scatter as ours do. Where it is small, either that is
-# wrong, or the three trainings differed in something that its files do not show. The norm they had
-# in common, so whatever the probability, "layer norm performs the worst" is a sentence about batch
-# norm. Each of its numbers beside our seeds of the network that it built:
+# Neither is small enough to rule out chance: three seeds of one network may well lie so far apart,
+# and nothing more is needed to make its three numbers. (The probabilities take the report's seeds
+# to scatter as ours do.) The norm they had in common, so "layer norm performs the worst" is a
+# sentence about batch norm. Each of its numbers beside our seeds of the network that it built:
 
 of_batch_norm = replications.beside(study.original, dict.fromkeys(study.arms, built))
 print(replications.results(of_batch_norm))
@@ -164,8 +164,9 @@ judged = replications.judge(study.original, arms)
 print(replications.findings(judged))
 
 # %%
-# The last column says what three seeds of each norm say to the order that the report printed. Even
-# where the order is right, the report could not know.
+# The last column says what three seeds of each norm say to the order that the report printed: all
+# of it is open. With the norms that it names, layer norm is last here as well, by less than these
+# seeds decide. So its sentence may even be right, and the report could not know.
 #
 # Ten mistakes of each
 # --------------------
