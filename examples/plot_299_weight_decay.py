@@ -81,9 +81,8 @@ with torch.no_grad():
 decayed = sum(w.numel() for w in weights(net))
 for groups, where in ((directly, "directly"), (directly + later, "at all")):
     free = sum(layer.weight.numel() for group in groups for layer in group)
-    print(
-        f"in front of a norm {where}: {free:,} of {decayed:,} weights, {free / decayed:.0%}"
-    )
+    share = f"{free:,} of {decayed:,} weights, {free / decayed:.0%}"
+    print(f"in front of a norm {where}: {share}")
 
 # %%
 # On the others, those of the last stage and of the classifier, the decay acts as it does without

@@ -41,7 +41,7 @@ def history(
         Runs by arm.
     column
         ``"test_loss"`` or ``"test_accuracy"``, or ``"train_loss"`` or ``"train_accuracy"``, which
-        are measured during each epoch, with augmentation and without the penalty.
+        are measured during each epoch, with the augmentation of the recipe and without the penalty.
     title
         What the graph is called; by default what it shows.
     reference
@@ -74,7 +74,9 @@ def history(
     if any(len(runs) > 1 for runs in arms.values()):
         labels += ", mean ± standard deviation"
     if column.startswith("train"):
-        labels += ". Measured while learning, with augmentation"
+        labels += ". Measured while learning"
+        if any(run.recipe.augments for runs in arms.values() for run in runs):
+            labels += ", with augmentation"
     means = np.concatenate([curve.mean for curve in curves])
     wild = (0, 0.08) if is_loss else (0.08, 0)
     theirs = dict(reference.values) if reference else {}

@@ -198,6 +198,12 @@ class Recipe:
         return "validation" if self.validation else "test"
 
     @property
+    def augments(self) -> bool:
+        """Whether training images are moved, mirrored or otherwise changed at random."""
+        moves = self.crop, self.rotation, self.shear, self.translation, self.scaling, self.jitter
+        return any(moves) or (self.flip and self.data in MIRRORED)
+
+    @property
     def keeps_answers(self) -> bool:
         """Whether its run keeps predictions and confidences, from which mistakes are studied.
 

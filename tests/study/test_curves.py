@@ -36,6 +36,13 @@ def test_chance_is_a_uniform_guess():
     assert accuracy.chance == (10, "chance: 10%")
 
 
+def test_only_augmented_images_are_called_so():
+    for settings, told in (({}, True), ({"crop": 0, "flip": False}, False)):
+        caption = curves.history({"A": arm(70, **settings)}, "train_loss").caption
+        assert "Measured while learning" in caption
+        assert ("with augmentation" in caption) == told
+
+
 @pytest.mark.parametrize(
     ("epochs", "ticks"),
     [(1, [1]), (2, [1, 2]), (24, [1, 5, 10, 15, 20]), (40, [1, *range(10, 41, 10)])],

@@ -282,3 +282,18 @@ def test_a_field_that_no_recipe_reads_does_not_vary():
     one, other = Recipe(norm="batch"), Recipe(norm="batch", num_groups=4)
     assert varied([one, other]) == []
     assert varied([one, replace(other, norm="group")]) == ["norm", "num_groups"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({name: 0.5} for name in ("rotation", "shear", "translation", "scaling", "jitter")),
+        *({"crop": 2}, {"flip": True}),
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_any_random_change_of_training_images_augments(change):
+    plain = Recipe(data="cifar10", crop=0, flip=False)
+    assert not plain.augments
+    assert replace(plain, **change).augments
+    assert not replace(plain, data="mnist", flip=True).augments, "digits are never mirrored"
