@@ -134,9 +134,9 @@ print("One test image of 10,000 is 0.01 points.")
 print(consensus.listing(found))
 
 # %%
-# What a report is worth with other seeds can be tried. Four reports are repeated layer by layer and
-# with their own settings: on MNIST B, whose schedule never rises, on
-# :ref:`sphx_glr_auto_examples_plot_310_report_b.py`, D on
+# What a report is worth with other seeds can be tried. Four more reports, which are not in the
+# list, are repeated layer by layer and with their own settings: on MNIST B, whose schedule never
+# rises, on :ref:`sphx_glr_auto_examples_plot_310_report_b.py`, D on
 # :ref:`sphx_glr_auto_examples_plot_330_report_d.py`, and E, whose norms do not have the same
 # penalties, on :ref:`sphx_glr_auto_examples_plot_340_report_e.py`; and on CIFAR-10 C, which trained
 # one network under three names, on :ref:`sphx_glr_auto_examples_plot_320_report_c.py`. What the

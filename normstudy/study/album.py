@@ -23,6 +23,7 @@ from normstudy.study.data import ImageSet, load
 from normstudy.study.design import Study
 from normstudy.study.measures import Arms
 from normstudy.study.model import layer_table
+from normstudy.study.originals import ORIGINALS
 from normstudy.study.train import build
 from normstudy.tables import Table
 
@@ -84,7 +85,9 @@ def _of_report_b(arms: Arms, images: ImageSet) -> Figures:
 
 _MORE: Mapping[str, Callable[[Arms, ImageSet], Figures]] = {
     "study-b": _of_report_b,
-    "study-c-built": lambda arms, _: {"scatter": figures.accuracy_intervals(arms)},
+    "study-c-built": lambda arms, _: {
+        "seeds": demonstrations.seeds_beside(ORIGINALS["C"], arms["Batch norm"])
+    },
     "study-d-penalty": lambda arms, _: {"weights": figures.weight_magnitudes(arms)},
     "mnist": lambda arms, images: {
         "intervals": figures.accuracy_intervals(arms),

@@ -1,6 +1,7 @@
-"""Defects of the class reports shown without training: by their rates, penalties and inputs."""
+"""Defects of the class reports, shown: by their rates, penalties and inputs, and by seeds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,24 @@ from normstudy.drawing import (
     QUIET,
     WIDTH,
     Curve,
+    Row,
     blank,
     describe,
     finish,
+    forest,
     in_own_style,
     limit,
     panel,
 )
 from normstudy.study.data import ImageSet
+from normstudy.study.measures import MEASURES, summarize
 from normstudy.study.model import Net, layer_table
 from normstudy.study.networks import Norm
 from normstudy.study.optimize import learning_rates, penalized
+from normstudy.study.originals import Original
 from normstudy.study.recipes import Recipe
+from normstudy.study.replications import best_of
+from normstudy.study.runs import Run
 from normstudy.tables import Table
 
 
@@ -158,3 +165,35 @@ def inputs(found: Mapping[str, Tensor]) -> Figure:
     caption = f"{title}. {note} Near: by less than 0.05. {said}."
     alt = f"{len(found)} panels of coloured cells. {said}."
     return describe(fig, name="classifier-inputs", caption=caption, alt=alt)
+
+
+@in_own_style
+def seeds_beside(original: Original, runs: Sequence[Run]) -> Figure:
+    """Draw seeds of one network beside all that a report printed: last epochs, and best ones.
+
+    Parameters
+    ----------
+    original
+        The report, whose arms are said to be one network.
+    runs
+        Ours of that network, which differ in the seed.
+    """
+    last = MEASURES["test_accuracy"]
+    rows = []
+    for epoch, measure, printed in (
+        ("last epoch", last, original.last),
+        ("best epoch", replace(last, of=best_of), original.best),
+    ):
+        ours, theirs = summarize(runs, measure), list(printed.values())
+        seeds = list(ours.values.values())
+        row = Row(f"ours, {epoch}", "ours", seeds, ours.mean, ours.low, ours.high, f"{ours}%")
+        none, text = float("nan"), f"{', '.join(f'{value:.2f}' for value in sorted(theirs))}%"
+        rows += [row, Row(f"the report, {epoch}", "the report", theirs, none, none, none, text)]
+    title = "One network under three names, beside many seeds of it"
+    how = f"Small dots: {len(runs)} seeds of ours, and the three numbers that were printed."
+    note = "Large marks and bars: mean and 95% interval. Best epochs are those on the test images."
+    axis = "test accuracy, %"
+    told = "; ".join(f"{row.name} {row.text}" for row in rows)
+    fig = forest(rows, title, f"{how}\n{note}", axis)
+    caption = f"{title}. {how} {note}"
+    return describe(fig, name="seeds", caption=caption, alt=f"Dots of {axis}: {told}.")

@@ -52,7 +52,7 @@ def test_of_a_report_there_is_every_figure_of_its_page(name):
     more = {
         "demonstrations.rates": "learning-rates",
         "demonstrations.inputs": "classifier-inputs",
-        "figures.accuracy_intervals": "scatter",
+        "demonstrations.seeds_beside": "seeds",
         "figures.weight_magnitudes": "weights",
     }
     assert {more[call] for call in calls if call in more} <= {*drawn}

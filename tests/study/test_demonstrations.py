@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from fakes import arm
 
 from normstudy.study import demonstrations, originals
 from normstudy.study.data import ImageSet, Split
@@ -90,3 +91,23 @@ def test_spreads_say_how_far_the_classifiers_inputs_differ():
     assert noise == ("noise", f"{expected:.0f}")
     images.train.images[:] = images.train.images[:1]
     assert demonstrations.input_spreads(nets, images).rows == (("noise", "0"),)
+
+
+def test_seeds_of_one_network_stand_beside_the_numbers_of_a_report():
+    original = originals.ORIGINALS["C"]
+    fig = demonstrations.seeds_beside(original, arm(76, 77, 78))
+    (ax,) = fig.axes
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == [
+        f"{who}, {e} epoch" for e in ("last", "best") for who in ("ours", "the report")
+    ]
+    dots = [line.get_xdata() for line in ax.lines if line.get_markersize() == 2.5]
+    for drawn, expected in zip(
+        dots,
+        ([76, 77, 78], original.last.values(), [76, 77, 78], original.best.values()),
+        strict=True,
+    ):
+        assert list(drawn) == pytest.approx(list(expected))
+    texts = [text.get_text() for text in ax.texts]
+    assert "77.00 ± 1.00%" in texts
+    assert "76.45, 76.96, 77.60%" in texts
