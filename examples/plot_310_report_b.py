@@ -166,9 +166,8 @@ print(replications.findings(judged))
 # ------------------
 #
 # The last norm stands on maps of one pixel, with 16 channels in 8 groups. A group is then two
-# numbers. Their mean lies in the middle between them, at the same distance from both, and that
-# distance is also their standard deviation: unless both are nearly equal, the results are plus one
-# and minus one.
+# numbers. Their mean lies at the same distance from both, and that distance is also their standard
+# deviation: unless both are nearly equal, the results are plus one and minus one.
 
 import torch
 
@@ -197,8 +196,7 @@ given = demonstrations.inputs(inputs)
 # Eight such groups, which 16 channels give, are enough to tell ten digits apart. But a layer that
 # nearly always answers plus or minus one has nearly no derivative, and a large one where two values
 # are close: layers in front may learn from few images, in jumps. Is the size of the groups why
-# group norm collapses? The same norm in two groups, with 8 values each on such maps, everything
-# else equal:
+# group norm collapses? The same norm in two groups, of 8 values each on such maps, all else equal:
 
 sizes = {"2 values a group": weaker["Group norm"], "8 values a group": wide}
 print(summaries.results(sizes, ("test_accuracy", "test_loss")))
@@ -236,7 +234,7 @@ batch = pictures.mistakes("Batch norm + L1", arms["Batch norm + L1"][0], images)
 group = pictures.mistakes("Group norm", arms["Group norm"][0], images)
 
 # %%
-# Group norm, and below it layer norm, which was trained for five epochs fewer.
+# Group norm, and below it layer norm, trained for five epochs fewer.
 
 layer = pictures.mistakes("Layer norm", arms["Layer norm"][0], images)
 

@@ -146,7 +146,7 @@ def test_in_short_names_what_matters_and_how_much():
 def test_a_table_with_holes_is_refused():
     made = arms()
     made.pop("layer L1")
-    with pytest.raises(ValueError, match=r"no full table .*; give every norm with every regularis"):
+    with pytest.raises(ValueError, match=r"no full table .*; give every norm with every regulariz"):
         analyse(made)
     with pytest.raises(ValueError, match="and as many seeds, two or more"):
         analyse(arms(seeds=1))
