@@ -192,8 +192,8 @@ def test_a_number_is_changed_by_mouse_and_the_link_keeps_it(visit: Any) -> None:
     page.locator('[data-knob="eps"]').fill("0.25")
     page.locator('[data-knob="eps"]').press("Enter")
     page.get_by_text("running statistics and their gradients").click()
-    page.get_by_label("running variance of channel 2").fill("9")
-    page.get_by_label("running variance of channel 2").press("Enter")
+    page.get_by_label("running variance of channel 1").fill("9")
+    page.get_by_label("running variance of channel 1").press("Enter")
 
     state = axes_page.state("instance") | {"groups": 1, "mode": "evaluation", "eps": 0.25}
     state["dy"][5] = 2.5
