@@ -137,7 +137,7 @@ for way, points in {"number": counts, "size": widths}.items():
     )
 
 # %%
-# The two best points are closer together than seeds of one point scatter, so nothing here says
+# The two best points are closer together than the seeds of each scatter, so nothing here says
 # whether to choose the number or the size. The range is what a wrong choice cost at most, on this
 # axis and on this network, and a part of it is chance: five means of three seeds that differ by
 # nothing else have a range of 1.3 of a seed's standard deviations on average. Chance level is 10%.
