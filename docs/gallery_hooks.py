@@ -4,6 +4,7 @@ A Sphinx extension. The functions that ``conf.py`` names by string are pickled w
 configuration, which a function object would not survive.
 """
 
+import contextlib
 import gc
 import hashlib
 import os
@@ -25,6 +26,7 @@ from matplotlib.artist import Artist
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
+from packaging.requirements import Requirement
 from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.directives.patches import Figure as FigureDirective
@@ -209,14 +211,15 @@ def reset(_gallery_conf: dict[str, Any], _file: str) -> None:
 def fingerprint() -> str:
     """Return a digest of everything but its own text that decides what an example shows."""
     digest = hashlib.sha256()
-    for name in ("matplotlib", "torch"):
-        digest.update(metadata.version(name).encode())
-    digest.update(os.environ.get("NORMSTUDY_REPORT", "").encode())
-    package = DOCS.parent / "normstudy"
-    for path in sorted(
-        [*package.rglob("*.py"), *(DOCS / "runs").rglob("*.json"), *DOCS.glob("*.py")]
-    ):
-        digest.update(path.name.encode() + path.read_bytes())
+    for name in sorted({Requirement(line).name for line in metadata.requires("normstudy") or ()}):
+        with contextlib.suppress(metadata.PackageNotFoundError):  # an extra that is not installed
+            digest.update(f"{name} {metadata.version(name)}\n".encode())
+    for setting in ("NORMSTUDY_REPORT", "NORMSTUDY_PRECISION"):
+        digest.update(f"{setting} {os.environ.get(setting, '')}\n".encode())
+    read = [p for p in (DOCS.parent / "normstudy").rglob("*") if p.suffix in {".py", ".csv"}]
+    read += [*(DOCS / "runs").rglob("*.json"), *(DOCS / "timings").glob("*.json")]
+    for path in sorted([*read, *DOCS.glob("*.py"), *DOCS.glob("*.json")]):
+        digest.update(path.relative_to(DOCS.parent).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
 
 

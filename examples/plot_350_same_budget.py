@@ -278,7 +278,6 @@ print(votes.beside(doubted, images))
 #       first = {arm: runs[0] for arm, runs in arms.items()}
 #       together = overlap(first, images)
 #       print(f"{together.all_wrong} images, {together.expected_all_wrong:.1g} if independent")
-#       assert together.all_wrong <= min(together.num_wrong)
 #
 #    Independent mistakes that are as rare would hardly ever meet in six arms. Images are not
 #    equally hard, so this was to be expected, and it says nothing of labels.

@@ -242,7 +242,6 @@ print("smallest change of the gradient, by step size:", ", ".join(smoothest))
 #           means = {lr: summarize(runs).mean for lr, runs in responses.held(of).items()}
 #           cost = max(means.values()) - means[max(means)]
 #           print(f"{arm}: {cost:.2f} points at {max(means):g}")
-#           assert cost >= 0
 #
 #    What an arm loses there is the price of a bad guess that it survives; at a higher rate that was
 #    tried, it was lost. Compare it with the distances between the best accuracies of the arms.

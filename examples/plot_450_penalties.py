@@ -256,7 +256,6 @@ print(summaries.penalties(both))
 #           close = [runs for runs in there if summarize(runs).mean >= best - 1]
 #           most = max(summarize(runs, zeros).mean for runs in close)
 #           print(f"{arm}: {most:.1f}% zeros")
-#           assert 0 <= most <= 100
 #
 #    That is the question to ask of a penalty: not how many zeros, but how many at which price.
 #

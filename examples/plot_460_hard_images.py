@@ -242,7 +242,6 @@ print(agreement.ensemble_table(together))
 #       excess = {row[0]: float(row[1]) - float(row[2]) for row in rows}
 #       most = max(excess, key=excess.get)
 #       print(f"{most}: {excess[most]:+.1f} points")
-#       assert excess[most] == max(excess.values())
 #
 #    The class with the widest range may be another one: it is the one with the most errors. And
 #    the largest of ten excesses lies above zero by chance as well.

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from scipy import stats
 
 from normstudy.study.compare import MARGINS, Difference
-from normstudy.study.measures import CHANCE, summarize, welch
+from normstudy.study.measures import CHANCE, Arms, Measure, summarize, welch
 from normstudy.study.responses import Points, held
 from normstudy.study.runs import Run
 from normstudy.tables import LEVEL, Table, in_sentence, number
@@ -38,15 +39,15 @@ class Spread:
         )
 
 
-def pooled(points: Points) -> Spread:
+def pooled(points: Points, measure: Measure | str = "test_accuracy") -> Spread:
     """Pool the variance of the seeds over the points of a sweep.
 
     Two seeds know next to nothing of their own spread. All points together know it well, if it is
     much the same everywhere. It is not where a training fails, so points below the middle between
-    chance and the best one do not count.
+    chance and the best one do not count. The measure is an accuracy.
     """
     every = {id(runs): runs for of in points.values() for runs in held(of).values()}
-    found = [summarize(runs) for runs in every.values()]  # a shared point counts once
+    found = [summarize(runs, measure) for runs in every.values()]  # a shared point counts once
     least = (max(point.mean for point in found) + CHANCE) / 2
     kept = [point for point in found if point.mean >= least]
     freedom = sum(point.n - 1 for point in kept)
@@ -61,6 +62,7 @@ def between(
     other: tuple[str, float],
     *,
     family: int = 1,
+    measure: Measure | str = "test_accuracy",
 ) -> Difference:
     """Compare the accuracies of two points, each an arm and a value: the first minus the second.
 
@@ -76,6 +78,8 @@ def between(
         Arm and value.
     family
         Number of comparisons that the interval holds for, all together (Bonferroni).
+    measure
+        Which accuracy.
 
     Raises
     ------
@@ -91,8 +95,8 @@ def between(
         if not of:
             msg = f"{arm!r} was lost at {x:g}, so there is nothing to compare; give another point"
             raise ValueError(msg)
-    first, second = map(summarize, runs)
-    spread, mean = pooled(points), first.mean - second.mean
+    first, second = (summarize(of, measure) for of in runs)
+    spread, mean = pooled(points, measure), first.mean - second.mean
     if min(first.mean, second.mean) < spread.least:
         error, freedom = welch([first, second])
     else:
@@ -109,6 +113,16 @@ def between(
         family=family,
         margin=MARGINS[runs[0][0].recipe.data],
     )
+
+
+def pairs(arms: Arms, measure: Measure | str = "test_accuracy") -> list[Difference]:
+    """Compare each arm with each other one as points of one sweep, for all pairs at once."""
+    points = {arm: {0.0: runs} for arm, runs in arms.items()}
+    found = list(combinations(points, 2))
+    return [
+        between(points, (one, 0.0), (other, 0.0), family=len(found), measure=measure)
+        for one, other in found
+    ]
 
 
 def is_near_chance(points: Points, found: Difference) -> bool:

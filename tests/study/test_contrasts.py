@@ -12,12 +12,14 @@ from normstudy.study.contrasts import (
     between,
     compared,
     in_short,
+    pairs,
     pooled,
     size,
     to_best,
     to_one,
     unbeaten,
 )
+from normstudy.study.measures import Measure
 from normstudy.study.responses import by
 from normstudy.tables import number
 
@@ -124,8 +126,23 @@ def test_the_values_of_one_arm_are_compared_with_its_best():
     rows = to_best(batch, "Batch norm", "size").rows
     assert [row[:2] for row in rows] == [("2", "\N{MINUS SIGN}29.00"), ("8", "\N{MINUS SIGN}11.00")]
     assert rows[1][2] == f"\N{MINUS SIGN}{11 + half:.2f} to {number(-11 + half, 2)}"
-    assert unbeaten(batch, "Batch norm")[0] == 128
+    assert unbeaten(batch, "Batch norm") == [128]
+    assert unbeaten(group, "Group norm") == [8, 2]
     assert behind_best(batch, "Batch norm").endswith("; lost: 512")
+
+
+def test_all_pairs_of_arms_are_compared_by_one_spread_in_any_measure_of_accuracy():
+    values = {"A": (80, 82), "B": (70, 74), "C": (60, 60)}
+    arms = {arm: runs_at(2, *of) for arm, of in values.items()}
+    half = stats.t.ppf(1 - 0.05 / 6, 3) * np.sqrt((2 + 8) / 3)
+    found = pairs(arms)
+    assert [d.pair for d in found] == [("A", "B"), ("A", "C"), ("B", "C")]
+    assert [d.mean for d in found] == pytest.approx([9, 21, 12])
+    assert [d.high - d.mean for d in found] == pytest.approx([half] * 3)
+    assert [d.decided for d in found] == [True, True, True]
+    halved = Measure("half of it", "%", 1, "higher", lambda run: 50 * run.accuracy, 10)
+    assert [d.low for d in pairs(arms, halved)] == pytest.approx([d.low / 2 for d in found])
+    assert pairs(arms, halved)[0].measure is halved
 
 
 def test_every_point_is_compared_with_one_more():
