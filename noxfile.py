@@ -103,7 +103,8 @@ def lowest(session: nox.Session) -> None:
     groups = nox.project.dependency_groups(PROJECT, "test")
     session.install("--resolution", "lowest-direct", "--editable", ".[cluster]")
     session.install("--editable", ".", *groups, "--constraint", str(lowest_versions(session)))
-    session.run("pytest", "-n", "auto", "--dist", "loadfile", "tests/byhand", "tests/study")
+    tests = ("tests/byhand", "tests/study", "tests/test_main.py")
+    session.run("pytest", "-n", "auto", "--dist", "loadfile", *tests)
 
 
 def lowest_versions(session: nox.Session) -> Path:

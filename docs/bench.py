@@ -110,7 +110,14 @@ class Textbook(lightning.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Make the optimizer of the study, without its groups of parameters."""
-        return torch.optim.SGD(self.parameters(), lr=self.recipe.lr, momentum=0.9, nesterov=True)
+        r = self.recipe
+        return torch.optim.SGD(
+            self.parameters(),
+            lr=r.lr,
+            momentum=r.momentum,
+            weight_decay=r.weight_decay,
+            nesterov=r.nesterov,
+        )
 
     def loop(self, batches: DataLoader[Any]) -> None:
         """Train for one pass."""

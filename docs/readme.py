@@ -29,7 +29,7 @@ from normstudy.study.runs import PUBLISHED, Run, RunError, find
 from normstudy.study.store import write_whole
 from normstudy.study.studies import STUDIES
 from normstudy.study.train import build
-from normstudy.tables import NORM_NAMES, Table
+from normstudy.tables import NORM_NAMES, Table, slug
 
 STUDY = STUDIES["main"]
 DOCS = Path(__file__).parent
@@ -93,8 +93,7 @@ def draw(arms: Arms) -> dict[str, Figure]:
         "shared-cells": shared_cells(examples.SHAPE, num_groups=examples.NUM_GROUPS),
     }
     for label in SHOWN:
-        name = label.lower().replace(" + ", "-").replace(" ", "-")
-        drawn[f"mistakes-{name}"] = pictures.mistakes(label, arms[label][0], images)
+        drawn[f"mistakes-{slug(label)}"] = pictures.mistakes(label, arms[label][0], images)
     return drawn
 
 

@@ -12,6 +12,7 @@ the loss look smoother along the gradient, as the explanation goes?
 from normstudy.study import contrasts, measured, responses
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
+from normstudy.study.sweeps import BLOCKS, MAIN
 
 searched = STUDIES["learning-rates"]
 tried = run_study(STUDIES["learning-rates"])
@@ -20,6 +21,14 @@ within = responses.tolerance(rates, 2.0)
 print("In short, learning rates within 2 points of an arm's own best:")
 for arm, (low, high) in within.items():
     print(f"{arm}: {low:g} to {high:g}, a factor of {high / low:g}")
+study, probed = STUDIES["depths"], run_study(STUDIES["probed"])
+deep = run_study(STUDIES["depths"])
+print("Depths at which a loss stopped being finite:")
+for arm, of in study.diverged.items():
+    where = (f"{BLOCKS[r.net]} blocks at {r.lr:g} (seed {r.seed})" for r in of)
+    print(f"{arm}: {', '.join(where)}")
+peak = measured.peak(probed["Batch norm"])
+print(measured.least_turned(probed, peak))
 
 # %%
 # **You will see** validation accuracy over seven learning rates for six arms, test accuracy over
@@ -86,7 +95,6 @@ print(contrasts.pooled(rates))
 import torch
 
 from normstudy.study.model import Net
-from normstudy.study.sweeps import BLOCKS, MAIN
 
 torch.manual_seed(0)
 images = torch.randn(16, 3, 32, 32)
@@ -108,8 +116,6 @@ assert sizes["none"][-1] / sizes["none"][0] > sizes["batch"][-1] / sizes["batch"
 # These are standard deviations of the scores of untrained networks, from 2 blocks to 16. And this
 # is what the trained ones reach:
 
-study = STUDIES["depths"]
-deep = run_study(STUDIES["depths"])
 at_rate = {
     arm: [r for r in runs if r.recipe.lr == MAIN[arm].lr] for arm, runs in deep.items()
 }
@@ -137,9 +143,26 @@ for arm in full:
 print(contrasts.pooled(full))
 
 # %%
-# "Lost" is a setting whose loss stopped being finite with one of its seeds. Where an arm falls at
-# the full rate and not at a quarter, the steps were too long for it, and the network was not too
-# deep. An arm that rises with the depth uses the additional blocks.
+# "Lost" is a setting whose loss stopped being finite with one of its seeds; the first lines of this
+# page name them. Where an arm falls at the full rate and not at a quarter, the steps were too long
+# for it, and the network was not too deep. An arm that rises with the depth uses the additional
+# blocks. The pool holds arms whose seeds scatter much and arms whose seeds scatter little, so that
+# intervals are too wide for the second.
+#
+# These are short trainings, and so a question of who is faster as well. The network of four blocks
+# was trained at full length too, on all images for twenty epochs:
+
+from normstudy.study.compare import differences
+
+main = run_study(STUDIES["main"])
+for d in differences(main):
+    if d.pair[0] == "Batch norm" and d.pair[1] in full:
+        short = contrasts.compared(full, (d.pair[0], 4), (d.pair[1], 4))
+        print(f"{d.title}, four blocks: {short}; at full length {contrasts.size(d)}")
+
+# %%
+# By how much do the distances shrink? What does not depend on the length is a loss that stops being
+# finite in the first steps.
 #
 # Steps along the gradient
 # ------------------------
@@ -152,7 +175,6 @@ print(contrasts.pooled(full))
 
 from normstudy.study.probes import STEPS
 
-probed = run_study(STUDIES["probed"])
 epochs = probed["Batch norm"][0].recipe.epochs
 print(measured.landscape_table(probed, epochs))
 
@@ -160,7 +182,6 @@ print(measured.landscape_table(probed, epochs))
 # Negative is good: the step lowered the loss. The same after a fifth of the training, when the
 # learning rate is at its highest:
 
-peak = int(measured.column(probed["Batch norm"], "lr")[0].argmax())
 print(f"after epoch {peak}:")
 print(measured.landscape_table(probed, peak))
 for arm, runs in probed.items():
@@ -173,11 +194,7 @@ for arm, runs in probed.items():
 # gradient differs from the old one by as much as its own length.
 
 print(measured.turn_table(probed, peak))
-smoothest = [
-    min(probed, key=lambda arm: measured.column(probed[arm], name)[:, peak - 1].mean())
-    for name in (f"gradient_change_{step:g}" for step in STEPS)
-]
-print("smallest change of the gradient, by step size:", ", ".join(smoothest))
+print(measured.least_turned(probed, peak))
 
 # %%
 # If the explanation holds here, batch norm has the smallest change at every step size. But equal
@@ -190,9 +207,10 @@ print("smallest change of the gradient, by step size:", ", ".join(smoothest))
 #
 # 16 blocks are no deep network: others have hundreds, and their authors needed norms, or careful
 # first weights instead (Zhang, Dauphin & Ma 2019), to train them at all. A fifth of the images is
-# little for a larger network. The slope was measured on four fixed batches at rest, after each
-# epoch, and Santurkar et al. measured it at every step. And correlation explains nothing: even if
-# the slope is smoother where training is better, that does not say which comes from which.
+# little for a larger network, and only four blocks were trained at full length. The slope was
+# measured on four fixed batches at rest, after each epoch, and Santurkar et al. measured it at
+# every step. And correlation explains nothing: even if the slope is smoother where training is
+# better, that does not say which comes from which.
 #
 # Exercises
 # ---------

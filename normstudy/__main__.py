@@ -110,7 +110,7 @@ def _base(arguments: list[str]) -> tuple[Recipe, str]:
         return Recipe(), "defaults"
     arm, recipe = chosen(asked.norm, asked.data, l1=l1)
     origin = f"settings of the study's arm {arm!r} on {asked.data}: {_words(recipe, _SHOWN)}"
-    return replace(recipe, l1=0.0), origin
+    return recipe, origin
 
 
 def _write_figures(

@@ -224,7 +224,7 @@ def _draw_tried(ax: Axes, graph: Graph) -> None:
 
 
 def style(label: str, labels: Sequence[str]) -> tuple[str, tuple[float, ...], str]:
-    """Choose color, dashes and marker; labels that have none of their own take spare colours.
+    """Choose color, dashes and marker; labels that have none of their own take spare ones.
 
     The only label of a norm, such as ``"Layer norm + L2"``, looks like that norm.
     """
@@ -233,8 +233,8 @@ def style(label: str, labels: Sequence[str]) -> tuple[str, tuple[float, ...], st
     norm = _norm_of(label)
     if norm in COLORS and [_norm_of(other) for other in labels].count(norm) == 1:
         return COLORS[norm], *STYLES[norm]
-    unknown = [other for other in labels if other not in COLORS]
-    return SPARE_COLORS[unknown.index(label) % len(SPARE_COLORS)], (), "P"
+    place = [other for other in labels if other not in COLORS].index(label) % len(SPARE_COLORS)
+    return SPARE_COLORS[place], *list(STYLES.values())[place]
 
 
 def _norm_of(label: str) -> str:

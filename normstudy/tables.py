@@ -5,6 +5,7 @@ Everybody imports this module, and it imports nobody.
 
 import html
 import math
+import re
 from dataclasses import dataclass
 
 LEVEL = 0.05
@@ -67,6 +68,17 @@ def in_sentence(arm: str) -> str:
     return arm[0].lower() + arm[1:] if is_word else arm
 
 
+def slug(arm: str) -> str:
+    """Write the name of an arm for the name of a file or a figure.
+
+    Examples
+    --------
+    >>> slug("Group norm, 24 groups")
+    'group-norm-24-groups'
+    """
+    return "-".join(re.findall(r"[a-z0-9]+", arm.lower()))
+
+
 def number(value: float, digits: int, *, sign: bool = False) -> str:
     """Write a number with fixed decimals and a real minus sign; what rounds to zero has none.
 
@@ -84,9 +96,10 @@ def interval(low: float, high: float, digits: int) -> str:
         return "none"
     ends = []
     for value in (low, high):
-        written = number(value, digits)
-        close = value != 0 and written == number(0, digits)
-        ends.append(number(value, digits + 1) if close else written)
+        more = digits
+        while value != 0 and more < 20 and number(value, more) == number(0, more):
+            more += 1
+        ends.append(number(value, more))
     return " to ".join(ends)
 
 

@@ -9,12 +9,11 @@ from scipy import stats
 
 from normstudy.study.compare import MARGINS
 from normstudy.study.data import ImageSet
-from normstudy.study.measures import summarize
+from normstudy.study.measures import Arms, summarize
 from normstudy.study.mistakes import is_wrong
 from normstudy.study.runs import Run
 from normstudy.tables import LEVEL, Table, in_sentence, interval, number
 
-Arms = Mapping[str, Sequence[Run]]
 Pairwise = Mapping[tuple[str, str], Sequence[tuple[int, int, float]]]
 """A number for every two runs of unequal seeds: by pair of arms, (seed, seed, number)."""
 
@@ -191,17 +190,20 @@ def together(first: Run, second: Run, images: ImageSet) -> float:
 def ensembles(arms: Arms, images: ImageSet) -> dict[tuple[str, str], list[tuple[int, int, float]]]:
     """Compute :func:`together` for pairs of unequal seeds, of two arms or of one with itself.
 
-    Every seed is paired with the next one: (seed, seed, accuracy in percent).
+    Every seed is paired with the next one, and the last with the first, unless they were paired:
+    (seed, seed, accuracy in percent).
     """
     found = {}
     for a, b in combinations_with_replacement(arms, 2):
         seeds = {run.recipe.seed: run for run in arms[b]}
         order = sorted(seeds)
         following = dict(zip(order, order[1:] + order[:1], strict=True))
+        if a == b and len(order) == 2:
+            del following[order[1]]
         pairs = [
             (run, seeds[following[run.recipe.seed]])
             for run in arms[a]
-            if following.get(run.recipe.seed, run.recipe.seed) != run.recipe.seed
+            if run.recipe.seed in following and len(order) > 1
         ]
         if pairs:
             found[a, b] = [

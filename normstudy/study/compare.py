@@ -273,7 +273,7 @@ def differences(arms: Arms, measure: Measure | str = "test_accuracy") -> list[Di
             low=low,
             high=high,
             p=p,
-            family=len(pairs),
+            family=len(tests),
             margin=margin,
         )
         for a, b in pairs

@@ -239,6 +239,8 @@ def unbeaten(points: Points, arm: str) -> list[float]:
 
 def behind_best(points: Points, arm: str) -> str:
     """Say which value of an arm is best, which are behind it, and which are left open."""
+    if not held(points[arm]):
+        return "lost everywhere"
     best, found = _to_best(points, arm)
     behind = [f"{x:g} ({d.measure.text(d.mean, sign=True)})" for x, d in found.items() if d.decided]
     open_ones = [f"{x:g}" for x, d in found.items() if not d.decided]

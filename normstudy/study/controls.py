@@ -10,12 +10,11 @@ from scipy import stats
 
 from normstudy.study.compare import differences
 from normstudy.study.measures import CHANCE, Arms, summarize, welch
-from normstudy.study.recipes import Recipe
+from normstudy.study.recipes import Recipe, Recipes
 from normstudy.study.runs import Run
 from normstudy.tables import LEVEL, Table, in_sentence, interval, number
 
 _T = TypeVar("_T")
-Diverged = Mapping[str, Sequence[Recipe]]
 WIDE = 3  # standard deviations in a control above this many of the study's are said
 
 
@@ -171,7 +170,7 @@ def table(found: Sequence[Change], names: tuple[str, str] = ("main study", "cont
     return Table(header, tuple(rows))
 
 
-def answer(study: Arms, control: Arms, diverged: Diverged | None = None) -> str:
+def answer(study: Arms, control: Arms, diverged: Recipes | None = None) -> str:
     """Say which distances changed in the control, and whether the means keep their order.
 
     Parameters
@@ -238,7 +237,7 @@ def _scattered(arm: str, study: Sequence[Run], control: Sequence[Run]) -> str:
     return f"{arm} scatters from {' to '.join(ends)}%."
 
 
-def lost(diverged: Diverged, control: Arms) -> str:
+def lost(diverged: Recipes, control: Arms) -> str:
     """Say which trainings diverged, and what the means become with these counted as chance.
 
     Parameters

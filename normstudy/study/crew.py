@@ -29,7 +29,10 @@ class Crew:
     place: Path
     """The store."""
     task: Callable[[str], Any]
-    """What a worker does for a record, as ``joblib.delayed`` has it; returns name and result."""
+    """What a worker does for a record, as ``joblib.delayed`` has it; returns name and result.
+
+    It is asked for with the lock in hand.
+    """
     is_made: Callable[[str], bool]
     """Whether another process has made it since; asked with the lock in hand."""
     take: Callable[[str, Any], None]
@@ -40,7 +43,7 @@ class Crew:
     elsewhere: list[str] = field(default_factory=list)
     """What other processes are making."""
     deaths: Counter[str] = field(default_factory=Counter)
-    """How often a worker died while the record was in work, in that worker or in another."""
+    """How often a worker died while the record was in work or next in line, there or elsewhere."""
 
     def make(self, names: Sequence[str], jobs: int) -> list[str]:
         """Make everything, and return the names of what took its worker along each time.
@@ -82,8 +85,9 @@ class Crew:
             self.deaths.update(list(self.locks))
             if self.progress:
                 say(
-                    "a worker was killed, as happens where memory is short; what was in work goes "
-                    f"on after its last finished epoch: {', '.join(self.locks)}"
+                    "a worker was killed, as happens where memory is short; what was in work or "
+                    "next in line goes on, after its last finished epoch if it has one: "
+                    f"{', '.join(self.locks)}"
                 )
         finally:
             for lock in self.locks.values():
@@ -91,7 +95,7 @@ class Crew:
             self.locks.clear()
 
     def _tasks(self, names: Sequence[str], bar: "tqdm[Any]") -> Iterator[Any]:
-        """Yield one task after the other, as workers become free."""
+        """Yield one task after the other; joblib takes as many at a time as there are workers."""
         for name in names:
             lock = store.lock(self.place, name)
             try:

@@ -154,7 +154,7 @@ def sweep(
     """
     single = {f"{arm} {i}": [run] for arm, runs in arms.items() for i, run in enumerate(runs)}
     check_arms(single)
-    lines = {arm: _joined(runs, field) for arm, runs in arms.items()}
+    lines = {arm: _joined(runs, field) for arm, runs in arms.items() if runs}
     best = {arm: max(of_arm, key=lambda line: line[1].max()) for arm, of_arm in lines.items()}
     every = np.concatenate([y for of_arm in lines.values() for _, y in of_arm])
     lowest = min(float(y.max()) for _, y in best.values()) - 10  # points; worse has failed to learn

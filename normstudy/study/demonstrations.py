@@ -1,5 +1,6 @@
 """Defects of the class reports, shown: by their rates, penalties and inputs, and by seeds."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -63,7 +64,7 @@ def input_spreads(nets: Mapping[str, Net], images: ImageSet) -> Table:
     rows = []
     for name, net in nets.items():
         with torch.no_grad():
-            seen = net.train()[:-2](x)  # but dropout and the linear layer
+            seen = copy.deepcopy(net).train()[:-2](x)  # but dropout and the linear layer
         share = ((seen - seen.mean(0)) ** 2).sum() / (seen**2).sum()
         rows.append((name, f"{100 * share:.0f}"))
     return Table(("network", "differs from image to image, %"), tuple(rows))
@@ -117,17 +118,11 @@ def classifier_inputs(net: Net, images: ImageSet, count: int) -> Tensor:
     if not places:
         msg = "no norm of this network stands on maps of 1x1; take one that ends with such a norm"
         raise ValueError(msg)
-    part = net[: places[-1] + 1]
-    was_training = net.training
-    net.train()
+    part = copy.deepcopy(net[: places[-1] + 1])  # its modes and running statistics change
     for module in part.modules():
-        if isinstance(module, torch.nn.Dropout | torch.nn.Dropout2d):
-            module.eval()
-    kept = {name: value.clone() for name, value in net.state_dict().items()}
+        module.train(not isinstance(module, torch.nn.Dropout | torch.nn.Dropout2d))
     with torch.no_grad():
         found: Tensor = part(images.normalize(images.test.images[:count]))
-    net.load_state_dict(kept)
-    net.train(was_training)
     return found.flatten(1)
 
 

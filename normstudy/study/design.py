@@ -83,6 +83,8 @@ class Study:
                 for arm, tried in arms.items()
             }
         lost = {recipe for tried in self.diverged.values() for recipe in tried}
+        if wanted is not None:  # a step that is too long in one precision is so in the other
+            lost = {replace(recipe, precision=wanted) for recipe in lost}
         seeded = {
             arm: [replace(recipe, seed=seed) for recipe in tried for seed in chosen]
             for arm, tried in arms.items()

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -60,8 +61,9 @@ def pick_device(device: str) -> torch.device:
 def slowdown(device: torch.device) -> float:
     """How many times as long as in float32 a step in bfloat16 takes; infinity where it cannot.
 
-    Found out by a small step of the network, since processors and libraries that have no
-    arithmetic of 16 bits imitate it, at very different speeds.
+    On a CPU found out by a small step of the network, since processors and libraries that have no
+    arithmetic of 16 bits imitate it, at very different speeds. A GPU is not timed: it has such
+    arithmetic, and counts as faster, or it cannot.
     """
     if device.type == "cuda":
         return 0.5 if torch.cuda.is_bf16_supported(including_emulation=False) else math.inf
@@ -122,6 +124,14 @@ def rounding(device: torch.device) -> dict[str, Any]:
     }
 
 
+def own_randomness(device: torch.device) -> AbstractContextManager[None]:
+    """Leave PyTorch's generators of the CPU and of a device as they were.
+
+    Without a list of devices, ``fork_rng`` starts CUDA on every GPU, also for what the CPU does.
+    """
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
 def say_where(device: torch.device, doing: str, threads: int | None = None) -> None:
     """Say on what a training runs: on a CPU also its threads, by default those of this process."""
     count = threads or torch.get_num_threads()
@@ -140,16 +150,20 @@ def processor() -> str:
 
 
 def free_memory() -> int:
-    """Bytes that new processes can take: what the machine has left, or a container is allowed."""
+    """Bytes that new processes can take: what the machine has left, or a container is allowed.
+
+    What a container has taken includes files that were read, whose memory is given back on demand.
+    """
     free = int(psutil.virtual_memory().available)
     try:
-        allowed, taken = (
-            int((_CONTAINER / name).read_text(encoding="ascii"))
-            for name in ("memory.max", "memory.current")
+        allowed, taken, details = (
+            (_CONTAINER / name).read_text(encoding="ascii")
+            for name in ("memory.max", "memory.current", "memory.stat")
         )
-    except (OSError, ValueError):  # no container, or one that says "max"
+        cached = int(dict(line.split() for line in details.splitlines())["inactive_file"])
+        return min(free, int(allowed) - int(taken) + cached)
+    except (OSError, ValueError, KeyError):  # no container, or one that says "max"
         return free
-    return min(free, allowed - taken)
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ def penalty(arms: Arms) -> Figure:
 
 @in_own_style
 def weight_magnitudes(arms: Arms) -> Figure:
-    """Draw the sorted magnitudes of the weights that the L1 penalty acts on, on a log axis."""
+    """Draw the sorted magnitudes of convolution and linear weights, on a log axis."""
     check_arms(arms)
     curves = []
     for label, runs in arms.items():

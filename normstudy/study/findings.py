@@ -1,12 +1,14 @@
 """The findings of a study in sentences."""
 
 import math
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
+from scipy import stats
 
 from normstudy.study.compare import Difference, differences
-from normstudy.study.measures import Arms, check_arms, summarize
+from normstudy.study.measures import CONFIDENCE, Arms, check_arms, summarize
 from normstudy.tables import in_sentence
 
 
@@ -63,8 +65,9 @@ def marginal(arms: Arms) -> str:
     """Name the pairs that are decided, and would be open if their seeds were paired.
 
     The verdicts treat arms as independent. Arms that share seeds may move together, or against each
-    other; in the second case an interval is too narrow. Paired, its half-width is multiplied by the
-    standard error of the differences, over that of independent arms.
+    other; in the second case an interval is too narrow. Paired, its half-width is q s / sqrt(2 n):
+    n seeds whose differences have the standard deviation s, and q the 95% quantile of the
+    studentized range of all arms with n - 1 degrees of freedom.
     """
     found = []
     for d in map(Difference.ordered, differences(arms)):
@@ -73,11 +76,16 @@ def marginal(arms: Arms) -> str:
         )
         if not d.decided or d.first.values.keys() != d.second.values.keys():
             continue
-        wider = np.var(first - second, ddof=1) / (np.var(first, ddof=1) + np.var(second, ddof=1))
-        if abs(d.mean) < (d.high - d.low) / 2 * np.sqrt(wider):
+        half = _range_quantile(len(arms), d.first.n) * np.std(first - second, ddof=1)
+        if abs(d.mean) < half / np.sqrt(2 * d.first.n):
             ahead, behind = map(in_sentence, d.pair)
             found.append(f"{ahead} ahead of {behind} (95% interval {d.interval})")
     return f"Decided, and open if seeds were paired: {'; '.join(found) or 'no pair'}."
+
+
+@cache  # it takes a second
+def _range_quantile(arms: int, seeds: int) -> float:
+    return float(stats.studentized_range.ppf(CONFIDENCE, arms, seeds - 1))
 
 
 def _earlier(said: Difference, now: Difference) -> str:

@@ -16,7 +16,7 @@ from normstudy.study.data import ImageSet, to_display
 from normstudy.study.measures import Arms, mean_interval
 from normstudy.study.mistakes import is_wrong
 from normstudy.study.runs import Run
-from normstudy.tables import Table, in_sentence
+from normstudy.tables import Table, in_sentence, slug
 
 SHOWN = 10
 """Images of a list, and of a grid."""
@@ -268,7 +268,7 @@ def confusion_matrix(arm: str, runs: Sequence[Run], images: ImageSet) -> Figure:
     off = counts - np.diag(np.diag(counts))
     true, answer = np.unravel_index(off.argmax(), off.shape)
     worst = f"{images.classes[true]} taken for {images.classes[answer]}, {off.max():.1f}%"
-    name = f"confusion-{arm.lower().replace(' + ', '-').replace(' ', '-')}"
+    name = f"confusion-{slug(arm)}"
     alt = f"Matrix of true classes and answers in percent. Most frequent confusion: {worst}."
     return describe(fig, name=name, caption=f"{title}. {about}", alt=alt)
 

@@ -119,7 +119,10 @@ REPLICATIONS = (
         },
         unit="test accuracy, %",
         better=1,
-        source="A public replication of Wu & He; standard deviations are 0.26 to 0.59 points.",
+        source=(
+            "A public replication of Wu & He, which like the class reports is not named; standard "
+            "deviations are 0.26 to 0.59 points."
+        ),
     ),
     Published(
         what="ResNet-20 on CIFAR-10",
@@ -131,7 +134,7 @@ REPLICATIONS = (
         },
         unit="test accuracy, %",
         better=1,
-        source="Another public replication.",
+        source="Another public replication, not named either.",
     ),
 )
 """Two repetitions of Wu & He's sweep on CIFAR-10."""

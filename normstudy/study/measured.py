@@ -1,5 +1,6 @@
 """What the probes of runs found, as tables and figures over epochs and shifts."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -13,7 +14,7 @@ from normstudy.study.measures import CHANCE, Arms, Measure
 from normstudy.study.probes import CORRUPTIONS, SHIFTS, STEPS
 from normstudy.study.responses import said
 from normstudy.study.runs import Run
-from normstudy.tables import Table, number
+from normstudy.tables import Table, in_sentence, number
 
 WAYS = {
     "moving averages": "test_accuracy",
@@ -114,15 +115,19 @@ def falls(arms: Arms) -> Table:
     return Table(("arm", "largest fall, points", *also), tuple(rows))
 
 
+def peak(runs: Sequence[Run]) -> int:
+    """Find the epoch that ends when the learning rate is highest, or next to it."""
+    return max(1, int(column(runs, "lr")[0].argmax()))
+
+
 def gaps(runs: Sequence[Run]) -> str:
     """Say how far moving averages are behind precise statistics, at the highest rate and at last.
 
     The learning rate is highest between two epochs; the first of the two is meant.
     """
     gap = 100 * (column(runs, "precise_accuracy") - column(runs, "test_accuracy"))
-    peak = max(1, int(column(runs, "lr")[0].argmax()))
-    told = []
-    for words, epoch in ((f"after epoch {peak}, at the highest rate", peak), ("after the last", 0)):
+    told, top = [], peak(runs)
+    for words, epoch in ((f"after epoch {top}, at the highest rate", top), ("after the last", 0)):
         values = gap[:, epoch - 1]
         spread = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
         told.append(f"{words}, {number(float(values.mean()), 2, sign=True)}{spread} points")
@@ -217,6 +222,16 @@ def turn_table(arms: Arms, epoch: int) -> Table:
         names = (f"gradient_change_{step:g}" for step in STEPS)
         rows.append((arm, *(f"{column(runs, n)[:, epoch - 1].mean():.2g}" for n in names)))
     return Table(("arm", *(f"step {s:g}" for s in STEPS)), tuple(rows))
+
+
+def least_turned(arms: Arms, epoch: int) -> str:
+    """Say under which arm the gradient changes least, and over how many of the steps."""
+    least = Counter(
+        min(arms, key=lambda arm: column(arms[arm], f"gradient_change_{s:g}")[:, epoch - 1].mean())
+        for s in STEPS
+    )
+    told = (f"{in_sentence(arm)} at {n} of {len(STEPS)}" for arm, n in least.most_common())
+    return f"Step sizes at which the gradient changes least: {', '.join(told)}."
 
 
 def longest_step(runs: Sequence[Run], epoch: int) -> float:

@@ -214,7 +214,7 @@ def penalty_share(run: Run) -> npt.NDArray[np.float64]:
 
 
 def small_weights(run: Run) -> float:
-    """Read from the quantiles which fraction of the penalized weights is below ``SMALL_WEIGHT``."""
+    """Read from the quantiles which fraction of the weights is below ``SMALL_WEIGHT``."""
     quantiles, places = run.weight_quantiles.astype(np.float64), len(run.weight_quantiles)
     return float(np.interp(SMALL_WEIGHT, quantiles, np.linspace(0, 1, places), left=0, right=1))
 

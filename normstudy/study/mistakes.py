@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from normstudy.study.data import ImageSet
+from normstudy.study.measures import Arms
 from normstudy.study.runs import Run
 from normstudy.tables import Table
 
-Arms = Mapping[str, Sequence[Run]]
 Order = Literal["most confident", "least confident"]
 
 NUM_BINS = 15
+"""Bins of equal width between 0 and 1, for confidences."""
 """Bins of confidence, as in Guo et al.; see :func:`reliability`."""
 
 
@@ -150,15 +151,13 @@ class Reliability:
         return float((self.counts * distance).sum() / self.counts.sum())
 
 
-def reliability(runs: Sequence[Run], images: ImageSet, *, num_bins: int = NUM_BINS) -> Reliability:
-    """Compare the confidence of answers with how often they are right.
+def reliability(runs: Sequence[Run], images: ImageSet) -> Reliability:
+    """Compare the confidence of answers with how often they are right, in :data:`NUM_BINS` bins.
 
     Parameters
     ----------
     runs, images
         Whose predictions, counted together, and the data set that they are about.
-    num_bins
-        Bins of equal width between 0 and 1.
 
     References
     ----------
@@ -166,10 +165,10 @@ def reliability(runs: Sequence[Run], images: ImageSet, *, num_bins: int = NUM_BI
     """
     right = ~np.concatenate([is_wrong(run, images) for run in runs])
     confidence = np.concatenate([run.confidences for run in runs]).astype(np.float64)
-    bins = np.minimum((confidence * num_bins).astype(np.int64), num_bins - 1)
-    counts = np.bincount(bins, minlength=num_bins)
+    bins = np.minimum((confidence * NUM_BINS).astype(np.int64), NUM_BINS - 1)
+    counts = np.bincount(bins, minlength=NUM_BINS)
     there = counts > 0
-    means = (np.bincount(bins, values, num_bins)[there] for values in (confidence, right))
+    means = (np.bincount(bins, values, NUM_BINS)[there] for values in (confidence, right))
     mean_confidence, accuracy = (total / counts[there] for total in means)
     return Reliability(counts=counts[there], confidence=mean_confidence, accuracy=accuracy)
 

@@ -3,6 +3,7 @@
 All arms of a study build the same rows; only what stands in the places of the norms differs.
 """
 
+import copy
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -331,9 +332,10 @@ class LayerRow:
     """One line of the layer table.
 
     ``row`` is what the network's plan says, ``kind`` the class that was built; ``output_size`` is
-    (C, H, W); ``receptive_field`` is the side, in pixels of the image, of the square that one value
-    of the output can see through convolutions and pools. (Group, layer and instance norm add the
-    whole image to it in a weak form: their statistics.)
+    (C, H, W), or the number of features where maps are flat; ``receptive_field`` is the side, in
+    pixels of the image, of the square that one value of the output can see through convolutions and
+    pools. (Group, layer and instance norm add the whole image to it in a weak form: their
+    statistics.)
     """
 
     name: str
@@ -365,8 +367,8 @@ def layer_table(net: Net, size: int = 32) -> list[LayerRow]:
     device = next(net.parameters()).device
     in_channels = next(m for m in net.modules() if isinstance(m, nn.Conv2d)).in_channels
     x = torch.zeros(1, in_channels, size, size, device=device)
-    table, field, jump, was_training = [], 1, 1, net.training
-    net.eval()
+    table, field, jump = [], 1, 1
+    net = copy.deepcopy(net).eval()  # its layers keep their modes
     with torch.no_grad():
         for row, (name, layer) in zip(net.rows, net.named_children(), strict=True):
             x = layer(x)
@@ -379,7 +381,6 @@ def layer_table(net: Net, size: int = 32) -> list[LayerRow]:
             parameters = sum(p.numel() for p in layer.parameters())
             kind = type(layer).__name__
             table.append(LayerRow(name, row, kind, tuple(x.shape[1:]), parameters, field))
-    net.train(was_training)
     return table
 
 

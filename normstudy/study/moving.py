@@ -43,7 +43,8 @@ def moved(recipe: Recipe, data: Dataset) -> Recipe:
 
     Smaller images get a smaller crop. The digits are few and a demonstration: batches are a quarter
     as large, with the rate of the square-root rule of Krizhevsky 2014, arXiv:1404.5997, and five
-    epochs are enough. Networks for grey images are half as wide, so they get half as many groups.
+    epochs are enough. Networks for grey images are half as wide, so they get half as many groups,
+    or half as many channels in each.
 
     Raises
     ------
@@ -64,5 +65,6 @@ def moved(recipe: Recipe, data: Dataset) -> Recipe:
         epochs=min(recipe.epochs, 5) if few else recipe.epochs,
         lr=recipe.lr / 2 if few else recipe.lr,
         num_groups=max(1, recipe.num_groups // 2),
+        channels_per_group=-(-recipe.channels_per_group // 2),  # 0 stays 0
         precision="float32",  # which every processor computes at its full speed
     )

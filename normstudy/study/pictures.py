@@ -1,6 +1,5 @@
 """What takes the images themselves: samples, what a run got wrong, how far to trust its answers."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,9 +19,9 @@ from normstudy.drawing import (
     panel,
 )
 from normstudy.study.data import ImageSet, to_display
+from normstudy.study.measures import Arms
 from normstudy.study.mistakes import (
     NUM_BINS,
-    Arms,
     Mistake,
     Order,
     find_mistakes,
@@ -30,6 +29,7 @@ from normstudy.study.mistakes import (
     reliability,
 )
 from normstudy.study.runs import Run
+from normstudy.tables import slug
 
 
 @in_own_style
@@ -97,7 +97,7 @@ def mistakes(
     alt = "; ".join(
         f"{m.true_name} taken for {m.predicted_name} ({100 * m.confidence:.1f}%)" for m in found
     )
-    name = f"mistakes-{'-'.join(re.findall(r'[a-z0-9]+', arm.lower()))}"
+    name = f"mistakes-{slug(arm)}"
     alt = f"{title}; {score} {alt or 'None'}."
     return describe(fig, name=name, caption=f"{title}. {score} {chosen}", alt=alt)
 

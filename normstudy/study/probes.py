@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from normstudy.study import data
+from normstudy.study import data, environment
 from normstudy.study.data import ImageSet, Split
 from normstudy.study.optimize import scales, weights
 from normstudy.study.recipes import Recipe
@@ -87,7 +87,7 @@ def measure(subject: Subject, *, last: bool) -> dict[str, float]:
     found: dict[str, float] = {}
     for probe in _probes(subject.recipe):
         if last or not probe.last_only:
-            with torch.random.fork_rng():
+            with environment.own_randomness(subject.image_set.train.images.device):
                 torch.manual_seed(0)
                 taken = probe.take(replace(subject, net=copy.deepcopy(subject.net)))
             found |= zip(probe.columns, map(_finite, taken), strict=True)

@@ -6,7 +6,7 @@ its run, so two recipes that differ in any field never share a result.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import product
 from typing import Any, Literal, get_args, get_type_hints
@@ -235,6 +235,10 @@ class Recipe:
         return cls(**values)
 
 
+Recipes = Mapping[str, Sequence[Recipe]]
+"""Recipes by the name of an arm."""
+
+
 def _check_probe(value: Any) -> None:
     if value and (not isinstance(value, str) or not {*value.split("+")} <= {*PROBES}):
         msg = f"probe={value!r} is unknown; accepted: {', '.join(PROBES)}, or several joined by +"
@@ -244,8 +248,10 @@ def _check_probe(value: Any) -> None:
 def _check_number(
     name: str, value: Any, *, low: float, high: float, above: bool, whole: bool
 ) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    inside = number and (value > low if above else value >= low) and value < high
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        msg = f"{name}={value!r} is of type {type(value).__name__}; give an int or a float"
+        raise ValueError(msg)
+    inside = (value > low if above else value >= low) and value < high
     if not inside:  # a NaN is not inside either
         interval = f"{'(' if above else '['}{low}, {high})"
         msg = f"{name}={value!r} is out of range; accepted: a number in {interval}"

@@ -17,12 +17,11 @@ from normstudy.drawing import Curve, describe, finish, in_own_style, limit, mark
 from normstudy.study.compare import choose
 from normstudy.study.curves import data_title, listed
 from normstudy.study.measures import Arms, Measure, Summary, check_arms, measure_of, summarize
-from normstudy.study.recipes import Recipe
+from normstudy.study.recipes import Recipe, Recipes
 from normstudy.study.runs import Run
 from normstudy.tables import Table, in_sentence
 
 Points = Mapping[str, Mapping[float, Sequence[Run]]]
-Tried = Mapping[str, Sequence[Recipe]]
 
 
 def cells(arms: Arms, setting: Callable[[Recipe], float]) -> Points:
@@ -34,7 +33,7 @@ def cells(arms: Arms, setting: Callable[[Recipe], float]) -> Points:
     return points
 
 
-def by(arms: Arms, setting: Callable[[Recipe], float], diverged: Tried | None = None) -> Points:
+def by(arms: Arms, setting: Callable[[Recipe], float], diverged: Recipes | None = None) -> Points:
     """Sort the runs of each arm by the value of a setting, lowest first.
 
     Parameters
@@ -152,7 +151,7 @@ def figure(
     some = _some(points)
     read = measure_of(measure, some)
     curves = []
-    for arm, of in ((arm, held(of)) for arm, of in points.items()):
+    for arm, of in ((arm, held(of)) for arm, of in points.items() if held(of)):
         seeds = max(map(len, of.values()))
         drawn = np.array([_filled(summarize(runs, read), seeds) for runs in of.values()]).T
         x: npt.NDArray[np.float64] = np.array(list(of), dtype=np.float64)
@@ -190,6 +189,9 @@ def ends(points: Points, measure: Measure | str = "test_accuracy") -> str:
     for arm, of in points.items():
         read = measure_of(measure, _some(points))
         means = {x: summarize(runs, read).mean for x, runs in held(of).items()}
+        if not means:
+            parts.append(f"{in_sentence(arm)} lost")
+            continue
         best = (max if read.better == "higher" else min)(means, key=means.__getitem__)
         shown = dict.fromkeys((best, min(means), max(means)))
         told = ", ".join(f"{read.text(means[x])} at {x:g}" for x in shown)
@@ -197,7 +199,7 @@ def ends(points: Points, measure: Measure | str = "test_accuracy") -> str:
     return "; ".join(parts)
 
 
-def choices(points: Points, diverged: Tried | None = None) -> Table:
+def choices(points: Points, diverged: Recipes | None = None) -> Table:
     """Tabulate the learning rate that ``compare.choose`` names at each value, for each arm.
 
     Parameters

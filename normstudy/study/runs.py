@@ -237,10 +237,10 @@ def run(
     if found is not None and not retrain:
         return found
     environment.check_precision([recipe.precision], environment.pick_device(device))
-    if retrain:
-        store.forget(place, recipe.name)
     with held(store.lock(place, recipe.name), f"training {recipe.name}", progress=progress):
         found = None if retrain else find(recipe, place)  # made while this process waited
+        if retrain:
+            store.forget(place, recipe.name)
         if found is None:
             checkpoint = store.checkpoint(place, recipe.name)
             found = _keep(_train(recipe, checkpoint, device, progress), place)
@@ -337,10 +337,9 @@ def run_all(
     missing = [name for name in found if name not in made]
     if not missing:
         return [made[recipe.name] for recipe in wanted]
-    far = workers.are_far()
-    asked = [by_name[name] for name in missing]
-    jobs, device = workers.ready(asked, n_jobs, device, progress=progress)
-    failed, caller = dict[str, str](), environment.this_process()
+    far, caller = workers.are_far(), environment.this_process()
+    jobs, device = workers.ready([by_name[n] for n in missing], n_jobs, device, progress=progress)
+    failed, anew = dict[str, str](), set(missing if retrain else ())
 
     def is_made(name: str) -> bool:
         if not retrain and (there := find(by_name[name], place)) is not None:
@@ -354,11 +353,12 @@ def run_all(
             failed[name] = str(error)
 
     def task(name: str) -> Any:
+        if name in anew:  # once: what a killed worker leaves belongs to this training
+            anew.remove(name)
+            store.forget(place, name)
         checkpoint = None if far else store.checkpoint(place, name)
         return joblib.delayed(_worker)(by_name[name], checkpoint, device, caller)
 
-    for name in missing if retrain else ():
-        store.forget(place, name)
     crew = Crew(place=place, task=task, is_made=is_made, take=take, progress=progress)
     killed = crew.make(missing, jobs)
     failed |= dict.fromkeys(killed, "its process was killed each time, as for lack of memory")

@@ -1,20 +1,19 @@
 """What a search found: how every setting scored, and the one that the rule chose."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from normstudy.study.compare import choose
 from normstudy.study.measures import Arms, summarize
-from normstudy.study.recipes import Recipe
+from normstudy.study.recipes import Recipe, Recipes
 from normstudy.study.runs import Run
 from normstudy.tables import Table, in_sentence
 
 WORDS = {"lr": "learning rate", "num_groups": "groups", "l1": "lambda"}
-Lost = Mapping[str, Sequence[Recipe]]
 
 
 def by_value(
-    arms: Arms, field: str, diverged: Lost | None = None, *, measure: str = "test_accuracy"
+    arms: Arms, field: str, diverged: Recipes | None = None, *, measure: str = "test_accuracy"
 ) -> Table:
     """Tabulate a field of the recipe against the arms: the mean of a measure over the seeds.
 
@@ -55,12 +54,12 @@ def by_value(
     return Table((WORDS[field], *arms), tuple(rows))
 
 
-def chosen(runs: Sequence[Run], arm: str, diverged: Lost | None = None) -> Recipe:
+def chosen(runs: Sequence[Run], arm: str, diverged: Recipes | None = None) -> Recipe:
     """Return the recipe that the rule takes for an arm, given what was lost."""
     return choose(runs, (diverged or {}).get(arm, ()))
 
 
-def at_another(arms: Arms, field: str, arm: str, diverged: Lost | None = None) -> str:
+def at_another(arms: Arms, field: str, arm: str, diverged: Recipes | None = None) -> str:
     """Say what each arm would lose at the value that another has chosen, in validation accuracy."""
     value = getattr(chosen(arms[arm], arm, diverged), field)
     parts = []

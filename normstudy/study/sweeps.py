@@ -162,6 +162,7 @@ BLOCKS: Mapping[str, int] = MappingProxyType(
 
 
 _DEEP = ("pyramid-double", "pyramid-quadruple")
+_DEEPEST = replace(_SMALL["No norm"], net="pyramid-quadruple")
 
 
 def _depths(base: Recipe) -> tuple[Recipe, ...]:
@@ -232,6 +233,12 @@ SWEEPS = (
         "depths",
         "Four depths, the deep ones at two learning rates, on a fifth of the images",
         {arm: _depths(_SMALL[arm]) for arm in _FOUR},
+        diverged={
+            "No norm": (
+                *variants(_DEEPEST, seed=[0, 1]),
+                replace(_DEEPEST, lr=_DEEPEST.lr / 4, seed=0),
+            )
+        },
     ),
     _sweep(
         "probed",

@@ -124,8 +124,8 @@ class Outcome:
 
 def build(recipe: Recipe, image_set: ImageSet) -> Net:
     """Build the network of a recipe for a data set, with initial weights from the recipe's seed."""
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(recipe.seed)
         return Net(
             recipe.norm,
             recipe.num_groups,
@@ -247,7 +247,7 @@ def train(
     """
     where = environment.pick_device(device)
     image_set = data.load(recipe.data).to(where)
-    with torch.random.fork_rng():
+    with environment.own_randomness(where):
         state = _start(recipe, image_set, where, checkpoint)
         done, steps = len(state.history["epoch"]), state.steps
         if progress:

@@ -116,6 +116,19 @@ def test_the_landscape_is_told_step_by_step():
     assert measured.longest_step(lost, 1) == 0
 
 
+def test_the_arm_whose_gradient_changes_least_is_named_with_the_number_of_steps():
+    turns = {"Batch norm": [0.1, 0.2, 0.3, 0.4, 2.0], "No norm": [0.3, 0.3, 0.4, 0.5, 0.9]}
+    arms = {
+        arm: [
+            run(**{f"gradient_change_{s:g}": (9.0 * x, x) for s, x in zip(STEPS, of, strict=True)})
+        ]
+        for arm, of in turns.items()
+    }
+    assert measured.least_turned(arms, 2) == (
+        "Step sizes at which the gradient changes least: batch norm at 4 of 5, no norm at 1 of 5."
+    )
+
+
 def test_an_effective_rate_is_the_rate_over_the_squared_length():
     runs = [run(rate_factor=(0.5, 0.25, 0.1))]
     expected = np.array(runs[0].history["lr"][1:]) * [0.5, 0.25]

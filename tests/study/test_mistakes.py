@@ -96,13 +96,12 @@ def test_errors(call, match):
 
 
 def test_reliability_by_hand():
-    found = reliability([answering(PREDICTIONS, CONFIDENCES)], image_set(), num_bins=4)
+    found = reliability([answering(PREDICTIONS, CONFIDENCES)], image_set())
     # images 1 (.6), 4 (.7), 2 and 5 (.9) are wrong, 0 (.99) and 3 (.98) are right
-    last = (0.99 + 0.9 + 0.98 + 0.9) / 4
-    assert found.counts.tolist() == [2, 4]
-    np.testing.assert_allclose(found.confidence, [0.65, last], rtol=1e-6)
-    np.testing.assert_allclose(found.accuracy, [0, 0.5])
-    assert found.error == pytest.approx((2 * 0.65 + 4 * (last - 0.5)) / 6)
+    assert found.counts.tolist() == [1, 1, 2, 2]
+    np.testing.assert_allclose(found.confidence, [0.6, 0.7, 0.9, 0.985], rtol=1e-6)
+    np.testing.assert_allclose(found.accuracy, [0, 0, 0, 1])
+    assert found.error == pytest.approx((0.6 + 0.7 + 2 * 0.9 + 2 * (1 - 0.985)) / 6)
 
 
 def test_a_confidence_of_one_lies_in_the_last_bin():
@@ -113,9 +112,9 @@ def test_a_confidence_of_one_lies_in_the_last_bin():
 
 def test_runs_are_counted_together():
     one, other = answering(PREDICTIONS, CONFIDENCES), answering(LABELS, [0.6] * 6)
-    found = reliability([one, other], image_set(), num_bins=4)
-    assert found.counts.tolist() == [8, 4]
-    np.testing.assert_allclose(found.accuracy, [6 / 8, 0.5])
+    found = reliability([one, other], image_set())
+    assert found.counts.tolist() == [7, 1, 2, 2]
+    np.testing.assert_allclose(found.accuracy, [6 / 7, 0, 0, 1])
 
 
 def test_confusions_are_listed_by_their_number():

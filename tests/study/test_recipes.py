@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import get_type_hints
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,8 +96,9 @@ ANY_RECIPE = st.builds(
         ({"scaling": 1.0}, r"scaling=1.0 is out of range"),
         ({"jitter": 1.0}, r"jitter=1.0 is out of range"),
         ({"seed": -1}, r"seed=-1 is out of range"),
-        ({"lr": "0.1"}, r"lr='0.1' is out of range; accepted: a number"),
-        ({"epochs": True}, r"epochs=True is out of range"),
+        ({"lr": "0.1"}, r"lr='0.1' is of type str; give an int or a float"),
+        ({"num_groups": np.int64(8)}, r"num_groups=.*8.* is of type int64; give an int or a float"),
+        ({"epochs": True}, r"epochs=True is of type bool; give an int or a float"),
         ({"flip": "no"}, r"flip='no' is no flag; give True or False"),
         ({"nesterov": 0}, r"nesterov=0 is no flag; give True or False"),
         ({"validation": 1}, r"validation=1 is no flag; give True or False"),
