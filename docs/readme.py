@@ -35,16 +35,10 @@ STUDY = STUDIES["main"]
 DOCS = Path(__file__).parent
 README, PICTURES = DOCS.parent / "README.md", DOCS / "readme"
 SHOWN = ("Batch norm + L1", "Group norm", "Layer norm")  # the arms whose mistakes are shown
-DRAWN_BY = (
-    *("drawing", "byhand/diagrams", "byhand/norms", "study/blueprint", "study/compare"),
-    *(
-        "study/figures",
-        "study/curves",
-        "study/mistakes",
-        "study/model",
-        "study/networks",
-        "study/pictures",
-    ),
+DRAWN_BY = (  # modules of the package
+    *("drawing", "tables", "byhand/diagrams", "byhand/examples", "byhand/norms"),
+    *("study/blueprint", "study/compare", "study/curves", "study/data", "study/figures"),
+    *("study/measures", "study/mistakes", "study/model", "study/networks", "study/pictures"),
 )
 
 Arms = dict[str, list[Run]]
@@ -76,8 +70,9 @@ def source_digest(arms: Arms) -> str:
         digest.update("".join(parts).encode())
         for array in (run.predictions, run.confidences, run.weight_quantiles):
             digest.update(array.tobytes())
-    for name in DRAWN_BY:
-        digest.update((DOCS.parent / "normstudy" / f"{name}.py").read_bytes())
+    digest.update(repr(STUDY.reference).encode())
+    for path in (Path(__file__), *(DOCS.parent / f"normstudy/{name}.py" for name in DRAWN_BY)):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
