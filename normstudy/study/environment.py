@@ -7,8 +7,8 @@ import platform
 import subprocess
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -124,12 +124,14 @@ def rounding(device: torch.device) -> dict[str, Any]:
     }
 
 
-def own_randomness(device: torch.device) -> AbstractContextManager[None]:
+@contextmanager
+def own_randomness(device: torch.device) -> Iterator[None]:
     """Leave PyTorch's generators of the CPU and of a device as they were.
 
     Without a list of devices, ``fork_rng`` starts CUDA on every GPU, also for what the CPU does.
     """
-    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield
 
 
 def say_where(device: torch.device, doing: str, threads: int | None = None) -> None:
