@@ -173,7 +173,8 @@ def figure(
     ax.set_xticks(places, [f"{x:g}" for x in places])
     ax.minorticks_off()
     ax.set_xlim(places[0] / 1.15, places[-1] * 1.05)
-    caption = f"{title}. {about} Lines: means; bands: lowest to highest seed. {note}".strip()
+    end = "" if title.endswith("?") else "."
+    caption = f"{title}{end} {about} Lines: means; bands: lowest to highest seed. {note}".strip()
     alt = f"{read.title.capitalize()} over {axis}: {listed(curves)}."
     return describe(fig, name=name, caption=caption, alt=alt)
 
@@ -272,5 +273,8 @@ def tolerances(points: Points, withins: Sequence[float]) -> Table:
             low, high = tolerance({arm: points[arm]}, within)[arm]
             cells_of_arm.append(f"{low:g} to {high:g} (× {high / low:g})")
         rows.append((arm, *cells_of_arm))
-    header = ("arm", *(f"within {within:g} points of its best" for within in withins))
+    header = (
+        "arm",
+        *(f"within {w:g} point{'s' * (w != 1)} of its best" for w in withins),
+    )
     return Table(header, tuple(rows))

@@ -129,7 +129,7 @@ def test_a_tolerance_is_an_unbroken_range_around_the_best():
     assert tolerance(points, 0.1) == {"Batch norm": (4, 4)}
     assert tolerance(points, 30) == {"Batch norm": (1, 8)}
     found = tolerances(points, [1])
-    assert found.header == ("arm", "within 1 points of its best")
+    assert found.header == ("arm", "within 1 point of its best")
     assert found.rows == (("Batch norm", "4 to 8 (× 2)"),)
 
 
