@@ -206,6 +206,8 @@ def to_best(points: Points, arm: str, axis: str) -> Table:
 def to_one(points: Points, reference: tuple[str, Sequence[Run]], axis: str) -> Table:
     """Tabulate how far every point is from one more, of another arm; for all of them at once.
 
+    A point near chance has no interval: it has its own few seeds alone, which scatter otherwise.
+
     Parameters
     ----------
     points
@@ -226,7 +228,8 @@ def to_one(points: Points, reference: tuple[str, Sequence[Run]], axis: str) -> T
                 cells.append("lost" if x in of else "\N{EN DASH}")
                 continue
             d = between(every, (arm, x), (label, 0.0), family=family)
-            cells.append(f"{d.measure.text(d.mean, sign=True)} ({d.interval})")
+            ends = "near chance" if is_near_chance(every, d) else d.interval
+            cells.append(f"{d.measure.text(d.mean, sign=True)} ({ends})")
         rows.append((f"{x:g}", *cells))
     return Table((f"{axis}: points, beside {in_sentence(label)}", *points), tuple(rows))
 

@@ -200,6 +200,14 @@ SHIFTED = Measure("accuracy on shifted images", "%", 1, "higher", _shifted, CHAN
 """Mean accuracy over the shifts, in percent; batch norm is scored with its moving averages."""
 
 
+def _penalized_zeros(run: Run) -> float:
+    return 100 * run.probed[f"zero_{run.recipe.l1_on}"][-1]
+
+
+ZEROS = Measure("exact zeros among what is penalized", "%", 1, "higher", _penalized_zeros)
+"""Share of the weights, or of the scales of norms, that an L1 penalty has made zero, in percent."""
+
+
 # -- along the gradient ----------------------------------------------------------------------------
 
 

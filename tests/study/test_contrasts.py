@@ -153,6 +153,9 @@ def test_every_point_is_compared_with_one_more():
         found.rows[0][1] == f"\N{MINUS SIGN}8.00 ({number(-8 - half, 2)} to {number(-8 + half, 2)})"
     )
     assert found.rows[2][2] == "\N{EN DASH}"
+    near = {"Group norm": by(ARMS | {"Group norm": runs_at(2, 10, 20)}, batch_size)["Group norm"]}
+    (row,) = to_one(near, ("No norm", runs_at(4, 60, 60, norm="none")), "size").rows
+    assert row[1] == "\N{MINUS SIGN}45.00 (near chance)"
 
 
 def test_an_arm_near_chance_is_called_so_and_not_undecided():

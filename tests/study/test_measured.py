@@ -129,6 +129,14 @@ def test_the_arm_whose_gradient_changes_least_is_named_with_the_number_of_steps(
     )
 
 
+def test_zeros_are_counted_among_what_is_penalized():
+    zeros = {"zero_weights": [0.0, 0.25], "zero_scales": [0.0, 0.5]}
+    for on, share in (("weights", 25), ("scales", 50)):
+        one = run(**zeros)
+        one = replace(one, recipe=replace(one.recipe, l1_on=on))
+        assert measured.ZEROS.of(one) == share
+
+
 def test_an_effective_rate_is_the_rate_over_the_squared_length():
     runs = [run(rate_factor=(0.5, 0.25, 0.1))]
     expected = np.array(runs[0].history["lr"][1:]) * [0.5, 0.25]
