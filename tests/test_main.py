@@ -99,7 +99,7 @@ def test_a_validation_score_has_no_picture_of_mistakes(
         (("--norm", "group"), "Group norm", {"num_groups": CHOSEN["Group norm"].num_groups}),
         (("--norm=layer",), "Layer norm", {"lr": CHOSEN["Layer norm"].lr}),
         (("--norm", "layer_chw"), "Layer norm", {"norm": "layer_chw"}),
-        (("--l1", "1e-4"), "Batch norm + L1", {"lr": CHOSEN["Batch norm + L1"].lr}),
+        (("--l1", "1e-4"), "Batch norm + L1", {"lr": CHOSEN["Batch norm + L1"].lr, "l1": 1e-5}),
         (("--norm", "group", "--data", "mnist"), "Group norm", {"crop": 2}),
         (("--norm", "instance"), "Instance norm", {"norm": "instance"}),
     ],

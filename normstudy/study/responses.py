@@ -150,6 +150,7 @@ def figure(
     """
     some = _some(points)
     read = measure_of(measure, some)
+    word = "best" if read.chance is not None else read.better.replace("er", "est")
     curves = []
     for arm, of in ((arm, held(of)) for arm, of in points.items() if held(of)):
         seeds = max(map(len, of.values()))
@@ -157,12 +158,12 @@ def figure(
         x: npt.NDArray[np.float64] = np.array(list(of), dtype=np.float64)
         means = drawn.mean(0)
         top = int(means.argmax() if read.better == "higher" else means.argmin())
-        label = f"best {read.text(float(means[top]))} at {x[top]:g}"
+        label = f"{word} {read.text(float(means[top]))} at {x[top]:g}"
         curves.append(Curve(arm, x, drawn, label, float(means[-1])))
     counts = sorted({len(runs) for of in points.values() for runs in held(of).values()})
     seeds_said = "1 seed" if counts == [1] else f"{' or '.join(map(str, counts))} seeds a point"
     about = f"{data_title({'all': some})}, {some[0].recipe.scored} images. {seeds_said}."
-    fig, ax = panel(title, f"{about}\nLabels: the best point of each line.")
+    fig, ax = panel(title, f"{about}\nLabels: the {word} point of each line.")
     ax.set_xscale("log")
     limit(ax, np.concatenate([curve.values.ravel() for curve in curves]).tolist())
     unit = f", {read.unit}" if read.unit else ""

@@ -99,7 +99,7 @@ def test_a_column_of_a_probe_is_a_measure_as_well():
     found = table({"Batch norm": {2: runs}}, "batch size", zeros)
     assert found.header[0] == "batch size: weights of zero, %"
     fig = figure({"Batch norm": {2: runs, 4: runs}}, "size", zeros, name="z", title="Zeros")
-    assert "best 25.0" in fig.normstudy["alt"]
+    assert "lowest 25.0" in fig.normstudy["alt"]
 
 
 def test_ends_are_told_once():
