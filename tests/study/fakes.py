@@ -55,6 +55,11 @@ def arm(*accuracies, **fields) -> list[Run]:
     return [made(accuracy, seed, **fields) for seed, accuracy in enumerate(accuracies)]
 
 
+def near(mean, spread, **fields) -> list[Run]:
+    """Make an arm of ten seeds with this mean and about this spread, without chance."""
+    return arm(*(mean + spread * np.linspace(-1.5, 1.5, 10)), **fields)
+
+
 def batch_size(recipe) -> int:
     """Read the setting that ``SIZES`` is about."""
     return recipe.batch_size

@@ -6,12 +6,13 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from fakes import arm, fake_run, made
+from fakes import arm, fake_run, made, near
 from scipy import stats
 
 from normstudy.study import compare
 from normstudy.study.data import load
 from normstudy.study.recipes import Recipe
+from normstudy.tables import interval
 
 THREE = {
     "A": arm(88, 89, 90, 88.5, 89.2),
@@ -55,11 +56,6 @@ def test_a_difference_can_be_turned_round():
     assert back.pair == ("B", "A")
     assert back.ordered() == d == d.ordered()
     assert d.title == "A \N{MINUS SIGN} B"
-
-
-def near(mean, spread, **fields):
-    """Make an arm of ten seeds with this mean and about this spread, without chance."""
-    return arm(*(mean + spread * np.linspace(-1.5, 1.5, 10)), **fields)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +133,19 @@ def test_without_spread_nothing_is_decided():
     single, both, _ = compare.differences({"A": arm(88, 89), "B": arm(85), "C": arm(80, 81)})
     assert math.isnan(single.low)
     assert both.decided
+
+
+def test_an_interval_allows_for_those_pairs_alone_that_have_one():
+    values = [88, 89, 90], [85, 85.5, 86.8]
+    arms = {"A": arm(*values[0]), "B": arm(*values[1]), "C": arm(80)}
+    found = {d.pair: d for d in compare.differences(arms)}
+    assert [d.family for d in found.values()] == [1, 1, 1]
+    welch = stats.ttest_ind(*values, equal_var=False)
+    low, high = welch.confidence_interval(0.95)
+    several = found["A", "B"]
+    assert (several.low, several.high) == pytest.approx((low, high), rel=1e-4)
+    assert several.p == pytest.approx(welch.pvalue, rel=1e-4)
+    assert "simultaneous" not in str(several)
 
 
 def test_correlation_over_seeds():
@@ -277,3 +286,4 @@ def test_an_end_that_is_not_zero_does_not_look_like_zero():
     ends = replace(found, low=0.0044, high=0.4)
     assert ends.interval == "0.004 to 0.40"
     assert replace(found, low=-0.0044, high=0.0).interval == "\N{MINUS SIGN}0.004 to 0.00"
+    assert interval(0.00004, 1, 2) == "0.00004 to 1.00"

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from study.fakes import arm
+from scipy import stats
+from study.fakes import arm, near
 
 from normstudy.study import compare
 from normstudy.study.findings import marginal, short_answer, steps
@@ -25,6 +27,23 @@ def test_the_short_answer_has_a_line_for_each_arm_best_first():
     (single, other) = short_answer({"A": arm(88), "B": arm(80)})
     assert "n = 1" in single
     assert "interval" not in other
+
+
+def test_the_short_answer_says_what_is_equal_for_practical_purposes():
+    """Surely ahead by less than the margin, not surely ahead, and the same to the last digit."""
+    for other, spread, size in (
+        (87.8, 0.05, "0.20 points behind batch norm"),
+        (87.95, 0.2, "0.05 points behind batch norm"),
+        (88.0, 0.2, "the same as batch norm"),
+    ):
+        arms = {"Batch norm": near(88, spread), "Group norm": near(other, spread)}
+        first, second = ([100 * run.accuracy for run in runs] for runs in arms.values())
+        ends = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+        low, high = (f"{end:.2f}".replace("-", "\N{MINUS SIGN}") for end in ends)
+        assert short_answer(arms)[1] == (
+            f"Group norm: {other:.2f} ± {np.std(second, ddof=1):.2f}%, {size} (95% interval "
+            f"{low} to {high}); equal within 0.5 points."
+        )
 
 
 def test_no_runs_are_no_answer():
@@ -80,6 +99,25 @@ def test_a_pair_that_moves_against_each_other_is_marginal():
     assert marginal(against) == (
         f"Decided, and open if seeds were paired: A ahead of B (95% interval {d.interval})."
     )
+
+
+def test_pairs_of_seeds_have_the_degrees_of_freedom_of_pairs():
+    """Seeds that do not move together: as much spread, and half the degrees of freedom."""
+    values = {"A": (80, 81, 82, 83), "B": (78.8, 76.8, 79.8, 77.8), "C": (58, 59, 60, 61)}
+    arms = {name: arm(*of) for name, of in values.items()}
+    apart = np.subtract(values["A"], values["B"])
+    error = apart.std(ddof=1) / np.sqrt(4)
+    assert error == pytest.approx(np.sqrt((5 / 3 + 5 / 3) / 4)), "as of independent arms"
+    q = {df: stats.studentized_range.ppf(0.95, 3, df) / np.sqrt(2) for df in (3, 6)}
+    assert q[6] * error < apart.mean() < q[3] * error
+    assert stats.t.ppf(0.975, 3) * error < apart.mean(), "decided, were these two all"
+    ends = stats.tukey_hsd(*values.values(), equal_var=False).confidence_interval(0.95)
+    said = (
+        "Decided, and open if seeds were paired: A ahead of B "
+        f"(95% interval {ends.low[0, 1]:.2f} to {ends.high[0, 1]:.2f})."
+    )
+    assert marginal(arms) == said
+    assert marginal({**arms, "B": arms["B"][::-1]}) == said, "in whatever order the seeds come"
 
 
 def test_only_arms_of_the_same_seeds_can_be_paired():

@@ -123,14 +123,21 @@ def test_confusions_are_listed_by_their_number():
     assert row[-1].endswith(": 0")
 
 
-def test_calibration_counts_answers_of_which_a_run_is_nearly_sure():
-    runs = {"A": [answering(PREDICTIONS, [0.99, 0.99, 0.9, 0.98, 0.7, 0.9])]}
-    (row,) = calibration(runs, image_set()).rows
-    # at 98.5 to 99.5% are image 0, which is right, and image 1, which is wrong
-    assert row[0:2] == ("A", "1")
-    assert row[-1] == "50.00"
-    error = 100 * reliability(runs["A"], image_set()).error
-    assert f"{error:.1f} to {error:.1f} points apart" in calibration_in_short(runs, image_set())
+def test_calibration_by_hand():
+    one = answering(PREDICTIONS, [0.99, 0.99, 0.9, 0.98, 0.7, 0.9])
+    other = answering(LABELS, [0.99, *[0.6] * 5], seed=1)
+    # confidences: 5.46 / 6 = 0.91 and 3.99 / 6 = 0.665, in the mean 0.7875
+    # the fakes count half of the answers as right
+    # of the first, 2 of 3 are right in the last bin, where confidences sum to 2.96, and none below:
+    errors = ((2.96 - 2) + 0.9 + 0.9 + 0.7) / 6, ((1 - 0.99) + 5 * (1 - 0.6)) / 6
+    assert np.mean(errors) == pytest.approx(0.45583, abs=1e-5)
+    # at 98.5 to 99.5% are image 0, which both get right, and image 1, which one gets wrong
+    (row,) = calibration({"A": [one, other]}, image_set()).rows
+    assert row == ("A", "2", "78.75", "50.00", "45.58", "33.33")
+    assert calibration_in_short({"A": [one], "B": [other]}, image_set()) == (
+        "Confidence and accuracy are 33.5 to 57.7 points apart (expected calibration error of "
+        "each run)."
+    )
 
 
 def test_without_an_answer_of_that_confidence_there_is_nothing_to_count():

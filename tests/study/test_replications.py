@@ -110,7 +110,13 @@ def test_findings_are_judged_by_simultaneous_intervals():
     assert first.printed_last == pytest.approx(77.60 - 76.67)
     assert first.ours.mean == pytest.approx(76.2 - 79.2)
     rows = replications.findings(judged).rows
-    assert rows[0][0] == "Group norm ahead of batch norm"
+    values = [[100 * run.accuracy for run in arms()[arm]] for arm in ("Group norm", "Batch norm")]
+    ends = stats.tukey_hsd(*values, [75, 76, 77], equal_var=False).confidence_interval()
+    low, high = (f"\N{MINUS SIGN}{-end[0, 1]:.2f}" for end in (ends.low, ends.high))
+    assert rows[0] == (
+        *("Group norm ahead of batch norm", "in its numbers", "+0.64", "+0.93"),
+        *("\N{MINUS SIGN}3.00", f"{low} to {high}", "refuted"),
+    )
     assert [row[1] for row in rows] == ["in its numbers", *["in words: LN performs the worst"] * 2]
     clear = arms() | {"Layer norm": arm(70.0, 70.1, 70.2, norm="layer")}
     assert [one.fate for one in judge(C, clear)] == ["refuted", "confirmed", "confirmed"]

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from fakes import arm, fake_run
+from fakes import arm, fake_run, near
+from scipy import stats
 
 from normstudy.study import compare, measures, summaries
-from normstudy.study.data import load
+from normstudy.study.data import ImageSet, Split, load
 from normstudy.study.design import Reference
 from normstudy.study.model import Net
 from normstudy.study.recipes import Recipe
@@ -67,8 +68,51 @@ def test_pairs_and_verdict_follow_the_test():
     text = summaries.verdict(found)
     assert text.startswith("Decided: 2 of 3 pairs, from 3.20 points (batch norm ahead of layer")
     assert "to 3.23 points (batch norm ahead of group norm)." in text
-    assert text.count("Open: Group norm \N{MINUS SIGN} Layer norm (+0.03, 95% interval") == 0
+    assert " Equal within 0.5 points: no pair. " in text
     assert "Open: Group norm \N{MINUS SIGN} Layer norm (\N{MINUS SIGN}0.03" in text
+
+
+def test_arms_within_the_margin_are_equal_whether_or_not_one_is_ahead():
+    arms = {"Batch norm": near(88, 0.2), "Group norm": near(87.95, 0.2)}
+    arms["Layer norm"] = near(87.6, 0.05)
+    values = [[100 * run.accuracy for run in runs] for runs in arms.values()]
+    ends = stats.tukey_hsd(*values, equal_var=False).confidence_interval(0.95)
+    found = compare.differences(arms)
+    said = [row[-1] for row in summaries.pairs(found).rows]
+    assert said == ["equal within 0.5", "ahead: batch norm", "ahead: group norm"]
+    low, high = abs(ends.low[0, 1]), ends.high[0, 1]
+    assert summaries.verdict(found) == (
+        "Decided: 2 of 3 pairs, from 0.35 points (group norm ahead of layer norm) to 0.40 points "
+        "(batch norm ahead of layer norm). Equal within 0.5 points: Batch norm \N{MINUS SIGN} "
+        f"Group norm (+0.05, 95% interval \N{MINUS SIGN}{low:.2f} to {high:.2f})."
+    )
+    close = compare.differences({"Batch norm": near(88, 0.05), "Group norm": near(87.8, 0.05)})
+    assert summaries.pairs(close).rows[0][-1] == "ahead: batch norm, by < 0.5"
+    assert summaries.verdict(close).endswith(" Equal within 0.5 points: no pair.")
+
+
+def test_both_samples_stand_beside_each_other_for_each_pair_alone():
+    intervals = {("Batch norm", "Group norm"): (1.234, 5.678)}
+    (row,) = cells(summaries.both_samples(THREE, intervals))
+    welch = stats.ttest_ind([88, 89, 90], [85, 85.5, 86.8], equal_var=False)
+    low, high = welch.confidence_interval(0.95)
+    assert row == {
+        "pair": "Batch norm \N{MINUS SIGN} Group norm",
+        "difference": "+3.23",
+        "95% interval, these images": f"{low:.2f} to {high:.2f}",
+        "95% interval, other images": "1.23 to 5.68",
+    }
+
+
+def test_a_correlation_is_shown_with_its_interval():
+    found = compare.Correlation(pair=("A", "B"), n=5, r=-0.25, low=-0.927, high=0.8)
+    (row,) = cells(summaries.correlations([found]))
+    assert row == {
+        "pair": "A, B",
+        "seeds": "5",
+        "r over seeds": "\N{MINUS SIGN}0.25",
+        "95% interval": "\N{MINUS SIGN}0.93 to 0.80",
+    }
 
 
 def test_our_numbers_beside_somebody_elses():
@@ -92,12 +136,13 @@ def test_settings_that_differ_and_settings_that_are_shared():
 
 def test_penalties():
     with_l1 = fake_run(
-        Recipe(data="digits", l1=1e-5), [0.5, 0.87], train_loss=[0.9, 0.3], penalty=[0.1, 0.05]
-    )
+        Recipe(data="digits", l1=1e-5), [0.5, 0.87], train_loss=[0.9, 0.3], penalty=[0.1, 0.05],
+        weight_quantiles=np.linspace(0, 0.1, 1001, dtype=np.float32),
+    )  # fmt: skip
     both = {"Batch norm": arm(88), "Batch norm + L1": [with_l1]}
     plain, l1 = summaries.penalties(both).rows
-    assert plain[:4] == ("Batch norm", "0", "0.0", "0.0")
-    assert l1[:4] == ("Batch norm + L1", "1e-05", "10.0", "14.3")
+    assert plain == ("Batch norm", "0", "0.0", "0.0", "0.1", "0.5")
+    assert l1 == ("Batch norm + L1", "1e-05", "10.0", "14.3", "1.0", "0.05")
 
 
 def test_extremes_name_the_arms_at_both_ends():
@@ -169,6 +214,24 @@ def test_splits_and_shared_means_of_the_digits():
     }
     first = summaries.shared_means(others, images).rows[0]
     assert first[1:] == ("5 of 256 cells", "10 of 256 cells", "\N{EN DASH}")
+
+
+def test_the_largest_class_of_a_split_is_counted():
+    def split(*labels):
+        return Split(torch.zeros(len(labels), 4, 4, 1, dtype=torch.uint8), torch.tensor(labels))
+
+    train, test = split(0, 0, 0, 0, 0, 0, 1, 1, 1, 2), split(0, 2, 2, 2)
+    zero = torch.zeros(1)
+    images = ImageSet("digits", train, test, ("ant", "bee", "cat"), zero, zero + 1)
+    searched = [part.labels.numpy() for part in images.validation_split()]
+    assert [len(labels) for labels in searched] == [8, 2]
+    largest = [f"{100 * max(np.mean(labels == k) for k in range(3)):.1f}" for labels in searched]
+    assert summaries.splits(images).rows == (
+        ("training", "10", "60.0"),
+        ("of these, in a search: to train on", "8", largest[0]),
+        ("of these, in a search: validation", "2", largest[1]),
+        ("test", "4", "75.0"),
+    )
 
 
 def test_shared_means_are_of_the_maps_that_the_norms_are_given(monkeypatch):
