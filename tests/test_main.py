@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from study.fakes import fake_run
 
 from normstudy import __main__ as command
 from normstudy.study import cluster, runs
@@ -291,6 +292,41 @@ def test_reproduce_compares_to_the_bit_and_fails_on_another_result(
         call(monkeypatch, "reproduce", "--all")
     assert stopped.value.code == 1
     assert "NOT REPRODUCED" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("moved_by", "verdict"),
+    [(3, "reproduced"), (-3, "reproduced"), (5, "NOT REPRODUCED"), (-5, "NOT REPRODUCED")],
+)
+def test_of_three_published_seeds_four_standard_deviations_are_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    moved_by: int,
+    verdict: str,
+) -> None:
+    about = {"device": "a processor", "threads": torch.get_num_threads()}
+
+    def made(seed: int, accuracy: float, lr: float = 0.1) -> runs.Run:
+        recipe = Recipe(data="digits", seed=seed, lr=lr)
+        return fake_run(recipe, [accuracy], environment=about)
+
+    # a standard deviation of 0.2 points; another arm is far away
+    published = [made(0, 0.802), made(1, 0.8), made(2, 0.804), made(0, 0.5, lr=0.2)]
+    monkeypatch.setattr(command, "stored", lambda folder: published)
+    monkeypatch.setattr(
+        command, "run", lambda recipe, **_: made(recipe.seed, 0.802 + 0.002 * moved_by)
+    )
+    if verdict == "reproduced":
+        call(monkeypatch, "reproduce")
+    else:
+        with pytest.raises(SystemExit) as stopped:
+            call(monkeypatch, "reproduce")
+        assert stopped.value.code == 1
+    assert capsys.readouterr().out == (
+        f"{verdict}: {published[0].recipe.name}, published 80.20%, here "
+        f"{80.2 + 0.2 * moved_by:.2f}%, difference {0.2 * moved_by:+.2f}%; 0.80% either way is "
+        "allowed\n"
+    )
 
 
 def test_reproduce_needs_published_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -143,6 +143,19 @@ def test_pairs_of_networks_have_unequal_seeds():
     assert agreement.ensembles(one, DIGITS) == {}
 
 
+def test_two_seeds_of_one_arm_are_one_pair_and_of_two_arms_two():
+    arms = {
+        "Batch norm": [run([s], seed=s) for s in range(2)],
+        "Group norm": [run([9 + s], "group", s) for s in range(2)],
+    }
+    found = agreement.ensembles(arms, DIGITS)
+    assert {pair: [(a, b) for a, b, _ in of] for pair, of in found.items()} == {
+        ("Batch norm", "Batch norm"): [(0, 1)],
+        ("Batch norm", "Group norm"): [(0, 1), (1, 0)],
+        ("Group norm", "Group norm"): [(0, 1)],
+    }
+
+
 def test_what_two_norms_gain_together_is_measured_by_two_seeds_of_each():
     seeds = [(0, 1), (1, 2), (2, 0)]
     values = {("A", "A"): (80, 81, 82), ("A", "B"): (85, 86, 87), ("B", "B"): (84, 84, 84)}

@@ -51,6 +51,12 @@ def test_pairs_are_differences_of_what_was_printed():
     low, high = found.interval
     expected = stats.ttest_1samp(found.values, 0).confidence_interval()
     np.testing.assert_allclose((low, high), expected)
+    assert consensus.summary([found]).rows == (
+        (
+            *("Group norm − Layer norm", "3", "1", "1", "1", "1.000", "−0.23"),
+            *(f"−{-expected.low:.2f} to {expected.high:.2f}", "0.68"),
+        ),
+    )
 
 
 def test_the_public_reports_do_not_decide_between_group_and_layer_norm():
@@ -72,7 +78,10 @@ def test_one_report_is_no_pair():
 def test_the_tables_show_every_pair_and_every_report():
     pairs = [paired(ON_CIFAR10, *PAIR)]
     (row,) = consensus.summary(pairs).rows
-    assert row[:6] == ("Group norm − Layer norm", "27", "17", "10", "0", "0.248")
+    assert row == (
+        *("Group norm − Layer norm", "27", "17", "10", "0", "0.248"),
+        *("+0.56", "−0.46 to 1.58", "2.58"),
+    )
     table = listing([report("R1", size=None, Batch_norm=80.0, remark="odd"), report(Group_norm=70)])
     assert table.header == ("report", "parameters", "Batch norm, %", "Group norm, %", "remark")
     assert table.rows == (("R1", "–", "80.00", "–", "odd"), ("R", "40,000", "–", "70.00", ""))

@@ -129,6 +129,7 @@ def test_the_values_of_one_arm_are_compared_with_its_best():
     assert unbeaten(batch, "Batch norm") == [128]
     assert unbeaten(group, "Group norm") == [8, 2]
     assert behind_best(batch, "Batch norm").endswith("; lost: 512")
+    assert behind_best({**batch, "No norm": {2: (), 8: ()}}, "No norm") == "lost everywhere"
 
 
 def test_all_pairs_of_arms_are_compared_by_one_spread_in_any_measure_of_accuracy():

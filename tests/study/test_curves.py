@@ -43,6 +43,14 @@ def test_only_augmented_images_are_called_so():
         assert ("with augmentation" in caption) == told
 
 
+def test_a_graph_says_from_which_epoch_on_nothing_is_left_out():
+    run = fake_run(Recipe(), np.full(20, 0.5), test_loss=[30.0, 20.0, *[1.0] * 17, 1.5])
+    graph = curves.history({"A": [run]}, "test_loss")
+    assert graph.high < 20
+    assert graph.note.endswith("\n2 of 20 means, none after epoch 2, are off the axis.")
+    assert graph.caption.endswith(" 2 of 20 means, none after epoch 2, are off the axis.")
+
+
 @pytest.mark.parametrize(
     ("epochs", "ticks"),
     [(1, [1]), (2, [1, 2]), (24, [1, 5, 10, 15, 20]), (40, [1, *range(10, 41, 10)])],
@@ -61,6 +69,15 @@ def test_a_sweep_names_every_place_that_was_tried():
     assert graph.places == graph.x_ticks == [0.1, 0.4, 0.8]
     assert graph.diverged == {"No norm": [0.8]}
     assert graph.x_title == "rate (log scale)"
+
+
+def test_an_arm_of_which_everything_was_lost_has_its_crosses_and_no_line():
+    runs = [fake_run(Recipe(lr=lr), [0.5, 0.7]) for lr in (0.1, 0.4)]
+    lost = {"No norm": [Recipe(norm="none", lr=0.8)]}
+    arms = {"Batch norm": runs, "No norm": []}
+    graph = curves.sweep(arms, "lr", title="A", axis="rate", diverged=lost)
+    assert [curve.label for curve in graph.curves] == list(graph.tried) == ["Batch norm"]
+    assert graph.diverged == {"No norm": [0.8]}
 
 
 def test_a_sweep_may_be_over_a_field_that_stays_below_one():

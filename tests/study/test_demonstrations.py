@@ -74,6 +74,27 @@ def test_two_values_a_group_leave_plus_and_minus_one():
     assert f"Group norm: {share:.0f}% near −1, 0, 1" in fig.normstudy["alt"]
 
 
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda net: demonstrations.input_spreads({"A": net}, image_set()),
+        lambda net: demonstrations.classifier_inputs(net, image_set(), 40),
+    ],
+)
+def test_who_looks_at_a_network_leaves_it_as_it_was(look):
+    batch = net("batch")
+    norms = [module for module in batch.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    norms[0].eval()  # alone, within a network that is training
+    modes = [module.training for module in batch.modules()]
+    before = {name: value.clone() for name, value in batch.state_dict().items()}
+    look(batch)
+    assert [module.training for module in batch.modules()] == modes
+    assert len(set(modes)) == 2
+    assert any("running_mean" in name for name in before)
+    for name, value in batch.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
 def test_a_network_without_such_a_norm_is_refused():
     other = Net("group", net="study-e", in_channels=1, size=28, channels_per_group=2)
     with pytest.raises(ValueError, match="no norm of this network stands on maps of 1x1"):

@@ -107,6 +107,27 @@ def test_a_study_can_be_moved_to_another_precision(monkeypatch):
         study.recipes()
 
 
+def test_what_diverged_is_left_out_in_another_precision_too(monkeypatch):
+    fast, slow = variants(Recipe(), norm="none", lr=[0.8, 0.1])
+    study = Study(
+        name="search",
+        title="Two rates",
+        arms={"No norm": (fast, slow)},
+        seeds=(0, 1),
+        diverged={"No norm": (replace(fast, seed=1),)},
+    )
+    expected = [(0.8, 0), (0.1, 0), (0.1, 1)]
+    assert {fast.precision, slow.precision} == {"bfloat16"}
+    monkeypatch.delenv("NORMSTUDY_PRECISION", raising=False)
+    asked = {"bfloat16": [study.recipes()], "float32": [study.recipes(precision="float32")]}
+    monkeypatch.setenv("NORMSTUDY_PRECISION", "float32")
+    asked["float32"].append(study.recipes())
+    for precision, answers in asked.items():
+        for recipes in answers:
+            assert [(r.lr, r.seed) for r in recipes["No norm"]] == expected
+            assert {r.precision for r in recipes["No norm"]} == {precision}
+
+
 def test_a_study_cannot_change():
     with pytest.raises(FrozenInstanceError):
         MAIN.seeds = (0,)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -113,10 +114,18 @@ def test_memory_is_that_of_the_container_where_there_is_one(monkeypatch, tmp_pat
     assert 0 < environment.free_memory() <= psutil.virtual_memory().available * 1.5
     (tmp_path / "memory.max").write_text("3000\n")
     (tmp_path / "memory.current").write_text("1000\n")
+    (tmp_path / "memory.stat").write_text("anon 600\nactive_file 300\ninactive_file 70\n")
     monkeypatch.setattr(environment, "_CONTAINER", tmp_path)
-    assert environment.free_memory() == 2000
+    assert environment.free_memory() == 2070, "files that were read make room"
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1500))
+    assert environment.free_memory() == 1500, "where the machine has less than that"
     (tmp_path / "memory.max").write_text("max\n")
-    assert environment.free_memory() > 2000
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=5000))
+    assert environment.free_memory() == 5000
+    for missing in ("memory.stat", "memory.max"):
+        (tmp_path / "memory.max").write_text("3000\n")
+        (tmp_path / missing).unlink()
+        assert environment.free_memory() == 5000, "as outside of a container"
 
 
 def test_the_processor_has_a_name():
@@ -160,19 +169,48 @@ def test_outside_of_a_checkout_the_revision_is_unknown(tmp_path, monkeypatch):
     assert describe(torch.device("cpu"))["git_revision"] == "unknown"
 
 
-def test_the_precision_that_is_fast_here_is_found_out(monkeypatch, capsys):
-    cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert 0.1 < environment.slowdown(cpu) < 1000
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+@pytest.fixture
+def nothing_known():
+    """Let a test find out how fast this machine is, and let no other test see what it found."""
     environment.slowdown.cache_clear()
-    assert environment.slowdown(gpu) == math.inf
+    yield
+    environment.slowdown.cache_clear()
 
-    def refused(*_, **__):
-        raise RuntimeError("DNNL does not support bf16/f16 backward on the platform")
 
+def refused(*_, **__):
+    raise RuntimeError("DNNL does not support bf16/f16 backward on the platform")
+
+
+@pytest.mark.usefixtures("nothing_known")
+def test_a_processor_is_as_slow_as_its_quickest_steps(monkeypatch):
+    cpu = torch.device("cpu")
+    seconds = {False: [9.0, 2.0, 4.0], True: [8.0, 7.0, 30.0]}
+    monkeypatch.setattr(environment, "_step", lambda device, low: seconds[low].pop())
+    assert environment.slowdown(cpu) == 3.5
+    assert environment.slowdown(cpu) == 3.5, "found out once"
+    environment.slowdown.cache_clear()
     monkeypatch.setattr(environment, "_step", refused)
-    environment.slowdown.cache_clear()
     assert environment.slowdown(cpu) == math.inf
+
+
+def test_a_step_of_the_network_takes_time():
+    assert environment._step(torch.device("cpu"), low=False) > 0
+
+
+@pytest.mark.usefixtures("nothing_known")
+def test_a_card_is_not_timed(monkeypatch):
+    gpu = torch.device("cuda")
+    monkeypatch.setattr(environment, "_step", refused)
+    for supported, times in ((True, 0.5), (False, math.inf)):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda s=supported, **_: s)
+        environment.slowdown.cache_clear()
+        assert environment.slowdown(gpu) == times
+
+
+@pytest.mark.usefixtures("nothing_known")
+def test_a_precision_that_is_slow_here_is_refused_or_told(monkeypatch, capsys):
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(environment, "_step", refused)
     with pytest.raises(ValueError, match=r"CPU.* cannot train in bfloat16; choose --precision flo"):
         environment.check_precision(["float32", "bfloat16"], cpu)
     environment.check_precision(["float32"], cpu)

@@ -9,7 +9,7 @@ import pytest
 from fakes import fake_run
 from matplotlib.collections import PolyCollection
 
-from normstudy.drawing import COLORS
+from normstudy.drawing import COLORS, style
 from normstudy.study import figures
 from normstudy.study.compare import differences
 from normstudy.study.design import Reference
@@ -367,3 +367,11 @@ def test_arms_without_a_colour_of_their_own_differ():
 def test_errors(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_labels_that_nobody_knows_differ_by_more_than_colour():
+    labels = ["Group norm", *(f"G = {2**k}" for k in range(6))]
+    looks = [style(label, labels) for label in labels[1:]]
+    for one, other in combinations(looks, 2):
+        assert one[0] != other[0]
+        assert one[1:] != other[1:], "dashes and marker tell them apart in grey as well"

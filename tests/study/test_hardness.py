@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from sklearn.metrics import confusion_matrix
 from study.fakes import DIGITS, TRUTH, N, fake_run
 from study.fakes import wrong_on as run
@@ -34,6 +35,12 @@ def test_the_images_that_most_runs_get_wrong_come_first():
     assert found[0].true_name == str(TRUTH[0])
     assert found[0].answer == str((TRUTH[0] + 1) % 10), "three of four say so"
     assert found[0].agreeing == 3
+
+
+def test_of_images_that_are_wrong_as_often_the_surest_come_first():
+    runs = [run([3], sure=0.6), run([7], seed=1, sure=0.8), run([5], seed=2, sure=0.7)]
+    found = hardness.most_often_wrong({"Batch norm": runs}, DIGITS)
+    assert [h.index for h in found] == [7, 5, 3]
 
 
 def test_an_arm_alone_is_compared_with_the_worst_of_the_others():
@@ -68,8 +75,10 @@ def test_accuracies_of_classes_have_an_interval_over_the_seeds():
     found = hardness.class_accuracies(ARMS, DIGITS)
     k = int(TRUTH[0])
     of_class = k == TRUTH
-    values = [100 * (r.predictions == TRUTH)[of_class].mean() for r in ARMS["Batch norm"]]
-    assert found.rows[k][3].startswith(f"{np.mean(values):.1f}")
+    for arm, cell in zip(ARMS, found.rows[k][3:], strict=True):
+        values = [100 * (r.predictions == TRUTH)[of_class].mean() for r in ARMS[arm]]
+        low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+        assert cell == f"{np.mean(values):.1f} ({low:.1f} to {high:.1f})"
     assert found.header == (
         "class",
         "best minus worst, points",
@@ -85,6 +94,19 @@ def test_accuracies_of_classes_have_an_interval_over_the_seeds():
     assert "(" not in one.rows[0][3]
 
 
+def test_the_best_and_the_worst_arm_of_a_class_are_told_apart():
+    arms = {
+        "Batch norm": answers_of("batch", [0, 1, 2, 0, 1], [0, 1, 2, 1, 1]),
+        "Group norm": answers_of("group", [1, 1, 2, 1, 1], [1, 1, 0, 0, 0]),
+        "Layer norm": answers_of("layer", [0, 1, 0, 1, 2], [0, 0, 2, 1, 1]),
+    }
+    # right, of the two ants: 2 and 1, 0 and 1, 1 and 1; of the two bees: 2, 2; 2, 1; 1, 1;
+    # of the one cat: 1, 1; 1, 0; 0, 1
+    rows = hardness.class_accuracies(arms, few_images()).rows
+    assert [row[:2] for row in rows] == [("ant", "50.0"), ("bee", "50.0"), ("cat", "50.0")]
+    assert [cell.split()[0] for cell in rows[0][3:]] == ["75.0", "25.0", "50.0"]
+
+
 def test_the_matrix_is_scikit_learns_over_all_seeds():
     fig = hardness.confusion_matrix("Group norm", ARMS["Group norm"], DIGITS)
     answers = np.concatenate([r.predictions for r in ARMS["Group norm"]])
@@ -95,6 +117,12 @@ def test_the_matrix_is_scikit_learns_over_all_seeds():
     assert hardness.confusion_matrix("Batch norm + L1", ARMS["Group norm"], DIGITS).normstudy[
         "name"
     ] == ("confusion-batch-norm-l1")
+
+
+def test_the_most_frequent_confusion_is_told_and_not_turned_round():
+    bees = answers_of("group", [0, 2, 2, 0, 2], [0, 1, 2, 0, 2])  # 3 of 4 are taken for cats
+    words = hardness.confusion_matrix("Group norm", bees, few_images()).normstudy
+    assert words["alt"].endswith("Most frequent confusion: bee taken for cat, 75.0%.")
 
 
 def test_leads_by_chance_are_those_of_arms_whose_names_mean_nothing():

@@ -397,6 +397,18 @@ def test_the_layer_table_is_that_of_a_real_forward_pass(norm, in_channels, size)
     assert_true(layer_table(net, size), net, in_channels, size)
 
 
+def test_the_layer_table_leaves_the_mode_of_every_layer_and_what_it_has_counted():
+    net = Net("batch", net="separable")
+    norms_of(net)[0].eval()  # alone, within a network that is training
+    modes = [module.training for module in net.modules()]
+    counted = {name: value.clone() for name, value in net.state_dict().items()}
+    layer_table(net)
+    assert [module.training for module in net.modules()] == modes
+    assert not all(modes)
+    assert net.training
+    assert all(torch.equal(value, counted[name]) for name, value in net.state_dict().items())
+
+
 @pytest.mark.parametrize("norm", ["batch", "none"])
 @pytest.mark.parametrize(("name", "in_channels"), FORMS)
 def test_every_network_has_a_layer_table(name, in_channels, norm):

@@ -31,6 +31,13 @@ def test_groups_of_the_main_study_fit_its_network_for_grey_images(num_groups):
     build(moved(recipe, "digits"), data.load("digits"))
 
 
+@pytest.mark.parametrize(("channels", "halved"), [(0, 0), (1, 1), (2, 1), (3, 2), (8, 4)])
+def test_groups_of_so_many_channels_become_half_as_large_and_never_none(channels, halved):
+    recipe = Recipe(net="pyramid", norm="group", channels_per_group=channels)
+    assert moved(recipe, "mnist").channels_per_group == halved
+    assert moved(recipe, "digits").channels_per_group == halved
+
+
 def test_a_recipe_of_another_set_stays_where_it_is():
     with pytest.raises(ValueError, match="a recipe for digits cannot be moved to mnist; accepted"):
         moved(TINY, "mnist")

@@ -16,7 +16,7 @@ import pytest
 import torch
 from filelock import Timeout
 
-from normstudy.study import environment, runs, store, train
+from normstudy.study import environment, locks, runs, store, train
 from normstudy.study.data import FACTS
 from normstudy.study.files import DataError
 from normstudy.study.recipes import Recipe
@@ -582,6 +582,25 @@ def test_training_again_forgets_what_was_unfinished(made, folder):
         assert not checkpoint.exists()
 
 
+@pytest.mark.parametrize("call", [run, lambda recipe, **o: run_all([recipe], n_jobs=1, **o)[0]])
+def test_who_trains_again_touches_nothing_while_another_process_trains(
+    call, folder, pretended, monkeypatch
+):
+    waits, checkpoint = threading.Event(), store.checkpoint(folder, TINY.name)
+    monkeypatch.setattr(locks, "say", lambda text: waits.set())  # the last word before waiting
+    theirs = store.lock(folder, TINY.name)
+    theirs.acquire()
+    checkpoint.write_text("of the other process, which is at work")
+    thread, answers = in_thread(lambda: call(TINY, folder=folder, device="cpu", retrain=True))
+    assert waits.wait(60)
+    assert checkpoint.exists()
+    assert pretended == []
+    theirs.release()
+    thread.join(60)
+    assert [found.recipe for found in answers] == pretended == [TINY]
+    assert not checkpoint.exists()
+
+
 def test_what_killed_processes_left_is_gone_after_the_next_start(made, folder):
     save(made, folder / "digits-separable")
     left = folder / "unfinished"
@@ -636,6 +655,12 @@ def test_every_data_set_is_prepared_before_any_worker_starts(folder, pretended, 
     made_all(wanted, folder, n_jobs=1)
     assert events[:3] == [("digits", 0), ("mnist", 0), ("cifar10", 0)]
     assert len(pretended) == 3
+
+
+def test_run_all_refuses_fewer_than_one_training_at_a_time(folder, pretended):
+    with pytest.raises(ValueError, match="n_jobs=-1 is out of range; accepted: 1 or more, or None"):
+        made_all([TINY], folder, n_jobs=-1)
+    assert pretended == []
 
 
 def test_run_all_without_the_data_fails_once_and_at_once(folder, pretended, monkeypatch, tmp_path):

@@ -21,6 +21,13 @@ def test_no_more_workers_start_than_memory_holds(monkeypatch):
     assert workers.ready([TINY] * 30, 40, "cpu") == (30, "cpu")
 
 
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_fewer_than_one_training_at_a_time_are_refused(jobs):
+    match = rf"^n_jobs={jobs} is out of range; accepted: 1 or more, or None for one per core$"
+    with pytest.raises(ValueError, match=match):
+        workers.ready([TINY], jobs, "cpu")
+
+
 @pytest.mark.parametrize(
     ("cores", "of_machine", "of_card", "jobs"),
     [
