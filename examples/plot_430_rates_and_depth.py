@@ -78,10 +78,10 @@ print(f"Batch norm is ahead of {ahead} of the {len(found)} there.")
 print(contrasts.pooled(rates))
 
 # %%
-# An advantage that is there at the smallest rate too is not a matter of larger rates alone. But
-# weights in front of a norm may turn farther at an equal rate, as the end of this page says, and at
-# the smallest rate all arms are still far from what they can reach: it shows who is faster there. A
-# still smaller rate was not tried.
+# An advantage that is there at the smallest rate too is not a matter of larger rates alone. But the
+# weights of two arms need not turn equally far at an equal rate, and at the smallest rate all arms
+# are still far from what they can reach: it shows who is faster there. A still smaller rate was not
+# tried.
 #
 # Does a deeper network need a norm?
 # ----------------------------------
@@ -147,7 +147,7 @@ print(contrasts.pooled(full))
 # page name them. Where an arm falls at the full rate and not at a quarter, the steps were too long
 # for it, and the network was not too deep. An arm that rises with the depth uses the additional
 # blocks. The pool holds arms whose seeds scatter much and arms whose seeds scatter little, so that
-# intervals are too wide for the second.
+# intervals are too narrow for the first and too wide for the second.
 #
 # These are short trainings, and so a question of who is faster as well. The network of four blocks
 # was trained at full length too, on all images for twenty epochs:
@@ -199,18 +199,20 @@ print(measured.least_turned(probed, peak))
 # %%
 # If the explanation holds here, batch norm has the smallest change at every step size. But equal
 # step sizes are not equal lengths: multiply them by the length of the gradient, in the first column
-# above. And weights in front of a norm can be long, and then a step of equal length turns them
-# less. That is a smoothness too, and one which no property of batches is needed for.
+# above. And long weights in front of a norm turn less over a step of equal length, a smoothness
+# that needs no property of batches.
 #
 # What this does not show
 # -----------------------
 #
-# 16 blocks are no deep network: others have hundreds, and their authors needed norms, or careful
-# first weights instead (Zhang, Dauphin & Ma 2019), to train them at all. A fifth of the images is
-# little for a larger network, and only four blocks were trained at full length. The slope was
-# measured on four fixed batches at rest, after each epoch, and Santurkar et al. measured it at
-# every step. And correlation explains nothing: even if the slope is smoother where training is
-# better, that does not say which comes from which.
+# Sixteen blocks do not make a deep network: others have hundreds, and their authors needed norms,
+# or careful first weights instead (Zhang, Dauphin & Ma 2019), to train them at all. A fifth of the
+# images is little for a larger network, and only four blocks were trained at full length. The slope
+# was measured on four fixed batches at rest, after each epoch, and Santurkar et al. measured it at
+# every step. The arms were trained at their own rates, batch norm at the highest, and training at a
+# higher rate leads to flatter places by itself: none was measured at the rate of another. And
+# correlation explains nothing: even if the slope is smoother where training is better, that does
+# not say which comes from which.
 #
 # Exercises
 # ---------

@@ -68,7 +68,8 @@ print(measured.statistics_table({"Batch norm": arms["Batch norm"]}))
 # --------
 #
 # A larger weight for the newest batch forgets stale statistics sooner, and averages over fewer
-# images; a smaller one the other way round. Two more trainings each:
+# images; a smaller one the other way round. Two further values, two seeds each; the largest gap is
+# that of any epoch and any seed:
 
 momenta = responses.by(run_study(STUDIES["bn-momentum"]), lambda r: r.bn_momentum)
 of_momentum = dict(momenta["Batch norm"]) | {0.1: arms["Batch norm"]}
@@ -133,12 +134,11 @@ print(summaries.pairs(pairs))
 # The intervals take the spread of all four arms together, since two seeds know little of their own,
 # and hold for all six pairs at once.
 #
-# Is batch norm no better off than the network without a norm? It has a reason to be so. With
-# moving averages it divides all images by the same numbers: it is a factor and a shift for each
-# channel, which could be folded into the convolution
-# (:ref:`sphx_glr_auto_examples_plot_510_costs.py`). In use, nothing in such a network answers to
-# an image, no more than in one that was trained without a norm. Compare the two columns, above
-# all for contrast.
+# Is batch norm no better off than the network without a norm? It has a reason to be so. With moving
+# averages it divides all images by the same numbers: it is a factor and a shift for each channel,
+# which could be folded into the convolution (:ref:`sphx_glr_auto_examples_plot_510_costs.py`). In
+# use, its scale and shift do not adapt to the image, just as without a norm. The mean holds kinds
+# of shifts that may differ, so compare the two columns, above all for contrast.
 #
 # By hand, for one image: brightness is a shift of all pixels, contrast a factor around the mean.
 # A norm right behind the image would take both out:
@@ -153,8 +153,9 @@ assert torch.allclose(norm(lighter), norm(image))
 assert torch.allclose(norm(flatter), norm(image))
 
 # %%
-# In the network a convolution stands before the first norm, its padding is zero and not light, and
-# pixels are cut off at white. So the shifts are not taken out entirely.
+# In the network a convolution stands before the first norm and shifts each channel by another
+# amount, while a group shares one mean; its padding is zero and not light, and pixels are cut off
+# at white. So the shifts are not taken out entirely.
 #
 # What others found
 # -----------------
