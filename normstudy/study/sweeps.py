@@ -108,7 +108,9 @@ SEARCHED = (2, 4, 8, 32, 512)
 FACTORS = (1 / 3.4, 1.0, 3.4)
 """Learning rates that are tried in each cell, as multiples of :func:`scaled`."""
 
-CHOSEN: Mapping[tuple[str, int], float] = MappingProxyType({("Group norm", 32): 3.4})
+CHOSEN: Mapping[tuple[str, int], float] = MappingProxyType(
+    {("Group norm", 32): 3.4, ("Layer norm", 512): 1 / 3.4}
+)
 """The factor that ``compare.choose`` has named for an arm and a batch size, where it is not 1."""
 
 
