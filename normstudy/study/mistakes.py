@@ -15,8 +15,7 @@ from normstudy.tables import Table
 Order = Literal["most confident", "least confident"]
 
 NUM_BINS = 15
-"""Bins of equal width between 0 and 1, for confidences."""
-"""Bins of confidence, as in Guo et al.; see :func:`reliability`."""
+"""Bins of equal width between 0 and 1, for confidences; see :func:`reliability`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,6 +17,7 @@ import torch
 from filelock import Timeout
 
 from normstudy.study import environment, locks, runs, store, train
+from normstudy.study.crew import Crew
 from normstudy.study.data import FACTS
 from normstudy.study.files import DataError
 from normstudy.study.recipes import Recipe
@@ -582,9 +583,22 @@ def test_training_again_forgets_what_was_unfinished(made, folder):
         assert not checkpoint.exists()
 
 
+@pytest.fixture
+def found_left(pretended, monkeypatch):
+    """Tell of each training whether it began beside a checkpoint."""
+    pretend, found = runs.train, []
+
+    def looking(recipe, *, checkpoint, **options):
+        found.append(checkpoint.exists())
+        return pretend(recipe, **options)
+
+    monkeypatch.setattr(runs, "train", looking)
+    return found
+
+
 @pytest.mark.parametrize("call", [run, lambda recipe, **o: run_all([recipe], n_jobs=1, **o)[0]])
 def test_who_trains_again_touches_nothing_while_another_process_trains(
-    call, folder, pretended, monkeypatch
+    call, folder, pretended, found_left, monkeypatch
 ):
     waits, checkpoint = threading.Event(), store.checkpoint(folder, TINY.name)
     monkeypatch.setattr(locks, "say", lambda text: waits.set())  # the last word before waiting
@@ -598,7 +612,25 @@ def test_who_trains_again_touches_nothing_while_another_process_trains(
     theirs.release()
     thread.join(60)
     assert [found.recipe for found in answers] == pretended == [TINY]
-    assert not checkpoint.exists()
+    assert found_left == [False], "what the other one left is of no use to a training anew"
+
+
+def test_what_a_killed_worker_left_is_taken_up_by_a_training_anew(
+    folder, pretended, found_left, monkeypatch
+):
+    class Killed(Crew):
+        """Has each training begun by a worker that is killed after an epoch."""
+
+        def make(self, names, jobs):
+            for name in names:
+                self.task(name)
+                store.checkpoint(folder, name).parent.mkdir(parents=True, exist_ok=True)
+                store.checkpoint(folder, name).write_text("an epoch")
+            return super().make(names, jobs)
+
+    monkeypatch.setattr(runs, "Crew", Killed)
+    made_all([TINY], folder, n_jobs=1, retrain=True)
+    assert (pretended, found_left) == ([TINY], [True])
 
 
 def test_what_killed_processes_left_is_gone_after_the_next_start(made, folder):
