@@ -162,8 +162,8 @@ for d in differences(main):
         print(f"{d.title}, four blocks: {short}; at full length {contrasts.size(d)}")
 
 # %%
-# By how much do the distances shrink? What does not depend on the length is a loss that stops being
-# finite in the first steps.
+# By how much do the distances shrink? Whether a longer training would end where a short one was
+# lost was not tried.
 #
 # Steps along the gradient
 # ------------------------

@@ -12,7 +12,6 @@ happens where the test images do not look like the training images?
 from normstudy.study import contrasts, measured, responses
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
-from normstudy.tables import in_sentence
 
 arms = run_study(STUDIES["probed"])
 losses = measured.shift_losses(arms)
@@ -21,11 +20,7 @@ print("In short, batch norm's accuracy in training and in use:")
 print(measured.gaps(arms["Batch norm"]))
 print("Points lost on shifted test images, on average over all shifts:")
 print("; ".join(f"{arm} {lost:.1f}" for arm, lost in losses.items()))
-print("Decided on these images:")
-for d in (d.ordered() for d in pairs if d.decided):
-    print(
-        f"{in_sentence(d.pair[0])} ahead of {in_sentence(d.pair[1])}: {contrasts.size(d)}"
-    )
+print("Decided on these images:", contrasts.ahead(pairs))
 
 # %%
 # **You will see** batch norm scored in three ways, a table for other momenta, the largest falls
@@ -132,13 +127,20 @@ print(summaries.pairs(pairs))
 
 # %%
 # The intervals take the spread of all four arms together, since two seeds know little of their own,
-# and hold for all six pairs at once.
-#
-# Is batch norm no better off than the network without a norm? It has a reason to be so. With moving
+# and hold for all six pairs at once. But a mean over three kinds of shifts may hide what they do
+# one by one. What is decided for each kind, in the same way:
+
+from normstudy.study.probes import CORRUPTIONS
+
+for kind in CORRUPTIONS:
+    print(f"{kind}: {contrasts.ahead(contrasts.pairs(arms, measured.shifted(kind)))}")
+
+# %%
+# Where batch norm falls as far as the network without a norm, there is a reason. With moving
 # averages it divides all images by the same numbers: it is a factor and a shift for each channel,
 # which could be folded into the convolution (:ref:`sphx_glr_auto_examples_plot_510_costs.py`). In
-# use, its scale and shift do not adapt to the image, just as without a norm. The mean holds kinds
-# of shifts that may differ, so compare the two columns, above all for contrast.
+# use, its scale and shift do not adapt to the image, just as without a norm. Compare the two
+# columns, above all for contrast.
 #
 # By hand, for one image: brightness is a shift of all pixels, contrast a factor around the mean.
 # A norm right behind the image would take both out:

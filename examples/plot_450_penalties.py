@@ -100,8 +100,8 @@ print()
 print(contrasts.against(points, *list(points)[:2], "lambda"))
 
 # %%
-# The last table sets the two steps beside each other. An open row is no proof that they are equal;
-# but what the figure below shows is far larger than what is left open here.
+# The last table sets the two steps beside each other in accuracy; an open row is no proof that they
+# are equal. And in zeros:
 
 exact = responses.figure(
     points,

@@ -125,9 +125,18 @@ def pairs(arms: Arms, measure: Measure | str = "test_accuracy") -> list[Differen
     ]
 
 
+def ahead(found: Sequence[Difference]) -> str:
+    """Say which pairs are decided, the arm that is ahead first, and by how much."""
+    told = [
+        f"{in_sentence(d.pair[0])} ahead of {in_sentence(d.pair[1])} by {size(d).removeprefix('+')}"
+        for d in (d.ordered() for d in found if d.decided)
+    ]
+    return "; ".join(told) or "no pair"
+
+
 def is_near_chance(points: Points, found: Difference) -> bool:
     """Tell a comparison of a point that the pool leaves out: few seeds decide next to nothing."""
-    return min(found.first.mean, found.second.mean) < pooled(points).least
+    return min(found.first.mean, found.second.mean) < pooled(points, found.measure).least
 
 
 def compared(points: Points, one: tuple[str, float], other: tuple[str, float]) -> str:

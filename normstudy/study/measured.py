@@ -164,9 +164,8 @@ def won_back(runs: Sequence[Run]) -> Table:
     """
     rows = []
     for kind in CORRUPTIONS:
-        names = [shift for shift in SHIFTS if shift.startswith(f"{kind} ")]
         reads = [
-            Measure(title, "%", 1, "higher", partial(_over, tuple(n + end for n in names)))
+            Measure(title, "%", 1, "higher", partial(_over, [s + end for s in _of_kind(kind)]))
             for title, end in (("moving averages", ""), ("statistics of the batch", ", batch"))
         ]
         gains = [reads[1].of(run) - reads[0].of(run) for run in runs]
@@ -177,6 +176,10 @@ def won_back(runs: Sequence[Run]) -> Table:
         ("accuracy, %", "moving averages", "statistics of the batch", "won back, points"),
         tuple(rows),
     )
+
+
+def _of_kind(kind: str) -> list[str]:
+    return [shift for shift in SHIFTS if shift.startswith(f"{kind} ")]
 
 
 def _over(names: Sequence[str], run: Run) -> float:
@@ -192,12 +195,21 @@ def shift_losses(arms: Arms) -> dict[str, float]:
     }
 
 
-def _shifted(run: Run) -> float:
-    return 100 * float(np.mean([run.probed[shift][-1] for shift in SHIFTS if shift != "clean"]))
+def shifted(*kinds: str) -> Measure:
+    """Make a measure: mean accuracy in percent over kinds of shifts, batch norm's moving averages.
+
+    Parameters
+    ----------
+    kinds
+        Keys of :data:`normstudy.study.probes.CORRUPTIONS`.
+    """
+    names = [shift for kind in kinds for shift in _of_kind(kind)]
+    title = f"accuracy on images shifted in {', '.join(kinds)}"
+    return Measure(title, "%", 1, "higher", partial(_over, names), CHANCE)
 
 
-SHIFTED = Measure("accuracy on shifted images", "%", 1, "higher", _shifted, CHANCE)
-"""Mean accuracy over the shifts, in percent; batch norm is scored with its moving averages."""
+SHIFTED = shifted(*CORRUPTIONS)
+"""Mean accuracy over all shifts, in percent; batch norm is scored with its moving averages."""
 
 
 def _penalized_zeros(run: Run) -> float:

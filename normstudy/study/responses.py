@@ -19,7 +19,7 @@ from normstudy.study.curves import data_title, listed
 from normstudy.study.measures import Arms, Measure, Summary, check_arms, measure_of, summarize
 from normstudy.study.recipes import Recipe, Recipes
 from normstudy.study.runs import Run
-from normstudy.tables import Table, in_sentence
+from normstudy.tables import Table
 
 Points = Mapping[str, Mapping[float, Sequence[Run]]]
 
@@ -150,7 +150,8 @@ def figure(
     """
     some = _some(points)
     read = measure_of(measure, some)
-    word = "best" if read.chance is not None else read.better.replace("er", "est")
+    top_word = {"higher": "highest", "lower": "lowest"}[read.better]
+    word = "best" if read.chance is not None else top_word
     curves = []
     for arm, of in ((arm, held(of)) for arm, of in points.items() if held(of)):
         seeds = max(map(len, of.values()))
@@ -183,22 +184,6 @@ def figure(
 def _filled(found: Summary, length: int) -> list[float]:
     """Lengthen values by their mean, which changes neither it nor the lowest and highest one."""
     return [*found.values.values(), *[found.mean] * (length - found.n)]
-
-
-def ends(points: Points, measure: Measure | str = "test_accuracy") -> str:
-    """Say what each arm has at its best value, and at the lowest and the highest one."""
-    parts = []
-    for arm, of in points.items():
-        read = measure_of(measure, _some(points))
-        means = {x: summarize(runs, read).mean for x, runs in held(of).items()}
-        if not means:
-            parts.append(f"{in_sentence(arm)} lost")
-            continue
-        best = (max if read.better == "higher" else min)(means, key=means.__getitem__)
-        shown = dict.fromkeys((best, min(means), max(means)))
-        told = ", ".join(f"{read.text(means[x])} at {x:g}" for x in shown)
-        parts.append(f"{in_sentence(arm)} {told}")
-    return "; ".join(parts)
 
 
 def choices(points: Points, diverged: Recipes | None = None) -> Table:

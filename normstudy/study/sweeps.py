@@ -170,7 +170,7 @@ _DEEPEST = replace(_SMALL["No norm"], net="pyramid-quadruple")
 def _depths(base: Recipe) -> tuple[Recipe, ...]:
     """All depths, and the deep ones at a quarter of the rate as well.
 
-    An arm that fails at both rates does not fail for a long step.
+    An arm that fails at both rates, with all seeds, does not fail for a long step.
     """
     return (
         *variants(base, net=list(BLOCKS)),

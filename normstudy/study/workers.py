@@ -65,8 +65,8 @@ def ready(
         If data are missing here, and cannot be downloaded.
     ValueError
         If ``n_jobs`` is below 1; if the device is not there, or cannot train in a precision; or if
-        joblib's backend hands
-        over all results at the end, where the last worker to die would take them all along.
+        joblib's backend hands over all results at the end, where the last worker to die would take
+        them all along.
     """
     if n_jobs is not None and n_jobs < 1:
         msg = f"n_jobs={n_jobs} is out of range; accepted: 1 or more, or None for one per core"

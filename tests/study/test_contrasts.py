@@ -8,6 +8,7 @@ from study.fakes import batch_size, runs_at
 
 from normstudy.study.contrasts import (
     against,
+    ahead,
     behind_best,
     between,
     compared,
@@ -144,6 +145,10 @@ def test_all_pairs_of_arms_are_compared_by_one_spread_in_any_measure_of_accuracy
     halved = Measure("half of it", "%", 1, "higher", lambda run: 50 * run.accuracy, 10)
     assert [d.low for d in pairs(arms, halved)] == pytest.approx([d.low / 2 for d in found])
     assert pairs(arms, halved)[0].measure is halved
+    assert ahead(found[1:2]) == f"A ahead of C by {size(found[1])[1:]}"
+    level = pairs({"A": runs_at(2, 60, 64), "B": runs_at(2, 61, 63)})
+    assert ahead([*found[1:], *level]) == "; ".join(ahead([d]) for d in found[1:])
+    assert ahead(level) == "no pair"
 
 
 def test_every_point_is_compared_with_one_more():

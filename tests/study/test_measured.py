@@ -92,6 +92,9 @@ def test_shifts_have_a_row_each_and_batch_norm_a_second_column():
     (found,) = differences(arms, measured.SHIFTED)
     assert found.mean == pytest.approx(-10)
     assert found.ordered().pair == ("Layer norm", "Batch norm")
+    levels = {s: [0.1 * n] for n, s in enumerate(s for s in SHIFTS if s.startswith("contrast"))}
+    one = run(**{s: [0.9] for s in SHIFTS} | levels)
+    assert measured.shifted("contrast").of(one) == pytest.approx(100 * np.mean([*levels.values()]))
 
 
 def test_what_the_statistics_of_the_batch_win_back_is_told_by_kind():

@@ -11,7 +11,6 @@ from normstudy.study.responses import (
     by,
     cells,
     choices,
-    ends,
     figure,
     probe_of,
     said,
@@ -76,7 +75,6 @@ def test_a_setting_that_diverged_with_one_seed_is_lost_with_all():
         "lost",
         table(POINTS, "batch size").rows[0][2],
     )
-    assert ends(points).startswith("batch norm 81.00 at 128, 70.00 at 8; ")
     assert tolerance(points, 50)["Batch norm"] == (8, 128)
     (line,) = (
         line
@@ -90,7 +88,6 @@ def test_an_arm_of_which_everything_was_lost_is_shown_as_lost():
     lost = {"Group norm": [run.recipe for run in ARMS["Group norm"]]}
     points = by(ARMS, batch_size, lost)
     assert [row[2] for row in table(points, "batch size").rows] == ["lost", "lost", "\N{EN DASH}"]
-    assert ends(points).endswith("; group norm lost")
     fig = figure(points, "batch size", name="sizes", title="Sizes")
     assert fig.normstudy["alt"].endswith(": Batch norm best 81.00 at 128.")
 
@@ -105,17 +102,8 @@ def test_a_column_of_a_probe_is_a_measure_as_well():
     assert "lowest 25.0" in fig.normstudy["alt"]
 
 
-def test_ends_are_told_once():
-    assert ends(POINTS) == (
-        "batch norm 81.00 at 128, 52.00 at 2; group norm 76.00 at 8, 75.00 at 2"
-    )
-
-
 def test_where_less_is_better_the_best_value_is_the_lowest():
     # the fakes have a loss of 2 minus the accuracy
-    assert ends(POINTS, "test_loss") == (
-        "batch norm 1.1900 at 128, 1.4800 at 2; group norm 1.2400 at 8, 1.2500 at 2"
-    )
     words = figure(POINTS, "batch size", "test_loss", name="loss", title="Loss").normstudy
     assert words["alt"].endswith(
         ": Batch norm lowest 1.1900 at 128; Group norm lowest 1.2400 at 8."
