@@ -109,7 +109,10 @@ FACTORS = (1 / 3.4, 1.0, 3.4)
 """Learning rates that are tried in each cell, as multiples of :func:`scaled`."""
 
 CHOSEN: Mapping[tuple[str, int], float] = MappingProxyType(
-    {("Group norm", 32): 3.4, ("Layer norm", 512): 1 / 3.4}
+    {
+        ("Group norm", 32): 3.4,
+        **{(arm, 512): 1 / 3.4 for arm in ("Group norm", "Layer norm", "No norm")},
+    }
 )
 """The factor that ``compare.choose`` has named for an arm and a batch size, where it is not 1."""
 
@@ -146,14 +149,12 @@ def _cells(bases: Mapping[str, Recipe], sizes: tuple[int, ...]) -> dict[str, tup
 # the statistics of small batches are what batch norm may suffer from
 _SIZED = _SMALL | {"Batch norm": replace(_SMALL["Batch norm"], probe="last-statistics")}
 (_WHOLE,) = _cells(_SIZED, (128,))["Batch norm"]
+_SEARCH = {arm: replace(_SMALL[arm], epochs=5, validation=True) for arm in _FOUR}
 _TRIED = {
-    arm: tuple(
-        _cell(replace(_SMALL[arm], epochs=5, validation=True), size, factor)
-        for size in SEARCHED
-        for factor in FACTORS
-    )
-    for arm in _FOUR
+    arm: tuple(_cell(base, size, factor) for size in SEARCHED for factor in FACTORS)
+    for arm, base in _SEARCH.items()
 }
+_LOST = {"Batch norm": (3.4,), "Group norm": (1.0,), "No norm": (1.0, 3.4)}  # batches of 512
 
 # -- depths ----------------------------------------------------------------------------------------
 
@@ -202,6 +203,10 @@ SWEEPS = (
         "Learning rates for five batch sizes, on validation images",
         _TRIED,
         seeds=(100,),  # another than those of the sweep
+        diverged={
+            arm: tuple(replace(_cell(_SEARCH[arm], 512, f), seed=100) for f in factors)
+            for arm, factors in _LOST.items()
+        },
     ),
     _sweep(
         "batch-sizes",
