@@ -248,6 +248,12 @@ SWEEPS = (
         },
     ),
     _sweep(
+        "depths-full",
+        "Sixteen blocks, at full length",
+        {arm: variants(MAIN[arm], net="pyramid-quadruple") for arm in ("Batch norm", "Group norm")},
+        seeds=(0,),
+    ),
+    _sweep(
         "probed",
         "Four arms, measured while they train",
         {
