@@ -14,23 +14,27 @@ from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
 from normstudy.study.sweeps import BLOCKS, MAIN
 
-searched = STUDIES["learning-rates"]
-tried = run_study(STUDIES["learning-rates"])
+searched, study = STUDIES["learning-rates"], STUDIES["depths"]
+tried, deep = run_study(STUDIES["learning-rates"]), run_study(STUDIES["depths"])
+probed = run_study(STUDIES["probed"])
 rates = responses.by(tried, lambda r: r.lr, searched.diverged)
-within = responses.tolerance(rates, 2.0)
-print("In short, learning rates within 2 points of an arm's own best:")
-for arm, (low, high) in within.items():
-    print(f"{arm}: {low:g} to {high:g}, a factor of {high / low:g}")
-study, probed = STUDIES["depths"], run_study(STUDIES["probed"])
-deep = run_study(STUDIES["depths"])
-print("Depths at which a loss stopped being finite:")
-for arm, of in study.diverged.items():
-    where = (f"{BLOCKS[r.net]} blocks at {r.lr:g} (seed {r.seed})" for r in of)
-    print(f"{arm}: {', '.join(where)}")
-peak = measured.peak(probed["Batch norm"])
-print(measured.least_turned(probed, peak))
+print("In short, highest learning rate that every seed of an arm survives:")
+for arm, lr in responses.highest(rates).items():
+    print(f"{arm}: {lr:g}")
+at_main = {recipe.lr for recipe in MAIN.values()}
+full = responses.by(
+    deep, lambda r: BLOCKS[r.net], study.diverged, only=lambda r: r.lr in at_main
+)
+print("Best number of residual blocks:")
+for arm in full:
+    print(f"{arm}: {contrasts.behind_best({arm: full[arm]}, arm)}")
+print(measured.least_turned(probed))
 
 # %%
+# So yes, here too: batch norm bears the largest steps, it is the arm to which more blocks are of
+# use, and under it the gradient changes least over a step of given length. That the last is the
+# reason for the first two, no table here can say.
+#
 # **You will see** validation accuracy over seven learning rates for six arms, test accuracy over
 # the depth for four, and loss and gradient after steps of five sizes.
 #
@@ -38,43 +42,41 @@ print(measured.least_turned(probed, peak))
 # ---------------------------
 #
 # These are the runs of the main study's search: ten epochs, all images but 5,000 that are held out
-# for validation, two seeds. Each arm tried the same rates. A rate whose loss stopped being finite
-# with either seed is left out, and no longer counts as one that an arm can be trained at.
+# for validation, two seeds. Each arm tried the same rates, at its chosen number of groups or
+# strength of the penalty. A rate whose loss stopped being finite with either seed is left out.
 
 forgiving = responses.figure(
     rates, "learning rate", name="tolerance", title="How forgiving is each norm?"
 )
 
 # %%
-# The height of a line says how good an arm is; its width, how much a badly chosen rate costs. They
-# are two questions. The table answers the second: the unbroken range of rates around the best one
-# in which an arm loses at most so many points.
+# The height of a line says how good an arm is; how far it reaches to the right, how much too high a
+# rate may be chosen:
+
+print(responses.ceilings(rates, "learning rate"))
+print("Chance level: 10%. Two seeds; validation images.\n")
+print(responses.losses(tried, searched.diverged, lambda r: f"at {r.lr:g}"))
+
+# %%
+# That ranking is clear. How wide the range of good rates is depends on where "good" ends: some of
+# these ranges become twice as wide, or half, with a few tenths of a point.
 
 print(responses.tolerances(rates, (1, 2, 5)))
-for arm, of in searched.diverged.items():
-    print(
-        f"{arm}, not finite at {', '.join(f'{lr:g}' for lr in sorted({r.lr for r in of}))}"
-    )
-print("Chance level: 10%. Two seeds; validation images.")
 
 # %%
 # A range that ends with the grid may go on beyond it. One whose next rate was lost ends there.
+#
 # Bjorck et al. (2018) hold that batch norm helps because it allows larger steps, and that at equal
-# small rates it has no advantage. So look at the left end as well: at the smallest rate, how far is
-# each arm from batch norm?
+# small rates it has no advantage. At which equal rates is it ahead here?
 
-smallest = min(rates["Batch norm"])
 others = ("Group norm", "Layer norm", "Instance norm", "No norm")
-found = [
-    contrasts.between(
-        rates, ("Batch norm", smallest), (arm, smallest), family=len(others)
-    )
-    for arm in others
-]
-for one in found:
-    print(f"{one.title}, at {smallest:g}: {contrasts.size(one)}")
-ahead = sum(one.low > 0 for one in found)
-print(f"Batch norm is ahead of {ahead} of the {len(found)} there.")
+for arm in others:
+    print(contrasts.in_short(rates, "Batch norm", arm))
+smallest = min(rates["Batch norm"])
+for arm in others:
+    pair = ("Batch norm", smallest), (arm, smallest)
+    found = contrasts.between(rates, *pair, family=len(others))
+    print(f"{found.title}, at {smallest:g}: {contrasts.size(found)}")
 print(contrasts.pooled(rates))
 
 # %%
@@ -101,9 +103,8 @@ images = torch.randn(16, 3, 32, 32)
 sizes = {"none": [], "batch": []}
 for norm, found in sizes.items():
     for net in BLOCKS:
-        layers = Net(norm, net=net)
         with torch.no_grad():
-            found.append(layers(images).std().item())
+            found.append(Net(norm, net=net)(images).std().item())
     print(norm, [f"{size:.2g}" for size in found])
 counts = {
     blocks: sum(p.numel() for p in Net("batch", net=net).parameters())
@@ -116,37 +117,28 @@ assert sizes["none"][-1] / sizes["none"][0] > sizes["batch"][-1] / sizes["batch"
 # These are standard deviations of the scores of untrained networks, from 2 blocks to 16. And this
 # is what the trained ones reach:
 
-at_rate = {
-    arm: [r for r in runs if r.recipe.lr == MAIN[arm].lr] for arm, runs in deep.items()
-}
-slower = {
-    arm: [r for r in runs if r.recipe.lr < MAIN[arm].lr] for arm, runs in deep.items()
-}
-gone = {
-    is_full: {
-        arm: [r for r in of if (r.lr == MAIN[arm].lr) == is_full]
-        for arm, of in study.diverged.items()
-    }
-    for is_full in (True, False)
-}
-full = responses.by(at_rate, lambda r: BLOCKS[r.net], gone[True])
-quarter = responses.by(slower, lambda r: BLOCKS[r.net], gone[False])
 depth = responses.figure(
     full, "residual blocks", name="depth", title="Test accuracy over the depth"
+)
+quarter = responses.by(
+    deep, lambda r: BLOCKS[r.net], study.diverged, only=lambda r: r.lr not in at_main
 )
 print(responses.table(full, "blocks, at the main study's rate"))
 print()
 print(responses.table(quarter, "blocks, at a quarter of it"))
-print("\nAgainst the best depth of each arm, at the main study's rate, in points:")
-for arm in full:
-    print(f"{arm}: {contrasts.behind_best({arm: full[arm]}, arm)}")
+print()
+print(
+    responses.losses(
+        deep, study.diverged, lambda r: f"{BLOCKS[r.net]} blocks at {r.lr:g}"
+    )
+)
 
 # %%
-# "Lost" is a setting whose loss stopped being finite with one of its seeds; the first lines of this
-# page name them. Where an arm falls at the full rate and not at a quarter, the steps were too long
-# for it, and the network was not too deep. An arm that rises with the depth uses the additional
-# blocks. The depths of an arm are compared by the spread of that arm, since the seeds of some arms
-# scatter more than those of others.
+# "Lost" is a setting whose loss stopped being finite with any of its seeds. Where an arm falls at
+# the full rate and not at a quarter, the steps were too long for it, and the network was not too
+# deep. An arm that rises with the depth uses the additional blocks. The first lines of this page
+# compare the depths of an arm by the spread of that arm, since the seeds of some arms scatter more
+# than those of others.
 #
 # These are short trainings, and so a question of who is faster as well. The network of four blocks
 # was trained at full length too, on all images for twenty epochs. The first intervals take the
@@ -171,37 +163,38 @@ for d in differences(main):
 # Santurkar et al. (2018) explain batch norm by a smoother loss: after a step along the gradient,
 # loss and gradient are still much what they were, so that the step can be trusted. It can be
 # measured. After each epoch of ten, on all images, the loss of four training batches is followed
-# along its gradient: the weights less a step size times the gradient, for five step sizes. Changes
-# of the loss are in nats. After the last epoch:
+# along its gradient: the weights less a step size times the gradient, for five step sizes. Along a
+# straight slope the loss would fall by step size times squared length of the gradient. How much of
+# that is kept? After a fifth of the training, when the learning rate is at its highest:
 
-from normstudy.study.probes import STEPS
-
+peak = measured.peak(probed["Batch norm"])
 epochs = probed["Batch norm"][0].recipe.epochs
-print(measured.landscape_table(probed, epochs))
+print(f"after epoch {peak} of {epochs}:")
+print(measured.landscape_table(probed, peak))
 
 # %%
-# Negative is good: the step lowered the loss. The same after a fifth of the training, when the
-# learning rate is at its highest:
+# Below zero the step is so long that the loss rises. And after the last epoch:
+
+print(measured.landscape_table(probed, epochs))
+print("\nMeans ± standard deviations of two seeds.")
+
+# %%
+# Equal step sizes are not equal lengths of a step: multiply them by the length of the gradient. The
+# comparison that is fair takes equal lengths, interpolated between the sizes that were measured;
+# the weights, which a step is to be compared with, are about equally long under all four arms. How
+# much of the gradient is still there after such a step? A change of 0 is a straight slope. At 1 the
+# new gradient differs from the old one by as much as its own length.
 
 print(f"after epoch {peak}:")
-print(measured.landscape_table(probed, peak))
-for arm, runs in probed.items():
-    longest = measured.longest_step(runs, peak)
-    at_least = "at least " if longest == max(STEPS) else ""
-    print(f"{arm}: largest step size that lowers the loss {at_least}{longest:g}")
-
-# %%
-# And how much of the gradient is still there? A change of 0 is a straight slope. At 1 the new
-# gradient differs from the old one by as much as its own length.
-
 print(measured.turn_table(probed, peak))
-print(measured.least_turned(probed, peak))
+print(f"after epoch {epochs}:")
+print(measured.turn_table(probed, epochs))
+print(measured.least_turned(probed))
 
 # %%
-# If the explanation holds here, batch norm has the smallest change at every step size. But equal
-# step sizes are not equal lengths: multiply them by the length of the gradient, in the first column
-# above. And long weights in front of a norm turn less over a step of equal length, a smoothness
-# that needs no property of batches.
+# If the explanation holds here, batch norm has the smallest change at every length. But long
+# weights in front of a norm turn less over a step of equal length, a smoothness that needs no
+# property of batches; group and layer norm have that as well, and the arms differ all the same.
 #
 # What this does not show
 # -----------------------

@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 from scipy.optimize import isotonic_regression
 
 COLORS = {
@@ -205,8 +206,6 @@ def draw(graph: Graph) -> Figure:
 
 def _draw_tried(ax: Axes, graph: Graph) -> None:
     """Draw every line of every arm, the best setting of each, and crosses where none learned."""
-    for leader in [line for line in ax.lines if line.get_color() == QUIET]:
-        leader.remove()  # it runs on to values that were not tried
     arms = [curve.label for curve in graph.curves]
     for curve in graph.curves:
         color, dashes, marker = style(curve.label, arms)
@@ -215,12 +214,18 @@ def _draw_tried(ax: Axes, graph: Graph) -> None:
             line.set_dashes(dashes)
         top = curve.mean.argmax()
         ax.plot(curve.x[top], curve.mean[top], marker, color=color, markersize=9)
-    for arm, places in graph.diverged.items():
-        low = [graph.low] * len(places)
-        ax.plot(places, low, "x", color=style(arm, arms)[0], markersize=8, clip_on=False)
+    mark_lost(ax, graph.diverged, arms)
     ax.set_xlim(*graph.x_range)
     ax.set_xticks(graph.x_ticks, [f"{tick:g}" for tick in graph.x_ticks])
     ax.minorticks_off()
+
+
+def mark_lost(ax: Axes, lost: Mapping[str, Sequence[float]], labels: Sequence[str]) -> None:
+    """Mark places that have no value with crosses: they stand on the axis, one arm on another."""
+    for row, (arm, places) in enumerate(lost.items()):
+        look: dict[str, Any] = {"color": style(arm, labels)[0], "markersize": 7, "clip_on": False}
+        up = ScaledTranslation(0, row * 9 / 72, ax.figure.dpi_scale_trans)
+        ax.plot(places, [0] * len(places), "x", transform=ax.get_xaxis_transform() + up, **look)
 
 
 def style(label: str, labels: Sequence[str]) -> tuple[str, tuple[float, ...], str]:
@@ -228,18 +233,17 @@ def style(label: str, labels: Sequence[str]) -> tuple[str, tuple[float, ...], st
 
     The only label of a norm, such as ``"Layer norm + L2"``, looks like that norm.
     """
-    if label in COLORS:
-        return COLORS[label], *STYLES[label]
-    norm = _norm_of(label)
-    if norm in COLORS and [_norm_of(other) for other in labels].count(norm) == 1:
-        return COLORS[norm], *STYLES[norm]
-    place = [other for other in labels if other not in COLORS].index(label) % len(SPARE_COLORS)
-    return SPARE_COLORS[place], *list(STYLES.values())[place]
-
-
-def _norm_of(label: str) -> str:
-    """Read the norm from the name of an arm: what stands in front of a plus."""
-    return label.partition(" +")[0]
+    norms = [other.partition(" +")[0] for other in labels]
+    own = {
+        other: other if other in COLORS else norm
+        for other, norm in zip(labels, norms, strict=True)
+        if other in COLORS or (norm in COLORS and norms.count(norm) == 1)
+    }
+    if label in own:
+        return COLORS[own[label]], *STYLES[own[label]]
+    place = [other for other in labels if other not in own].index(label) % len(SPARE_COLORS)
+    free_first = sorted(STYLES, key=lambda arm: arm in own.values())
+    return SPARE_COLORS[place], *STYLES[free_first[place]]
 
 
 def panel(
@@ -300,7 +304,8 @@ def _end_labels(ax: Axes, curves: Sequence[Curve]) -> None:
     middles = label_places(curves, starts[:, 1].tolist(), 29 * point)
     for curve, (x, y), middle in zip(curves, starts, middles, strict=True):
         color, dashes, _ = style(curve.label, [other.label for other in curves])
-        if x < 0.97:  # the way to the edge must not look like a part of the curve
+        # the way to the edge must not look like a part of the curve, and has none over settings
+        if x < 0.97 and ax.get_xscale() == "linear":
             _line(ax, ([x, 1.02], [y, y]), QUIET, DOTS, linewidth=0.6)
         path = ([max(x, 1.0), 1.02, 1.05, 1.085], [y, y, middle, middle])
         _line(ax, path, color, dashes, clip_on=False)

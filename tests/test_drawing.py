@@ -50,6 +50,7 @@ def test_the_only_label_of_a_norm_looks_like_that_norm():
     assert looks["Layer norm + L2"][0] in SPARE_COLORS
     assert looks["G = 2"][0] in SPARE_COLORS
     assert len({look[0] for look in looks.values()}) == 5
+    assert len({look[1:] for look in looks.values()}) == 5, "none takes the dashes of another"
 
 
 # -- whose style -----------------------------------------------------------------------------------

@@ -188,6 +188,9 @@ def size(found: Difference) -> str:
 def _to_best(of: Points, arm: str) -> tuple[float, dict[float, Difference]]:
     """Compare each point of an arm with its best one, with intervals for all of them at once."""
     there = held(of[arm])
+    if not there:
+        msg = f"{arm!r} was lost everywhere, so it has no best value; leave it out"
+        raise ValueError(msg)
     means = {x: summarize(runs).mean for x, runs in there.items()}
     best = max(means, key=means.__getitem__)
     # the best is picked from all, so the intervals allow for every pair
@@ -279,8 +282,10 @@ def in_short(points: Points, one: str, other: str) -> str:
         "behind": [x for x, d in found.items() if d and d.high < 0],
         "not decided": [x for x in undecided if not is_near_chance(points, undecided[x])],
         f"{NEAR_CHANCE},": [x for x in undecided if is_near_chance(points, undecided[x])],
-        "lost": [x for x, d in found.items() if d is None],
     }
+    for x in (x for x, d in found.items() if d is None):
+        lost = " and ".join(in_sentence(arm) for arm in (one, other) if not points[arm][x])
+        groups.setdefault(f"{lost} lost", []).append(x)
     parts = [
         f"{word} at {', '.join(f'{x:g}' for x in where)}" for word, where in groups.items() if where
     ]

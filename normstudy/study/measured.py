@@ -223,43 +223,83 @@ ZEROS = Measure("exact zeros among what is penalized", "%", 1, "higher", _penali
 # -- along the gradient ----------------------------------------------------------------------------
 
 
+LENGTHS = (0.05, 0.1, 0.2, 0.4)
+"""Lengths of a step at which gradients are compared: step size times length of the gradient."""
+
+
 def landscape_table(arms: Arms, epoch: int) -> Table:
-    """Tabulate what a step along the gradient does to the loss, in nats, after an epoch."""
+    """Tabulate how much of a straight slope the loss keeps over steps along its gradient.
+
+    Along a straight slope it would fall by step size times squared length of the gradient; of that,
+    the fall is told in percent. It is below 0 where a step raises the loss. Beside it stand the
+    lengths of gradient and weights.
+    """
     rows = []
     for arm, runs in arms.items():
-        cells = [f"{column(runs, 'gradient')[:, epoch - 1].mean():.3g}"]
+        gradient, weights = (column(runs, of)[:, epoch - 1] for of in ("gradient", "length"))
+        cells = [f"{gradient.mean():.2f}", f"{weights.mean():.1f}"]
         for step in STEPS:
-            change = float(column(runs, f"loss_change_{step:g}")[:, epoch - 1].mean())
-            cells.append(f"{change:+.2g}".replace("-", "\N{MINUS SIGN}"))
+            change = column(runs, f"loss_change_{step:g}")[:, epoch - 1]
+            cells.append(_spread(-100 * change / (step * gradient**2), 0))
         rows.append((arm, *cells))
-    return Table(("arm", "length of the gradient", *(f"step {s:g}" for s in STEPS)), tuple(rows))
+    header = ("arm", "length of the gradient", "length of the weights")
+    return Table((*header, *(f"step {s:g}: kept, %" for s in STEPS)), tuple(rows))
 
 
 def turn_table(arms: Arms, epoch: int) -> Table:
-    """Tabulate by what part of its length the gradient changes over a step, after an epoch."""
+    """Tabulate by what part of its length the gradient changes over steps of equal lengths.
+
+    See :func:`turned`. A dash stands where a length is beyond the longest step that was taken.
+    """
     rows = []
     for arm, runs in arms.items():
-        names = (f"gradient_change_{step:g}" for step in STEPS)
-        rows.append((arm, *(f"{column(runs, n)[:, epoch - 1].mean():.2g}" for n in names)))
-    return Table(("arm", *(f"step {s:g}" for s in STEPS)), tuple(rows))
+        found = (turned(runs, length)[:, epoch - 1] for length in LENGTHS)
+        rows.append((arm, *(_spread(values, 2) for values in found)))
+    return Table(("arm", *(f"length {length:g}" for length in LENGTHS)), tuple(rows))
 
 
-def least_turned(arms: Arms, epoch: int) -> str:
-    """Say under which arm the gradient changes least, and over how many of the steps."""
-    least = Counter(
-        min(arms, key=lambda arm: column(arms[arm], f"gradient_change_{s:g}")[:, epoch - 1].mean())
-        for s in STEPS
-    )
-    told = (f"{in_sentence(arm)} at {n} of {len(STEPS)}" for arm, n in least.most_common())
-    return f"Step sizes at which the gradient changes least: {', '.join(told)}."
+def turned(runs: Sequence[Run], length: float) -> npt.NDArray[np.float64]:
+    """Read by what part of its length the gradient changes over a step of this length.
+
+    Steps were taken in multiples of the gradient, whose length differs from arm to arm; between
+    them the change is interpolated, from none at a step of 0.
+
+    Returns
+    -------
+    array
+        Shape (S, E) for S seeds and E epochs; NaN where the longest step was shorter.
+    """
+    sizes = np.array([0.0, *STEPS])
+    changes = np.stack([column(runs, f"gradient_change_{step:g}") for step in STEPS])
+    gradients = column(runs, "gradient")
+    found = np.empty_like(gradients)
+    for place in np.ndindex(gradients.shape):
+        known = [0.0, *changes[:, *place]]
+        found[place] = np.interp(length, sizes * gradients[place], known, right=np.nan)
+    return found
 
 
-def longest_step(runs: Sequence[Run], epoch: int) -> float:
-    """Find the longest of the steps along the gradient that still lower the loss; 0 if none."""
-    lower = [
-        step for step in STEPS if column(runs, f"loss_change_{step:g}")[:, epoch - 1].mean() < 0
-    ]
-    return max(lower, default=0.0)
+def least_turned(arms: Arms) -> str:
+    """Say under which arm the gradient changes least, over all epochs and :data:`LENGTHS`.
+
+    Means over the seeds are compared, wherever every arm has taken so long a step.
+    """
+    means = {
+        arm: [turned(runs, length).mean(0) for length in LENGTHS] for arm, runs in arms.items()
+    }
+    table = np.array(list(means.values())).reshape(len(means), -1)
+    table = table[:, ~np.isnan(table).any(0)]
+    least = Counter(list(means)[arm] for arm in table.argmin(0))
+    told = (f"{in_sentence(arm)} in {n} of {table.shape[1]}" for arm, n in least.most_common())
+    return f"Epochs and lengths of a step at which the gradient changes least: {', '.join(told)}."
+
+
+def _spread(values: npt.NDArray[np.float64], digits: int) -> str:
+    """Write mean ± standard deviation; a dash where there is no value."""
+    if np.isnan(values).any():
+        return "\N{EN DASH}"
+    spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{number(float(values.mean()), digits)}{spread}"
 
 
 def effective_rates(runs: Sequence[Run]) -> npt.NDArray[np.float64]:

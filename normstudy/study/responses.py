@@ -13,13 +13,22 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from normstudy.drawing import Curve, describe, finish, in_own_style, limit, mark_chance, panel
+from normstudy.drawing import (
+    Curve,
+    describe,
+    finish,
+    in_own_style,
+    limit,
+    mark_chance,
+    mark_lost,
+    panel,
+)
 from normstudy.study.compare import choose
 from normstudy.study.curves import data_title, listed
 from normstudy.study.measures import Arms, Measure, Summary, check_arms, measure_of, summarize
 from normstudy.study.recipes import Recipe, Recipes
 from normstudy.study.runs import Run
-from normstudy.tables import Table
+from normstudy.tables import Table, number
 
 Points = Mapping[str, Mapping[float, Sequence[Run]]]
 
@@ -33,7 +42,13 @@ def cells(arms: Arms, setting: Callable[[Recipe], float]) -> Points:
     return points
 
 
-def by(arms: Arms, setting: Callable[[Recipe], float], diverged: Recipes | None = None) -> Points:
+def by(
+    arms: Arms,
+    setting: Callable[[Recipe], float],
+    diverged: Recipes | None = None,
+    *,
+    only: Callable[[Recipe], bool] = lambda _: True,
+) -> Points:
     """Sort the runs of each arm by the value of a setting, lowest first.
 
     Parameters
@@ -45,15 +60,19 @@ def by(arms: Arms, setting: Callable[[Recipe], float], diverged: Recipes | None 
     diverged
         Recipes that left no run with some seed, by arm: their points are lost with every seed,
         since the seeds that are left would flatter them.
+    only
+        Which recipes count; by default all.
 
     Raises
     ------
     ValueError
         If the runs of one value differ in more than the seed.
     """
-    lost = {replace(recipe, seed=0) for of in (diverged or {}).values() for recipe in of}
+    gone = {arm: [r for r in of if only(r)] for arm, of in (diverged or {}).items()}
+    lost = {replace(recipe, seed=0) for of in gone.values() for recipe in of}
     kept = {
-        arm: [r for r in of if replace(r.recipe, seed=0) not in lost] for arm, of in arms.items()
+        arm: [r for r in of if only(r.recipe) and replace(r.recipe, seed=0) not in lost]
+        for arm, of in arms.items()
     }
     points: dict[str, dict[float, Sequence[Run]]] = {
         arm: dict(of) for arm, of in cells(kept, setting).items()
@@ -61,10 +80,38 @@ def by(arms: Arms, setting: Callable[[Recipe], float], diverged: Recipes | None 
     check_arms({f"{arm}, {x:g}": runs for arm, of in points.items() for x, runs in of.items()})
     for arm in arms:
         of = points.setdefault(arm, {})
-        for recipe in (diverged or {}).get(arm, ()):
+        for recipe in gone.get(arm, ()):
             of.setdefault(setting(recipe), ())
         points[arm] = dict(sorted(of.items()))
     return points
+
+
+def losses(arms: Arms, diverged: Recipes, setting: Callable[[Recipe], str]) -> str:
+    """Say which settings were lost with which seeds, and what the other seeds of them reached.
+
+    Parameters
+    ----------
+    arms
+        The runs that are there, by arm.
+    diverged
+        Recipes that left no run, by arm.
+    setting
+        What a recipe is called in a sentence.
+    """
+    told = []
+    for arm, recipes in diverged.items():
+        seeds: dict[Recipe, list[int]] = {}
+        for recipe in recipes:
+            seeds.setdefault(replace(recipe, seed=0), []).append(recipe.seed)
+        for recipe, lost in seeds.items():
+            words = [f"not finite with seed{'s' * (len(lost) > 1)} {' and '.join(map(str, lost))}"]
+            words += [
+                f"{100 * run.accuracy:.2f}% with seed {run.recipe.seed}"
+                for run in arms[arm]
+                if replace(run.recipe, seed=0) == recipe
+            ]
+            told.append(f"{arm}, {setting(recipe)}: {', '.join(words)}")
+    return "\n".join(told)
 
 
 def held(of: Mapping[float, Sequence[Run]]) -> dict[float, Sequence[Run]]:
@@ -171,7 +218,12 @@ def figure(
     if read.chance is not None:
         mark_chance(ax, read.chance, f"chance: {read.chance:.0f}%")
     finish(ax, curves, f"{axis} (log scale)", f"{read.title}{unit}")
-    places = sorted({float(x) for curve in curves for x in curve.x})
+    every = {arm: sorted(of.keys() - held(of).keys()) for arm, of in points.items()}
+    if lost := {arm: xs for arm, xs in every.items() if xs}:
+        mark_lost(ax, lost, list(points))
+        crosses = (f"{arm} at {', '.join(f'{x:g}' for x in xs)}" for arm, xs in lost.items())
+        note = f"Crosses: lost, since a loss stopped being finite ({'; '.join(crosses)}). {note}"
+    places = sorted({float(x) for of in points.values() for x in of})
     ax.set_xticks(places, [f"{x:g}" for x in places])
     ax.minorticks_off()
     ax.set_xlim(places[0] / 1.15, places[-1] * 1.05)
@@ -234,10 +286,10 @@ def tolerance(points: Points, within: float) -> Mapping[str, tuple[float, float]
     -------
     mapping
         Lowest and highest value of an unbroken range that holds the best, by arm. A point that was
-        lost breaks it.
+        lost breaks it; an arm that was lost everywhere has none.
     """
     found = {}
-    for arm, of in points.items():
+    for arm, of in ((arm, of) for arm, of in points.items() if held(of)):
         means = {x: summarize(runs).mean if runs else -np.inf for x, runs in of.items()}
         places = sorted(means)
         low = high = places.index(max(means, key=means.__getitem__))
@@ -252,15 +304,47 @@ def tolerance(points: Points, within: float) -> Mapping[str, tuple[float, float]
 
 def tolerances(points: Points, withins: Sequence[float]) -> Table:
     """Tabulate :func:`tolerance` for several distances from the best, as ranges."""
+    found = [tolerance(points, within) for within in withins]
     rows = []
     for arm in points:
-        cells_of_arm = []
-        for within in withins:
-            low, high = tolerance({arm: points[arm]}, within)[arm]
-            cells_of_arm.append(f"{low:g} to {high:g} (× {high / low:g})")
-        rows.append((arm, *cells_of_arm))
+        ranges = [of[arm] for of in found if arm in of]
+        cells_of_arm = [
+            f"{low:g} to {high:g} (×\N{NO-BREAK SPACE}{high / low:g})" for low, high in ranges
+        ]
+        rows.append((arm, *(cells_of_arm or ["lost"] * len(found))))
     header = (
         "arm",
         *(f"within {w:g} point{'s' * (w != 1)} of its best" for w in withins),
+    )
+    return Table(header, tuple(rows))
+
+
+def highest(points: Points) -> dict[str, float]:
+    """Find the highest value of each arm up to which no seed was lost; 0 where there is none."""
+    found = {}
+    for arm, of in points.items():
+        lost = min((x for x, runs in of.items() if not runs), default=np.inf)
+        found[arm] = max((x for x in held(of) if x < lost), default=0.0)
+    return found
+
+
+def ceilings(points: Points, axis: str) -> Table:
+    """Tabulate the best value of each arm, and beside it what :func:`highest` finds."""
+    top = max(x for of in points.values() for x in of)
+    rows = []
+    for arm, last in highest(points).items():
+        means = {x: summarize(runs).mean for x, runs in held(points[arm]).items()}
+        if not last:
+            rows.append((arm, *["lost"] * 3))
+            continue
+        best = max(means, key=means.__getitem__)
+        end = f"{last:g}" + " (none higher tried)" * (last == top)
+        cost = number(means[last] - means[best], 1, sign=True) if last != best else "it is the best"
+        rows.append((arm, f"{best:g}", end, cost))
+    header = (
+        "arm",
+        f"best {axis}",
+        "highest that no seed was lost at",
+        "points there, less the best",
     )
     return Table(header, tuple(rows))

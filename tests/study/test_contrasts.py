@@ -180,5 +180,15 @@ def test_an_arm_near_chance_is_called_so_and_not_undecided():
 def test_in_short_sorts_the_values_by_what_is_decided():
     points = by(ARMS, batch_size, {"Group norm": [ARMS["Group norm"][0].recipe]})
     assert in_short(points, "Batch norm", "Group norm") == (
-        "Batch norm against group norm: behind at 2; lost at 8."
+        "Batch norm against group norm: behind at 2; group norm lost at 8."
     )
+
+
+def test_an_arm_that_was_lost_everywhere_has_no_best_value():
+    points = by(ARMS, batch_size, {"Group norm": [run.recipe for run in ARMS["Group norm"]]})
+    for read in (
+        lambda: to_best(points, "Group norm", "size"),
+        lambda: unbeaten(points, "Group norm"),
+    ):
+        with pytest.raises(ValueError, match=r"'Group norm' was lost everywhere.*; leave it out"):
+            read()

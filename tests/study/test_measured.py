@@ -104,32 +104,47 @@ def test_what_the_statistics_of_the_batch_win_back_is_told_by_kind():
     assert found.rows[0][1:] == (f"60.0 ± {sd:.1f}", "90.0 ± 0.0", f"+30.0 ± {sd:.1f}")
 
 
-def test_the_landscape_is_told_step_by_step():
-    changes = {f"loss_change_{s:g}": (-0.1, -0.2, s - 0.3) for s in STEPS}
-    turns = {f"gradient_change_{s:g}": (s, 2 * s, 3 * s) for s in STEPS}
-    runs = [run(gradient=(1, 2, 3.456), **changes, **turns)]
-    (row,) = measured.landscape_table({"Batch norm": runs}, 3).rows
-    assert row[:3] == ("Batch norm", "3.46", "\N{MINUS SIGN}0.25")
-    assert row[-1] == "+0.5"
-    (row,) = measured.turn_table({"Batch norm": runs}, 2).rows
-    assert row[1:] == tuple(f"{2 * s:.2g}" for s in STEPS)
-    assert measured.longest_step(runs, 3) == 0.2
-    assert measured.longest_step(runs, 1) == STEPS[-1]
-    lost = [run(gradient=(1,), **{f"loss_change_{s:g}": (1.0,) for s in STEPS})]
-    assert measured.longest_step(lost, 1) == 0
+def landscape(gradient, turns, seed=0, **changes):
+    """Make a run of one epoch, in which the gradient changes by so much at each step size."""
+    every = {f"loss_change_{s:g}": (-s * gradient**2,) for s in STEPS}
+    for step, turn in zip(STEPS, turns, strict=True):
+        every[f"gradient_change_{step:g}"] = (turn,)
+    every |= {name: (value,) for name, value in changes.items()}
+    return run(seed=seed, gradient=(gradient,), length=(30.0,), **every)
 
 
-def test_the_arm_whose_gradient_changes_least_is_named_with_the_number_of_steps():
-    turns = {"Batch norm": [0.1, 0.2, 0.3, 0.4, 2.0], "No norm": [0.3, 0.3, 0.4, 0.5, 0.9]}
-    arms = {
-        arm: [
-            run(**{f"gradient_change_{s:g}": (9.0 * x, x) for s, x in zip(STEPS, of, strict=True)})
-        ]
-        for arm, of in turns.items()
-    }
-    assert measured.least_turned(arms, 2) == (
-        "Step sizes at which the gradient changes least: batch norm at 4 of 5, no norm at 1 of 5."
+def test_the_landscape_is_told_as_a_part_of_a_straight_slope():
+    runs = [
+        landscape(2.0, STEPS),
+        landscape(2.0, STEPS, seed=1, **{"loss_change_0.05": -0.1, "loss_change_0.8": 0.32}),
+    ]
+    (row,) = measured.landscape_table({"Batch norm": runs}, 1).rows
+    half = 50 / np.sqrt(2)
+    assert row[:4] == ("Batch norm", "2.00", "30.0", f"75 ± {half:.0f}")
+    assert row[4] == "100 ± 0"
+    assert measured.landscape_table({"A": runs[1:]}, 1).rows[0][-1] == "\N{MINUS SIGN}10"
+
+
+def test_turns_of_the_gradient_are_read_at_equal_lengths_of_the_step():
+    runs = [landscape(2.0, [0.1, 0.2, 0.4, 0.8, 1.6]), landscape(0.4, STEPS, seed=1)]
+    # steps of 0.1 to 1.6 and of 0.02 to 0.32, whose turns grow with the length from 0 on
+    assert measured.turned(runs, 0.2)[:, 0] == pytest.approx([0.2, 0.5])
+    assert measured.turned(runs, 0.05)[:, 0] == pytest.approx([0.05, 0.125])
+    assert list(np.isnan(measured.turned(runs, 0.4)[:, 0])) == [False, True]
+    table = measured.turn_table({"Batch norm": runs[:1], "No norm": runs}, 1)
+    assert table.rows[0] == ("Batch norm", "0.05", "0.10", "0.20", "0.40")
+    assert table.rows[1][-1] == "\N{EN DASH}"
+    assert table.rows[1][3] == f"0.35 ± {0.3 / np.sqrt(2):.2f}"
+
+
+def test_the_arm_whose_gradient_changes_least_is_counted_where_all_can_be_compared():
+    bent = landscape(1.0, [0.2, 0.3, 0.4, 0.5, 0.6])  # more than the other at first, and then less
+    found = measured.least_turned(
+        {"Batch norm": [landscape(1.0, [0.1, 0.2, 0.6, 0.8, 1])], "No norm": [bent]}
     )
+    assert found.endswith("changes least: batch norm in 2 of 4, no norm in 2 of 4.")
+    short = measured.least_turned({"Batch norm": [bent], "No norm": [landscape(0.2, STEPS)]})
+    assert short.endswith(": batch norm in 2 of 2."), "the longest step of the other is 0.16"
 
 
 def test_zeros_are_counted_among_what_is_penalized():

@@ -9,9 +9,12 @@ from study.fakes import batch_size, made, runs_at
 
 from normstudy.study.responses import (
     by,
+    ceilings,
     cells,
     choices,
     figure,
+    highest,
+    losses,
     probe_of,
     said,
     table,
@@ -20,6 +23,11 @@ from normstudy.study.responses import (
 )
 
 POINTS = by(ARMS, batch_size)
+
+
+def crosses(points):
+    lines = figure(points, "size", name="s", title="S").axes[0].lines
+    return [line for line in lines if line.get_marker() == "x"]
 
 
 def test_runs_are_sorted_by_the_value_and_by_nothing_else():
@@ -76,6 +84,8 @@ def test_a_setting_that_diverged_with_one_seed_is_lost_with_all():
         table(POINTS, "batch size").rows[0][2],
     )
     assert tolerance(points, 50)["Batch norm"] == (8, 128)
+    assert [x for line in crosses(points) for x in line.get_xdata()] == [2]
+    assert crosses(POINTS) == []
     (line,) = (
         line
         for line in figure(points, "size", name="s", title="S").axes[0].lines
@@ -90,6 +100,50 @@ def test_an_arm_of_which_everything_was_lost_is_shown_as_lost():
     assert [row[2] for row in table(points, "batch size").rows] == ["lost", "lost", "\N{EN DASH}"]
     fig = figure(points, "batch size", name="sizes", title="Sizes")
     assert fig.normstudy["alt"].endswith(": Batch norm best 81.00 at 128.")
+    assert "(Group norm at 2, 8)" in fig.normstudy["caption"]
+    assert list(tolerance(points, 1)) == ["Batch norm"]
+    assert tolerances(points, [1, 2]).rows[1] == ("Group norm", "lost", "lost")
+    assert ceilings(points, "size").rows[1] == ("Group norm", *["lost"] * 3)
+
+
+def test_what_is_lost_of_two_arms_at_one_value_can_be_told_apart():
+    points = {arm: {2: (), 8: runs_at(8, 70)} for arm in ("Batch norm", "Group norm")}
+    low, high = crosses(points)
+    assert low.get_color() != high.get_color()
+    heights = [line.get_transform().transform((0, 0))[1] for line in (low, high)]
+    assert heights[1] - heights[0] > 5, "pixels"
+
+
+def test_the_highest_value_lies_below_the_first_that_was_lost():
+    points = {
+        "Batch norm": {1: runs_at(8, 70), 2: runs_at(8, 80), 4: runs_at(8, 75)},
+        "Group norm": {1: runs_at(8, 60), 2: (), 4: runs_at(8, 50)},
+    }
+    assert highest(points) == {"Batch norm": 4, "Group norm": 1}
+    assert ceilings(points, "rate").rows == (
+        ("Batch norm", "2", "4 (none higher tried)", "\N{MINUS SIGN}5.0"),
+        ("Group norm", "1", "1", "it is the best"),
+    )
+
+
+def test_what_was_lost_is_told_with_its_seeds_and_with_what_the_others_reached():
+    arms = {"Batch norm": [made(60, lr=0.1, seed=1), made(70, lr=0.1, seed=2), made(50, lr=0.2)]}
+    recipe = arms["Batch norm"][0].recipe
+    lost = {"Batch norm": [replace(recipe, seed=0), replace(recipe, lr=0.4, seed=0)]}
+    lost["Batch norm"].append(replace(recipe, lr=0.4, seed=1))
+    assert losses(arms, lost, lambda r: f"at {r.lr:g}").splitlines() == [
+        "Batch norm, at 0.1: not finite with seed 0, 60.00% with seed 1, 70.00% with seed 2",
+        "Batch norm, at 0.4: not finite with seeds 0 and 1",
+    ]
+
+
+def test_only_some_recipes_may_count():
+    lost = {"Group norm": [replace(ARMS["Group norm"][0].recipe, seed=7)]}
+    points = by(ARMS, batch_size, lost, only=lambda r: r.batch_size > 2)
+    assert {arm: list(of) for arm, of in points.items()} == {
+        "Batch norm": [8, 128],
+        "Group norm": [8],
+    }
 
 
 def test_a_column_of_a_probe_is_a_measure_as_well():
@@ -132,7 +186,7 @@ def test_a_tolerance_is_an_unbroken_range_around_the_best():
     assert tolerance(points, 30) == {"Batch norm": (1, 8)}
     found = tolerances(points, [1])
     assert found.header == ("arm", "within 1 point of its best")
-    assert found.rows == (("Batch norm", "4 to 8 (× 2)"),)
+    assert found.rows == (("Batch norm", "4 to 8 (×\N{NO-BREAK SPACE}2)"),)
 
 
 def test_points_are_what_the_module_says():
