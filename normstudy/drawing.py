@@ -221,10 +221,10 @@ def _draw_tried(ax: Axes, graph: Graph) -> None:
 
 
 def mark_lost(ax: Axes, lost: Mapping[str, Sequence[float]], labels: Sequence[str]) -> None:
-    """Mark places that have no value with crosses: they stand on the axis, one arm on another."""
+    """Mark places that have no value with crosses: they stand at the axis, one arm on another."""
     for row, (arm, places) in enumerate(lost.items()):
         look: dict[str, Any] = {"color": style(arm, labels)[0], "markersize": 7, "clip_on": False}
-        up = ScaledTranslation(0, row * 9 / 72, ax.figure.dpi_scale_trans)
+        up = ScaledTranslation(0, (5 + 9 * row) / 72, ax.figure.dpi_scale_trans)
         ax.plot(places, [0] * len(places), "x", transform=ax.get_xaxis_transform() + up, **look)
 
 

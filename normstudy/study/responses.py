@@ -211,18 +211,20 @@ def figure(
     counts = sorted({len(runs) for of in points.values() for runs in held(of).values()})
     seeds_said = "1 seed" if counts == [1] else f"{' or '.join(map(str, counts))} seeds a point"
     about = f"{data_title({'all': some})}, {some[0].recipe.scored} images. {seeds_said}."
-    fig, ax = panel(title, f"{about}\nLabels: the {word} point of each line.")
+    every = {arm: sorted(of.keys() - held(of).keys()) for arm, of in points.items()}
+    lost = {arm: places for arm, places in every.items() if places}
+    crosses = " Crosses: lost." if lost else ""
+    fig, ax = panel(title, f"{about}\nLabels: the {word} point of each line.{crosses}")
     ax.set_xscale("log")
     limit(ax, np.concatenate([curve.values.ravel() for curve in curves]).tolist())
     unit = f", {read.unit}" if read.unit else ""
     if read.chance is not None:
         mark_chance(ax, read.chance, f"chance: {read.chance:.0f}%")
     finish(ax, curves, f"{axis} (log scale)", f"{read.title}{unit}")
-    every = {arm: sorted(of.keys() - held(of).keys()) for arm, of in points.items()}
-    if lost := {arm: xs for arm, xs in every.items() if xs}:
-        mark_lost(ax, lost, list(points))
-        crosses = (f"{arm} at {', '.join(f'{x:g}' for x in xs)}" for arm, xs in lost.items())
-        note = f"Crosses: lost, since a loss stopped being finite ({'; '.join(crosses)}). {note}"
+    mark_lost(ax, lost, list(points))
+    if lost:
+        told = "; ".join(f"{arm} at {', '.join(f'{x:g}' for x in xs)}" for arm, xs in lost.items())
+        note = f"Crosses: lost, since a loss stopped being finite ({told}). {note}"
     places = sorted({float(x) for of in points.values() for x in of})
     ax.set_xticks(places, [f"{x:g}" for x in places])
     ax.minorticks_off()
