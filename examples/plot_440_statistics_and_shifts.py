@@ -23,6 +23,9 @@ print("; ".join(f"{arm} {lost:.1f}" for arm, lost in losses.items()))
 print("Decided on these images:", contrasts.ahead(pairs))
 
 # %%
+# So a test curve of batch norm is too low in the middle of a training, and correct at its end. And
+# on images unlike those of the training, batch norm in use stands where no norm stands.
+#
 # **You will see** batch norm scored in three ways, a table for other momenta, the largest falls
 # from one epoch to the next under all norms, and a table of accuracies on shifted images.
 #
@@ -57,7 +60,8 @@ print(measured.statistics_table({"Batch norm": arms["Batch norm"]}))
 
 # %%
 # A gap that closes is one reason to end a training at a small rate, and one more not to trust test
-# curves in its middle.
+# curves in its middle. The statistics of the test batch are a little behind both: 128 images are a
+# small sample, and they score each image by what its neighbours happen to be.
 #
 # Momentum
 # --------
@@ -73,10 +77,13 @@ print(measured.statistics_table(by_momentum))
 
 # %%
 # The momentum changes nothing in the training itself, since only evaluation reads the averages. The
-# column of moving averages is what it decides, and with it the last two, the gap and its epoch. To
-# see that, compare the trainings:
+# column of moving averages is what it decides, and with it the last two, the gap and its epoch. At
+# the end they agree whatever the momentum is, so it does not decide how good the network becomes,
+# but how far its test curve can be trusted on the way. That the trainings are the same can be seen:
 
-histories = [runs[0].history["train_loss"] for runs in by_momentum.values()]
+histories = [
+    [run.history["train_loss"] for run in runs] for runs in by_momentum.values()
+]
 print(
     "the same training loss in every epoch:", all(h == histories[0] for h in histories)
 )
@@ -87,7 +94,8 @@ print(
 #
 # Group and layer norm are the same function in training and evaluation. If their test curves jump
 # as well, stale averages cannot be the only cause of jumps. How far does the accuracy fall from one
-# epoch to the next, at most?
+# epoch to the next, at most? The first column of numbers is the median over the seeds of their
+# largest falls, the second the largest fall of all seeds.
 
 print(measured.falls(arms))
 
@@ -95,7 +103,8 @@ print(measured.falls(arms))
 # The last column is the fall between the same two epochs of the same training, scored with precise
 # statistics; below zero it is a rise. For batch norm, what of its largest fall is left there is due
 # to the weights. For the other arms both columns are the same by construction. The main study, with
-# twenty epochs and more seeds, has more occasions to fall:
+# twenty epochs and more seeds, has more occasions to fall, so that the largest of all is a matter
+# of single seeds; compare the medians:
 
 print(measured.falls(run_study(STUDIES["main"])))
 
@@ -209,7 +218,7 @@ print(PRECISE.table(), PRECISE.source, sep="\n")
 #       better = int((precise > moving).sum())
 #       print(f"{better} of {precise.size}")
 #
-#    Count it beside the learning rate: the more it moves the weights, the staler the averages are.
+#    Where they do not, the rate is small and the weights hardly move.
 #
 # .. dropdown:: Answer to 3
 #

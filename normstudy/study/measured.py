@@ -97,8 +97,9 @@ def _last(name: str, run: Run) -> float:
 def falls(arms: Arms) -> Table:
     """Tabulate how far the accuracy falls from one epoch to the next, at most, and when.
 
-    Where all arms were scored with precise statistics too, a last column says how far the accuracy
-    with these falls there, or rises.
+    The largest fall of all seeds grows with their number; the median over the seeds does not. Where
+    all arms were scored with precise statistics too, a last column says how far the accuracy with
+    these falls there, or rises.
     """
     probed = all("precise_accuracy" in run.probed for runs in arms.values() for run in runs)
     rows = []
@@ -106,13 +107,17 @@ def falls(arms: Arms) -> Table:
         drops = -np.diff(100 * column(runs, "test_accuracy"), axis=1)
         place, epoch = np.unravel_index(drops.argmax(), drops.shape)
         seed = runs[int(place)].recipe.seed
-        cells = [f"{max(0.0, drops.max()):.1f} (epoch {epoch + 2}, seed {seed})"]
+        cells = [
+            f"{np.median(drops.max(1).clip(0)):.1f}",
+            f"{max(0.0, drops.max()):.1f} (epoch {epoch + 2}, seed {seed})",
+        ]
         if probed:
             precise = -np.diff(100 * column(runs, "precise_accuracy"), axis=1)
             cells.append(number(float(precise[place, epoch]), 1))
         rows.append((arm, *cells))
     also = ("there, with precise statistics",) if probed else ()
-    return Table(("arm", "largest fall, points", *also), tuple(rows))
+    header = ("arm", "largest fall of a seed, points: median", "of all seeds", *also)
+    return Table(header, tuple(rows))
 
 
 def peak(runs: Sequence[Run]) -> int:
@@ -121,7 +126,7 @@ def peak(runs: Sequence[Run]) -> int:
 
 
 def gaps(runs: Sequence[Run]) -> str:
-    """Say how far moving averages are behind precise statistics, at the highest rate and at last.
+    """Say how far moving averages are behind precise statistics, and in how many epochs they are.
 
     The learning rate is highest between two epochs; the first of the two is meant.
     """
@@ -131,7 +136,11 @@ def gaps(runs: Sequence[Run]) -> str:
         values = gap[:, epoch - 1]
         spread = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
         told.append(f"{words}, {number(float(values.mean()), 2, sign=True)}{spread} points")
-    return f"Precise statistics less moving averages: {'; '.join(told)}."
+    behind = int((gap.mean(0) > 1).sum())
+    return (
+        f"Precise statistics less moving averages: {'; '.join(told)}. They are more than a point "
+        f"apart after {behind} of {gap.shape[1]} epochs."
+    )
 
 
 # -- shifted images --------------------------------------------------------------------------------

@@ -45,12 +45,15 @@ def test_statistics_are_set_side_by_side():
 def test_the_largest_fall_is_told_with_its_epoch_and_seed():
     steady = [replace(r, history=r.history | {"test_accuracy": [0.1, 0.2, 0.3]}) for r in BATCH]
     found = measured.falls({"Batch norm": BATCH, "Layer norm": steady})
-    assert found.rows[0] == ("Batch norm", "10.0 (epoch 3, seed 0)", "5.0")
-    assert found.header[2] == "there, with precise statistics"
-    assert found.rows[1][1].startswith("0.0 ")
+    assert found.rows[0] == ("Batch norm", "10.0", "10.0 (epoch 3, seed 0)", "5.0")
+    assert found.header[3] == "there, with precise statistics"
+    assert found.rows[1][1] == "0.0"
+    assert found.rows[1][2].startswith("0.0 ")
+    one_fell = measured.falls({"Batch norm": [*steady[:1], *BATCH[1:]]})
+    assert one_fell.rows[0][1:3] == ("5.0", "10.0 (epoch 3, seed 1)")
     plain = measured.falls({"Batch norm": [replace(r, probed={}) for r in BATCH[1:]]})
-    assert plain.header == ("arm", "largest fall, points")
-    assert plain.rows == (("Batch norm", "10.0 (epoch 3, seed 1)"),)
+    assert plain.header[2:] == ("of all seeds",)
+    assert plain.rows == (("Batch norm", "10.0", "10.0 (epoch 3, seed 1)"),)
 
 
 def test_gaps_are_told_where_the_rate_is_highest_and_at_the_end():
@@ -59,7 +62,8 @@ def test_gaps_are_told_where_the_rate_is_highest_and_at_the_end():
     sd = np.std([30, 10], ddof=1)
     assert measured.gaps(runs) == (
         "Precise statistics less moving averages: after epoch 1, at the highest rate, "
-        f"+20.00 ± {sd:.2f} points; after the last, +10.50 ± {np.std([5, 16], ddof=1):.2f} points."
+        f"+20.00 ± {sd:.2f} points; after the last, +10.50 ± {np.std([5, 16], ddof=1):.2f} points. "
+        "They are more than a point apart after 3 of 3 epochs."
     )
     assert "at the highest rate, +30.00 points;" in measured.gaps(runs[:1])
 
