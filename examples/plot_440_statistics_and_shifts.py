@@ -24,7 +24,7 @@ print("Decided on these images:", contrasts.ahead(pairs))
 
 # %%
 # So a test curve of batch norm is too low in the middle of a training, and correct at its end. And
-# on images unlike those of the training, batch norm in use stands where no norm stands.
+# on images unlike those of the training, batch norm in use stands about where no norm stands.
 #
 # **You will see** batch norm scored in three ways, a table for other momenta, the largest falls
 # from one epoch to the next under all norms, and a table of accuracies on shifted images.
