@@ -133,9 +133,7 @@ def gaps(runs: Sequence[Run]) -> str:
     gap = 100 * (column(runs, "precise_accuracy") - column(runs, "test_accuracy"))
     told, top = [], peak(runs)
     for words, epoch in ((f"after epoch {top}, at the highest rate", top), ("after the last", 0)):
-        values = gap[:, epoch - 1]
-        spread = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
-        told.append(f"{words}, {number(float(values.mean()), 2, sign=True)}{spread} points")
+        told.append(f"{words}, {_spread(gap[:, epoch - 1], 2, sign=True)} points")
     behind = int((gap.mean(0) > 1).sum())
     return (
         f"Precise statistics less moving averages: {'; '.join(told)}. They are more than a point "
@@ -177,10 +175,8 @@ def won_back(runs: Sequence[Run]) -> Table:
             Measure(title, "%", 1, "higher", partial(_over, [s + end for s in _of_kind(kind)]))
             for title, end in (("moving averages", ""), ("statistics of the batch", ", batch"))
         ]
-        gains = [reads[1].of(run) - reads[0].of(run) for run in runs]
-        spread = f" ± {np.std(gains, ddof=1):.1f}" if len(gains) > 1 else ""
-        won = f"{number(float(np.mean(gains)), 1, sign=True)}{spread}"
-        rows.append((kind, *(said(runs, read) for read in reads), won))
+        gains = np.array([reads[1].of(run) - reads[0].of(run) for run in runs])
+        rows.append((kind, *(said(runs, read) for read in reads), _spread(gains, 1, sign=True)))
     return Table(
         ("accuracy, %", "moving averages", "statistics of the batch", "won back, points"),
         tuple(rows),
@@ -303,12 +299,12 @@ def least_turned(arms: Arms) -> str:
     return f"Epochs and lengths of a step at which the gradient changes least: {', '.join(told)}."
 
 
-def _spread(values: npt.NDArray[np.float64], digits: int) -> str:
+def _spread(values: npt.NDArray[np.float64], digits: int, *, sign: bool = False) -> str:
     """Write mean ± standard deviation; a dash where there is no value."""
     if np.isnan(values).any():
         return "\N{EN DASH}"
     spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return f"{number(float(values.mean()), digits)}{spread}"
+    return f"{number(float(values.mean()), digits, sign=sign)}{spread}"
 
 
 def effective_rates(runs: Sequence[Run]) -> npt.NDArray[np.float64]:
