@@ -38,7 +38,8 @@ SHOWN = ("Batch norm + L1", "Group norm", "Layer norm")  # the arms whose mistak
 DRAWN_BY = (  # modules of the package
     *("drawing", "tables", "byhand/diagrams", "byhand/examples", "byhand/norms"),
     *("study/blueprint", "study/compare", "study/curves", "study/data", "study/figures"),
-    *("study/measures", "study/mistakes", "study/model", "study/networks", "study/pictures"),
+    *("study/measures", "study/mistakes", "study/model", "study/mosaics", "study/networks"),
+    "study/pictures",
 )
 
 Arms = dict[str, list[Run]]

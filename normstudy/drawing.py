@@ -1,4 +1,4 @@
-"""The parts that figures of runs are made of: panels, curves with labels, intervals, mosaics.
+"""The parts that figures of runs are made of: panels, curves with labels, intervals.
 
 One look for all: quiet grid, no frame, names at the ends of lines instead of legends, colours and
 dashes that belong to an arm and not to a plot.
@@ -19,7 +19,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.transforms import ScaledTranslation
 from scipy.optimize import isotonic_regression
 
 COLORS = {
@@ -197,6 +196,7 @@ def draw(graph: Graph) -> Figure:
         mark_chance(ax, *graph.chance)
     if graph.published:
         mark_reference(ax, graph.published, graph.published_title)
+    mark_lost(ax, graph.diverged, [curve.label for curve in graph.curves])
     finish(ax, graph.curves, graph.x_title, graph.y_title)
     if graph.tried:
         _draw_tried(ax, graph)
@@ -205,7 +205,7 @@ def draw(graph: Graph) -> Figure:
 
 
 def _draw_tried(ax: Axes, graph: Graph) -> None:
-    """Draw every line of every arm, the best setting of each, and crosses where none learned."""
+    """Draw every line of every arm, and the best setting of each."""
     arms = [curve.label for curve in graph.curves]
     for curve in graph.curves:
         color, dashes, marker = style(curve.label, arms)
@@ -214,18 +214,28 @@ def _draw_tried(ax: Axes, graph: Graph) -> None:
             line.set_dashes(dashes)
         top = curve.mean.argmax()
         ax.plot(curve.x[top], curve.mean[top], marker, color=color, markersize=9)
-    mark_lost(ax, graph.diverged, arms)
     ax.set_xlim(*graph.x_range)
     ax.set_xticks(graph.x_ticks, [f"{tick:g}" for tick in graph.x_ticks])
     ax.minorticks_off()
 
 
 def mark_lost(ax: Axes, lost: Mapping[str, Sequence[float]], labels: Sequence[str]) -> None:
-    """Mark places that have no value with crosses: they stand at the axis, one arm on another."""
-    for row, (arm, places) in enumerate(lost.items()):
-        look: dict[str, Any] = {"color": style(arm, labels)[0], "markersize": 7, "clip_on": False}
-        up = ScaledTranslation(0, (5 + 9 * row) / 72, ax.figure.dpi_scale_trans)
-        ax.plot(places, [0] * len(places), "x", transform=ax.get_xaxis_transform() + up, **look)
+    """Mark places that have no value with crosses, in a strip below all that have one.
+
+    A panel whose vertical range is set gets longer by the strip, which has a row for each arm.
+    """
+    if not lost:
+        return
+    (low, high), row = ax.get_ylim(), 11 / _points(ax)
+    step = (high - low) * row / (1 - row * len(lost))
+    ax.set_yticks([tick for tick in ax.get_yticks() if low <= tick <= high])
+    ax.set_ylim(low - step * len(lost), high)
+    ax.axhline(low, color=QUIET, linewidth=0.8)
+    words: dict[str, Any] = {"va": "top", "fontsize": 9.5, "color": QUIET}
+    ax.text(0.01, low, "lost", transform=ax.get_yaxis_transform(), **words)
+    for place, (arm, xs) in enumerate(lost.items()):
+        y = [low - step * (place + 0.5)] * len(xs)
+        ax.plot(xs, y, "x", color=style(arm, labels)[0], markersize=7)
 
 
 def style(label: str, labels: Sequence[str]) -> tuple[str, tuple[float, ...], str]:
@@ -390,53 +400,6 @@ def forest(rows: Sequence[Row], title: str, subtitle: str, axis: str) -> Figure:
     ax.grid(axis="x", color=GRID, linewidth=0.8)
     ax.set_axisbelow(True)
     ax.set_xlabel(axis, fontsize=10.5)
-    return fig
-
-
-def mosaic(
-    ax: Axes,
-    pictures: npt.NDArray[np.float64],
-    *,
-    step: int,
-    wide: int,
-    columns: int,
-    rows: int,
-) -> None:
-    """Show images (N, H, W, 3) row by row as one image, transparent between them.
-
-    Neighbours are ``step`` pixels apart downwards and ``wide`` pixels to the right.
-    """
-    size = pictures.shape[1]
-    canvas = np.zeros((rows * step, columns * wide, 4))
-    for i, picture in enumerate(pictures):
-        y, x = i // columns * step, i % columns * wide
-        canvas[y : y + size, x : x + size, :3] = picture
-        canvas[y : y + size, x : x + size, 3] = 1
-    extent = (0, canvas.shape[1], canvas.shape[0], 0)
-    ax.imshow(canvas, interpolation="nearest", extent=extent)
-    ax.set_anchor("NW")
-    ax.set_xticks([])
-    ax.set_yticks([])
-
-
-@in_own_style
-def captioned(
-    pictures: npt.NDArray[np.float64],
-    texts: Sequence[str],
-    grid: tuple[int, int],
-    title: str,
-    about: str,
-) -> Figure:
-    """Show images (N, H, W, 3) in rows and columns with three lines of text beneath each."""
-    (rows, columns), size = grid, pictures.shape[1]
-    pixel = 0.85 / size  # inches
-    step, wide = size + round(0.6 / pixel), round((WIDTH - 0.2) / columns / pixel)
-    edges = {"left": 0.1, "right": 0.1, "bottom": 0.1, "top": 0.76}
-    fig, ax = panel(title, about, height=1.05 + rows * 1.45, **edges)
-    mosaic(ax, pictures, step=step, wide=wide, columns=columns, rows=rows)
-    for i, text in enumerate(texts):
-        x, y = i % columns * wide, i // columns * step + 1.06 * size
-        ax.text(x, y, text, va="top", fontsize=9, linespacing=1.25)
     return fig
 
 

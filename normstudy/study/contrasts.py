@@ -170,11 +170,10 @@ def against(points: Points, one: str, other: str, axis: str) -> Table:
             rows.append((f"{x:g}", *["\N{EN DASH}"] * 2, f"lost: {' and '.join(lost)}"))
             continue
         ahead = f"ahead: {in_sentence(found.ordered().pair[0])}"
-        if found.decided:
-            verdict = ahead
-        else:
-            verdict = NEAR_CHANCE if is_near_chance(points, found) else found.verdict
-        rows.append((f"{x:g}", found.measure.text(found.mean, sign=True), found.interval, verdict))
+        interval, verdict = found.interval, ahead if found.decided else found.verdict
+        if is_near_chance(points, found) and not found.decided:
+            interval, verdict = "\N{EN DASH}", NEAR_CHANCE
+        rows.append((f"{x:g}", found.measure.text(found.mean, sign=True), interval, verdict))
     header = (f"{axis}: {one} \N{MINUS SIGN} {in_sentence(other)}", "points", "95% interval")
     return Table((*header, "verdict"), tuple(rows))
 

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from normstudy.drawing import captioned, describe, in_own_style, panel
+from normstudy.drawing import describe, in_own_style, panel
 from normstudy.study.data import ImageSet, to_display
 from normstudy.study.measures import Arms, mean_interval
 from normstudy.study.mistakes import is_wrong
+from normstudy.study.mosaics import captioned
 from normstudy.study.runs import Run
 from normstudy.tables import Table, in_sentence, slug
 

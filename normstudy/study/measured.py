@@ -237,17 +237,18 @@ def landscape_table(arms: Arms, epoch: int) -> Table:
 
     Along a straight slope it would fall by step size times squared length of the gradient; of that,
     the fall is told in percent. It is below 0 where a step raises the loss. Beside it stand the
-    lengths of gradient and weights.
+    loss itself and the lengths of gradient and weights.
     """
     rows = []
     for arm, runs in arms.items():
         gradient, weights = (column(runs, of)[:, epoch - 1] for of in ("gradient", "length"))
-        cells = [f"{gradient.mean():.2f}", f"{weights.mean():.1f}"]
+        loss = column(runs, "loss")[:, epoch - 1]
+        cells = [_spread(loss, 2), _spread(gradient, 2), f"{weights.mean():.1f}"]
         for step in STEPS:
             change = column(runs, f"loss_change_{step:g}")[:, epoch - 1]
             cells.append(_spread(-100 * change / (step * gradient**2), 0))
         rows.append((arm, *cells))
-    header = ("arm", "length of the gradient", "length of the weights")
+    header = ("arm", "loss, nats", "length of the gradient", "of the weights")
     return Table((*header, *(f"step {s:g}: kept, %" for s in STEPS)), tuple(rows))
 
 

@@ -11,11 +11,9 @@ from normstudy.drawing import (
     QUIET,
     WIDTH,
     Curve,
-    captioned,
     describe,
     finish,
     in_own_style,
-    mosaic,
     panel,
 )
 from normstudy.study.data import ImageSet, to_display
@@ -28,6 +26,7 @@ from normstudy.study.mistakes import (
     is_wrong,
     reliability,
 )
+from normstudy.study.mosaics import captioned, mosaic
 from normstudy.study.runs import Run
 from normstudy.tables import slug
 

@@ -220,8 +220,8 @@ def figure(
     unit = f", {read.unit}" if read.unit else ""
     if read.chance is not None:
         mark_chance(ax, read.chance, f"chance: {read.chance:.0f}%")
-    finish(ax, curves, f"{axis} (log scale)", f"{read.title}{unit}")
     mark_lost(ax, lost, list(points))
+    finish(ax, curves, f"{axis} (log scale)", f"{read.title}{unit}")
     if lost:
         told = "; ".join(f"{arm} at {', '.join(f'{x:g}' for x in xs)}" for arm, xs in lost.items())
         note = f"Crosses: lost, since a loss stopped being finite ({told}). {note}"

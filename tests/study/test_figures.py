@@ -311,6 +311,9 @@ def test_settings_that_diverged_are_marked():
     assert "A cross marks No norm at 0.6" in fig.normstudy["caption"]
     (cross,) = [line for line in fig.axes[0].lines if line.get_marker() == "x"]
     assert cross.get_xdata().tolist() == [0.6]
+    accuracies = [line.get_ydata().min() for line in fig.axes[0].lines if line.get_marker() == "."]
+    assert cross.get_ydata()[0] < min(fig.axes[0].get_yticks()), "no tick makes it an accuracy"
+    assert cross.get_ydata()[0] < min(accuracies)
     assert "0.6" in [tick.get_text() for tick in fig.axes[0].get_xticklabels()]
     assert fig.axes[0].get_xlabel() == "learning rate (log scale)"
 

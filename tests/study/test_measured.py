@@ -114,7 +114,7 @@ def landscape(gradient, turns, seed=0, **changes):
     for step, turn in zip(STEPS, turns, strict=True):
         every[f"gradient_change_{step:g}"] = (turn,)
     every |= {name: (value,) for name, value in changes.items()}
-    return run(seed=seed, gradient=(gradient,), length=(30.0,), **every)
+    return run(seed=seed, loss=(1.5,), gradient=(gradient,), length=(30.0,), **every)
 
 
 def test_the_landscape_is_told_as_a_part_of_a_straight_slope():
@@ -124,8 +124,8 @@ def test_the_landscape_is_told_as_a_part_of_a_straight_slope():
     ]
     (row,) = measured.landscape_table({"Batch norm": runs}, 1).rows
     half = 50 / np.sqrt(2)
-    assert row[:4] == ("Batch norm", "2.00", "30.0", f"75 ± {half:.0f}")
-    assert row[4] == "100 ± 0"
+    assert row[:4] == ("Batch norm", "1.50 ± 0.00", "2.00 ± 0.00", "30.0")
+    assert row[4:6] == (f"75 ± {half:.0f}", "100 ± 0")
     assert measured.landscape_table({"A": runs[1:]}, 1).rows[0][-1] == "\N{MINUS SIGN}10"
 
 
