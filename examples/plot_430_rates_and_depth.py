@@ -74,9 +74,10 @@ print(responses.tolerances(rates, (2, 5)))
 
 # %%
 # The rates are a factor of two apart, so a range may be wider by nearly that much at either end; ×
-# 1 says that neither neighbour is within. A range that ends with the grid may go on beyond it. Two
-# means may differ by a point by chance, so the last column bears more weight: the range is widest
-# for batch norm, with the penalty or without, and narrowest for group, layer and no norm.
+# 1 says that neither neighbour is within. A range that ends with the grid may go on beyond it.
+# Means of two seeds differ by chance too, by how much is told below, so the last column bears more
+# weight: the range is widest for batch norm, with the penalty or without, and narrowest for group,
+# layer and no norm.
 #
 # Bjorck et al. (2018) hold that batch norm helps because it allows larger steps, and that at equal
 # small rates it has no advantage. At which equal rates is it ahead here? These intervals hold for
