@@ -53,8 +53,8 @@ for what, of in (
 # :math:`r (B / 128)^{3/4}`, where r is the arm's rate at 128, and the same divided and multiplied
 # by 3.4. These reach both the linear rule (Goyal et al. 2017) and the square-root rule, which
 # Krizhevsky (2014) derives, while he found the linear one to work better. The rule that chooses is
-# that of all searches here. Single images take the factor that was chosen for two, and batches of
-# 128 the rate of the main study.
+# that of all searches here. Single images take the factor that was chosen for two. Batches of 128
+# are searched as all others are: the rate of the main study was found with all images.
 
 search = STUDIES["batch-sizes-search"]
 tried = responses.cells(
