@@ -149,6 +149,7 @@ def _cells(bases: Mapping[str, Recipe], sizes: tuple[int, ...]) -> dict[str, tup
 # the statistics of small batches are what batch norm may suffer from
 _SIZED = _SMALL | {"Batch norm": replace(_SMALL["Batch norm"], probe="last-statistics")}
 (_WHOLE,) = _cells(_SIZED, (128,))["Batch norm"]
+_SWEPT = _cells({arm: _SIZED[arm] for arm in _FOUR}, BATCH_SIZES)
 _SEARCH = {arm: replace(_SMALL[arm], epochs=5, validation=True) for arm in _FOUR}
 _TRIED = {
     arm: tuple(_cell(base, size, factor) for size in SEARCHED for factor in FACTORS)
@@ -211,7 +212,8 @@ SWEEPS = (
     _sweep(
         "batch-sizes",
         "Four arms at seven batch sizes, on a fifth of the images",
-        _cells({arm: _SIZED[arm] for arm in _FOUR}, BATCH_SIZES),
+        _SWEPT,
+        diverged={"No norm": (replace(_SWEPT["No norm"][-1], seed=1),)},
     ),
     _sweep(
         "batch-sizes-full",
