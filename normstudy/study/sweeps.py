@@ -111,7 +111,8 @@ FACTORS = (1 / 3.4, 1.0, 3.4)
 CHOSEN: Mapping[tuple[str, int], float] = MappingProxyType(
     {
         ("Group norm", 32): 3.4,
-        **{(arm, 512): 1 / 3.4 for arm in ("Group norm", "Layer norm", "No norm")},
+        **{(arm, size): 1 / 3.4 for arm in ("Layer norm", "No norm") for size in (128, 512)},
+        ("Group norm", 512): 1 / 3.4,
     }
 )
 """The factor that ``compare.choose`` has named for an arm and a batch size, where it is not 1."""
@@ -148,14 +149,18 @@ def _cells(bases: Mapping[str, Recipe], sizes: tuple[int, ...]) -> dict[str, tup
 
 # the statistics of small batches are what batch norm may suffer from
 _SIZED = _SMALL | {"Batch norm": replace(_SMALL["Batch norm"], probe="last-statistics")}
-(_WHOLE,) = _cells(_SIZED, (128,))["Batch norm"]
 _SWEPT = _cells({arm: _SIZED[arm] for arm in _FOUR}, BATCH_SIZES)
+(_WHOLE,) = (recipe for recipe in _SWEPT["Batch norm"] if recipe.batch_size == 128)
 _SEARCH = {arm: replace(_SMALL[arm], epochs=5, validation=True) for arm in _FOUR}
 _TRIED = {
     arm: tuple(_cell(base, size, factor) for size in SEARCHED for factor in FACTORS)
     for arm, base in _SEARCH.items()
 }
-_LOST = {"Batch norm": (3.4,), "Group norm": (1.0,), "No norm": (1.0, 3.4)}  # batches of 512
+_LOST = {  # batch size and factor
+    "Batch norm": ((512, 3.4),),
+    "Group norm": ((512, 1.0),),
+    "No norm": ((128, 1.0), (128, 3.4), (512, 1.0), (512, 3.4)),
+}
 
 # -- depths ----------------------------------------------------------------------------------------
 
@@ -205,8 +210,8 @@ SWEEPS = (
         _TRIED,
         seeds=(100,),  # another than those of the sweep
         diverged={
-            arm: tuple(replace(_cell(_SEARCH[arm], 512, f), seed=100) for f in factors)
-            for arm, factors in _LOST.items()
+            arm: tuple(replace(_cell(_SEARCH[arm], *cell), seed=100) for cell in cells)
+            for arm, cells in _LOST.items()
         },
     ),
     _sweep(
