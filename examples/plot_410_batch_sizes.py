@@ -140,8 +140,11 @@ print(
 
 # %%
 # What precise statistics win back was lost by moving averages, which hold few images where batches
-# are small. What they do not win back was lost in the training, or by scoring another function than
-# was trained: one whose statistics stand still. The statistics of the batch show the second.
+# are small. With a single image they win back nothing, and the statistics of that image nearly all:
+# the network is as good as under the other norms, but what it was trained as is another function
+# than the one that is scored, whose statistics stand still. From two images on the two functions
+# are close; then the statistics of a small test batch are the worse ones, being those of a small
+# sample.
 #
 # Statistics or steps?
 # --------------------
