@@ -139,14 +139,14 @@ def make_runs(recipes: Iterable[Recipe], data: str, *, retrain: bool) -> None:
 
 def name_page_left_out(
     app: Sphinx, _env: BuildEnvironment, node: pending_xref, _content: nodes.TextElement
-) -> nodes.Text | None:
+) -> nodes.inline | None:
     """Where a page leads to one that is left out, write its title and no link."""
     target = node["reftarget"].removeprefix("sphx_glr_auto_examples_").removesuffix(".py")
     if f"auto_examples/{target}.rst" not in app.config.exclude_patterns:
         return None
     (page,) = (page for page in PAGES if page.stem == target)
     words = ast.get_docstring(ast.parse(page.read_text(encoding="utf-8"))) or target
-    return nodes.Text(words.splitlines()[0])
+    return nodes.inline("", words.splitlines()[0])  # an element: a card's link has classes
 
 
 def list_pages(app: Sphinx, _page: str, source: list[str]) -> None:

@@ -536,10 +536,11 @@ def test_a_build_without_a_page_that_waits_has_no_warning(two_pages, tmp_path):
         page.write_text(f'"""\n{page.stem}\n{"=" * 10}\n\n{text}\n"""\n# {page.read_text()}')
     (source / "index.rst").write_text(
         "Title\n=====\n\n.. toctree::\n   :glob:\n\n   auto_examples/plot_*\n\n"
-        ".. minigallery:: ../examples/plot_*.py\n   :add-heading: Both\n"
+        ".. minigallery:: ../examples/plot_*.py\n   :add-heading: Both\n\n"
+        ".. card:: New\n   :link: sphx_glr_auto_examples_plot_2_new.py\n   :link-type: ref\n"
     )
     (source / "conf.py").write_text(
-        "extensions = ['sphinx_gallery.gen_gallery', 'runs_of_the_report']\n"
+        "extensions = ['sphinx_design', 'sphinx_gallery.gen_gallery', 'runs_of_the_report']\n"
         "exclude_patterns = ['sg_execution_times.rst', 'auto_examples/index.rst']\n"
         "sphinx_gallery_conf = {'examples_dirs': '../examples', 'gallery_dirs': 'auto_examples',\n"
         "    'write_computation_times': False, 'plot_gallery': 'False',\n"
@@ -556,7 +557,7 @@ def test_a_build_without_a_page_that_waits_has_no_warning(two_pages, tmp_path):
     assert app.env.found_docs == {"index", "auto_examples/plot_1_old"}
     shown = (out / "index.html").read_text(encoding="utf-8")
     assert "plot_1_old" in shown
-    assert "plot_2_new" not in shown
+    assert "plot_2_new.html" not in shown
     leads = (out / "auto_examples" / "plot_1_old.html").read_text(encoding="utf-8")
     assert "After it: plot_2_new." in leads, "its title, without a link"
 
