@@ -559,7 +559,7 @@ def test_a_build_without_a_page_that_waits_has_no_warning(two_pages, tmp_path):
     assert "plot_1_old" in shown
     assert "plot_2_new.html" not in shown
     leads = (out / "auto_examples" / "plot_1_old.html").read_text(encoding="utf-8")
-    assert "After it: plot_2_new." in leads, "its title, without a link"
+    assert "After it: <span>plot_2_new</span>." in leads, "its title, without a link"
 
 
 def test_no_page_leads_to_one_that_is_not_published(monkeypatch):
