@@ -43,6 +43,7 @@ depths = sweep(STUDIES["depths"], lambda r: BLOCKS[r.net], lambda r: r.lr in at_
 shifted = {d.pair: d for d in contrasts.pairs(probed, measured.SHIFTED)}
 
 sizes, of_sizes = (32, 8, 4, 2, 1), ("Batch norm", "Group norm")
+at_length = [n for n in sizes if n in full["Batch norm"]]
 advice = [
     between(
         "128 images come together",
@@ -51,21 +52,15 @@ advice = [
     ),
     *(
         at_point(
-            f"{n} image{'s come' if n > 1 else ' comes'} together",
-            batches,
+            f"{n} image{'s come' if n > 1 else ' comes'} together"
+            + ", in a short training" * (n not in at_length),
+            full if n in at_length else batches,
             of_sizes,
             n,
             "plot_410_batch_sizes",
-            family=len(sizes),
+            family=len(at_length if n in at_length else set(sizes) - set(at_length)),
         )
         for n in sizes
-    ),
-    at_point(
-        "the same 4, in a training of full length",
-        full,
-        of_sizes,
-        4,
-        "plot_410_batch_sizes",
     ),
     between(
         "the norm may not look at other images",
@@ -119,12 +114,13 @@ print(screen(advice))
 # arm that was lost is no choice, the rates are read off those that were tried, and the numbers of
 # groups are compared on their own page. The numbers are differences of test accuracies in points,
 # with 95% intervals. Those of the main study hold for all fifteen pairs at once, and those of the
-# batch sizes for all five lines. In the sweeps, the spread is pooled over all points that are not
-# near chance. The sweeps of batch sizes and depths have ten epochs on a fifth of the images, that
-# of groups ten on half. In such short trainings batch norm is further ahead than at full length, so
-# trust the line of full length more, though it has one seed. The last line scores batch norm with
-# its moving averages; its interval takes the spread of all four arms that were scored on such
-# images, and holds for their six pairs.
+# batch sizes for all lines of full length or all of short trainings. In the sweeps, the spread is
+# pooled over all points that are not near chance. The sweeps of batch sizes and depths have ten
+# epochs on a fifth of the images, that of groups ten on half. In such short trainings batch norm is
+# further ahead than at full length: where a short one takes batch norm, a long one need not, and
+# where it takes group norm, all the more. The batch sizes of full length have one seed, and the
+# spread of the main study. The last line scores batch norm with its moving averages; its interval
+# takes the spread of all four arms that were scored on such images, and holds for their six pairs.
 #
 # Penalties are a question of their own, how many zeros for how much accuracy:
 # :ref:`sphx_glr_auto_examples_plot_450_penalties.py`. So is who fails where:
@@ -236,8 +232,8 @@ print(WU_HE_BATCHES.sentence("32", "4"))
 #
 #       from scipy.stats import norm
 #
-#       sd = contrasts.pooled(batches).sd
-#       quantile = norm.ppf(1 - 0.05 / (2 * len(sizes)))  # for all five lines at once
+#       sd = contrasts.pooled(full).sd
+#       quantile = norm.ppf(1 - 0.05 / (2 * len(at_length)))  # for all lines of full length
 #       needed = ceil(2 * (quantile * sd / 0.5) ** 2)
 #       print(f"about {needed} of each arm, at a standard deviation of {sd:.2f}")
 #       assert quantile * sd * (2 / needed) ** 0.5 <= 0.5

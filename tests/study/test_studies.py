@@ -17,9 +17,7 @@ from normstudy.study.store import locate
 from normstudy.study.studies import STUDIES, chosen
 
 MAIN, SEARCH, BUDGET = STUDIES["main"], STUDIES["learning-rates"], STUDIES["mnist"]
-# pages of reports and sweeps may wait for their runs; nothing else may be left out of the report
-WAIT = tuple(f"plot_{n}" for n in (410, 490))
-SHOWN = studies_of([*(p for p in PAGES if not p.stem.startswith(WAIT)), *NOTEBOOKS])
+SHOWN = studies_of([*PAGES, *NOTEBOOKS])  # no page waits for its runs
 ARMS = [
     *("Batch norm", "Batch norm + L1", "Group norm"),
     *("Layer norm", "Instance norm", "No norm"),
