@@ -176,10 +176,11 @@ apart_figure = responses.figure(
 
 # %%
 # Both lines meet at 128, where they are the same runs. What the line of parts loses, statistics
-# over few images cost by themselves. What small batches lose beyond that is everything else that
-# comes with them: more steps with smaller rates, and moving averages over a handful of images, with
-# a momentum of 0.1 and two images a batch about twenty. Those of the parts look back over as many
-# images as with whole batches of 128.
+# over few images cost by themselves. Batches of this size lose less: whatever else comes with them
+# wins a part of that back, above all that a small batch takes many more steps, with smaller rates,
+# over the same images. Their moving averages run over a handful of images besides, with a momentum
+# of 0.1 and two images a batch about twenty; those of the parts look back over as many images as
+# with whole batches of 128.
 
 print(responses.table(split, "images that share statistics"))
 print(
@@ -213,12 +214,12 @@ for n in full["Batch norm"]:
     print(f"Batch norm less group norm with {n}: {apart}; short trainings: {short}")
 
 # %%
-# It does not: what a short training says about small batches is not what a long one says. The
-# second table shows on which side it goes wrong. With few images batch norm fits even the training
-# images less well than group norm, though these are scored with moving averages too: the noise of
-# its statistics is in every step. A short training is over before it has to fit so closely. The
-# rates of small batches were chosen by five short epochs as well, and a longer search might choose
-# others.
+# It does not. With four images batch norm is ahead in short trainings and behind in long ones. The
+# second table says where that comes from: with four images it fits even the training images less
+# well than group norm does. That agrees with the ghost batches. Statistics over few images cost
+# something by themselves, and in a short training the many steps of small batches outweigh it; in a
+# long one steps are not scarce. The rates of small batches were chosen by five short epochs as
+# well, and a longer search might choose others.
 #
 # What others found
 # -----------------

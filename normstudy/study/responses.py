@@ -222,6 +222,7 @@ def figure(
         mark_chance(ax, read.chance, f"chance: {read.chance:.0f}%")
     mark_lost(ax, lost, list(points))
     finish(ax, curves, f"{axis} (log scale)", f"{read.title}{unit}")
+    ax.set_xlabel(ax.get_xlabel(), loc="left")  # the level of chance may stand on its right
     if lost:
         told = "; ".join(f"{arm} at {', '.join(f'{x:g}' for x in xs)}" for arm, xs in lost.items())
         note = f"Crosses: lost, since a loss stopped being finite ({told}). {note}"

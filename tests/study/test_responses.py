@@ -63,6 +63,10 @@ def test_a_figure_shows_the_means_and_bands_at_the_values():
     assert fig.normstudy["caption"].endswith("One more word.")
     assert "best 81.00 at 128" in fig.normstudy["alt"]
     assert any("chance: 10%" in text.get_text() for text in fig.axes[0].texts)
+    long = figure(POINTS, "a setting with a long name", name="long", title="Sizes")
+    long.canvas.draw()
+    (chance,) = (text for text in long.axes[0].texts if "chance" in text.get_text())
+    assert not chance.get_window_extent().overlaps(long.axes[0].xaxis.label.get_window_extent())
     gap = figure(POINTS, "batch size", "gap", name="gap", title="Gap")
     assert not any("chance" in text.get_text() for text in gap.axes[0].texts)
 
