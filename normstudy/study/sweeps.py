@@ -205,6 +205,12 @@ def _sweep(
 
 SWEEPS = (
     _sweep(
+        "main-on-cifar10",
+        "Batch and group norm of the main study, on CIFAR-10 whatever the report shows",
+        {arm: (MAIN[arm],) for arm in ("Batch norm", "Group norm")},
+        seeds=tuple(range(10)),
+    ),
+    _sweep(
         "batch-sizes-search",
         "Learning rates for six batch sizes, on validation images",
         _TRIED,
