@@ -154,11 +154,11 @@ print(
 )
 
 # %%
-# Nothing of it comes from moving averages: at no size do precise statistics win back more than the
-# seeds scatter, unlike in Wu and Johnson's network. With a single image, the statistics of that
-# image win back nearly all: the network is as good as under the other norms, but it is evaluated as
-# a different function from the one that it was trained as. With two images that difference is
-# within the scatter. With 4, 8 and 32 the statistics of the test batch are the worse ones.
+# Next to nothing of it comes from moving averages: precise statistics win back hardly anything at
+# any size, unlike in Wu and Johnson's network. With a single image, the statistics of that image
+# win back nearly all: the network is as good as under the other norms, but it is evaluated as a
+# different function from the one that it was trained as. With two images that difference is within
+# the scatter. With 4, 8 and 32 the statistics of the test batch are the worse ones.
 #
 # Statistics or steps?
 # --------------------

@@ -53,15 +53,18 @@ at_length = [n for n in sizes if n in full["Batch norm"]]
 
 def at_size(n):
     """Advise by trainings of full length, or by short ones, and say which."""
-    page = "plot_410_batch_sizes"
-    come = f"{n} image{'s come' if n > 1 else ' comes'} together"
-    if n in at_length:
-        return at_point(
-            f"{come}, one seed", full, of_sizes, n, page, family=len(at_length)
-        )
-    short = len(sizes) - len(at_length)
-    found = at_point(come, batches, of_sizes, n, page, family=short)
-    return replace(found, take=f"{found.take}; short trainings only")
+    there = n in at_length
+    lines = len(at_length) if there else len(sizes) - len(at_length)
+    found = at_point(
+        f"{n} image{'s come' if n > 1 else ' comes'} together",
+        full if there else batches,
+        of_sizes,
+        n,
+        "plot_410_batch_sizes",
+        family=lines,
+    )
+    rests_on = "one seed" if there else "short trainings only"
+    return replace(found, take=f"{found.take}; {rests_on}")
 
 
 advice = [
@@ -121,18 +124,24 @@ print(screen(advice))
 # is clear of zero, and where the interval holds zero, it names both and says that the runs do not
 # decide, or that the two are equal within half a point. Three kinds of line have no interval: an
 # arm that was lost is no choice, the rates are read off those that were tried, and the numbers of
-# groups are compared on their own page. The numbers are differences of test accuracies in points,
-# with 95% intervals. Those of the main study hold for all fifteen pairs at once, and those of the
-# batch sizes for all lines of full length or all of short trainings. In the sweeps, the spread is
-# pooled over all points that are not near chance. The sweeps of batch sizes and depths have ten
-# epochs on a fifth of the images, that of groups ten on half. In such short trainings batch norm is
-# further ahead than at full length, so where a short one takes batch norm, a long one need not:
-# with four images the long one turns the order around. It has one seed, and its interval takes the
-# spread of the main study. One group is layer norm: what it is behind in a short training is not
-# there at full length. The line of single images and the last one score batch norm with its moving
-# averages; with statistics of the images at hand it is level with group norm in the one case and
-# ahead in the other, on the pages that are named. The last is a mean over all shifts; its interval
-# takes the spread of all four arms that were scored on such images, and holds for their six pairs.
+# groups are compared on their own page.
+#
+# The numbers are differences of test accuracies in points, with 95% intervals. Those of the main
+# study hold for all fifteen pairs at once, and those of the batch sizes for all lines of full
+# length or all of short trainings. In the sweeps, the spread is pooled over all points that are not
+# near chance. The sweeps of batch sizes and depths have ten epochs on a fifth of the images, that
+# of groups ten on half.
+#
+# In such short trainings batch norm is further ahead than at full length, so where a short one
+# takes batch norm, a long one need not: with four images the long one turns the order around. But
+# that is one seed of each norm, and the interval takes the spread of the main study's seeds with
+# 128 images: a beginning, and not settled. One group is layer norm: what it is behind in a short
+# training is not there at full length.
+#
+# The line of single images and the last one score batch norm with its moving averages; with
+# statistics of the images at hand it is level with group norm in the one case and ahead in the
+# other, on the pages that are named. The last is a mean over all shifts; its interval takes the
+# spread of all four arms that were scored on such images, and holds for their six pairs.
 #
 # Penalties are a question of their own, how many zeros for how much accuracy:
 # :ref:`sphx_glr_auto_examples_plot_450_penalties.py`. So is who fails where:

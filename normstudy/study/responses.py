@@ -211,8 +211,9 @@ def figure(
     counts = sorted({len(runs) for of in points.values() for runs in held(of).values()})
     seeds_said = "1 seed" if counts == [1] else f"{' or '.join(map(str, counts))} seeds a point"
     about = f"{data_title({'all': some})}, {some[0].recipe.scored} images. {seeds_said}."
-    every = {arm: sorted(of.keys() - held(of).keys()) for arm, of in points.items()}
-    lost = {arm: places for arm, places in every.items() if places}
+    lost = {
+        arm: xs for arm, of in points.items() if (xs := [x for x, runs in of.items() if not runs])
+    }
     crosses = " Crosses: lost." if lost else ""
     fig, ax = panel(title, f"{about}\nLabels: the {word} point of each line.{crosses}")
     ax.set_xscale("log")
@@ -336,10 +337,10 @@ def ceilings(points: Points, axis: str) -> Table:
     top = max(x for of in points.values() for x in of)
     rows = []
     for arm, last in highest(points).items():
-        means = {x: summarize(runs).mean for x, runs in held(points[arm]).items()}
         if not last:
             rows.append((arm, *["lost"] * 3))
             continue
+        means = {x: summarize(runs).mean for x, runs in held(points[arm]).items()}
         best = max(means, key=means.__getitem__)
         end = f"{last:g}" + " (none higher tried)" * (last == top)
         cost = number(means[last] - means[best], 1, sign=True) if last != best else "it is the best"

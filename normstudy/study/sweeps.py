@@ -224,7 +224,7 @@ SWEEPS = (
         "batch-sizes",
         "Four arms at seven batch sizes, on a fifth of the images",
         _SWEPT,
-        diverged={"No norm": (replace(_SWEPT["No norm"][-1], seed=1),)},
+        diverged={"No norm": (replace(_SWEPT["No norm"][-1], seed=1),)},  # 512 images
     ),
     _sweep(
         "batch-sizes-full",
