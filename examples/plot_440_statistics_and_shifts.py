@@ -137,19 +137,23 @@ print(summaries.pairs(pairs))
 # %%
 # The intervals take the spread of all four arms together, since two seeds know little of their own,
 # and hold for all six pairs at once. But a mean over three kinds of shifts may hide what they do
-# one by one. What is decided for each kind, in the same way:
+# one by one. What is decided for each kind, in the same way, and for all kinds together where batch
+# norm has the statistics of the shifted batch:
 
 from normstudy.study.probes import CORRUPTIONS
 
 for kind in CORRUPTIONS:
     print(f"{kind}: {contrasts.ahead(contrasts.pairs(arms, measured.shifted(kind)))}")
+together = contrasts.pairs(arms, measured.SHIFTED_TOGETHER)
+print(f"all, with statistics of the batch: {contrasts.ahead(together)}")
 
 # %%
 # Where batch norm falls as far as the network without a norm, there is a reason. With moving
 # averages it divides all images by the same numbers: it is a factor and a shift for each channel,
 # which could be folded into the convolution (:ref:`sphx_glr_auto_examples_plot_510_costs.py`). In
 # use, its scale and shift do not adapt to the image, just as without a norm. Compare the two
-# columns, above all for contrast.
+# columns, above all for contrast. With the statistics of a batch that is shifted alike, it is ahead
+# of all others. But such a batch has to be there.
 #
 # By hand, for one image: brightness is a shift of all pixels, contrast a factor around the mean.
 # A norm right behind the image would take both out:

@@ -171,10 +171,7 @@ def won_back(runs: Sequence[Run]) -> Table:
     """
     rows = []
     for kind in CORRUPTIONS:
-        reads = [
-            Measure(title, "%", 1, "higher", partial(_over, [s + end for s in _of_kind(kind)]))
-            for title, end in (("moving averages", ""), ("statistics of the batch", ", batch"))
-        ]
+        reads = [shifted(kind, together=together) for together in (False, True)]
         gains = np.array([reads[1].of(run) - reads[0].of(run) for run in runs])
         rows.append((kind, *(said(runs, read) for read in reads), _spread(gains, 1, sign=True)))
     return Table(
@@ -187,8 +184,9 @@ def _of_kind(kind: str) -> list[str]:
     return [shift for shift in SHIFTS if shift.startswith(f"{kind} ")]
 
 
-def _over(names: Sequence[str], run: Run) -> float:
-    return 100 * float(np.mean([run.probed[name][-1] for name in names]))
+def _over(shifts: Sequence[str], together: bool, run: Run) -> float:
+    end = ", batch" if together and run.recipe.norm == "batch" else ""
+    return 100 * float(np.mean([run.probed[shift + end][-1] for shift in shifts]))
 
 
 def shift_losses(arms: Arms) -> dict[str, float]:
@@ -200,21 +198,27 @@ def shift_losses(arms: Arms) -> dict[str, float]:
     }
 
 
-def shifted(*kinds: str) -> Measure:
-    """Make a measure: mean accuracy in percent over kinds of shifts, batch norm's moving averages.
+def shifted(*kinds: str, together: bool = False) -> Measure:
+    """Make a measure: mean accuracy in percent over kinds of shifts.
 
     Parameters
     ----------
     kinds
         Keys of :data:`normstudy.study.probes.CORRUPTIONS`.
+    together
+        Whether batch norm takes its statistics from a batch of images of the same shift; by default
+        it has its moving averages. No other norm can tell the two apart.
     """
-    names = [shift for kind in kinds for shift in _of_kind(kind)]
+    shifts = [shift for kind in kinds for shift in _of_kind(kind)]
     title = f"accuracy on images shifted in {', '.join(kinds)}"
-    return Measure(title, "%", 1, "higher", partial(_over, names), CHANCE)
+    return Measure(title, "%", 1, "higher", partial(_over, shifts, together), CHANCE)
 
 
 SHIFTED = shifted(*CORRUPTIONS)
 """Mean accuracy over all shifts, in percent; batch norm is scored with its moving averages."""
+
+SHIFTED_TOGETHER = shifted(*CORRUPTIONS, together=True)
+"""The same, where images of one shift come together and lend batch norm their statistics."""
 
 
 def _penalized_zeros(run: Run) -> float:

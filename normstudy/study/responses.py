@@ -33,6 +33,12 @@ from normstudy.tables import Table, number
 Points = Mapping[str, Mapping[float, Sequence[Run]]]
 
 
+def joined(*studies: Arms) -> dict[str, list[Run]]:
+    """Put the runs of several studies together, arm by arm, for the arms that all of them have."""
+    shared = [arm for arm in studies[0] if all(arm in arms for arms in studies)]
+    return {arm: [run for arms in studies for run in arms[arm]] for arm in shared}
+
+
 def cells(arms: Arms, setting: Callable[[Recipe], float]) -> Points:
     """Sort the runs of each arm by the value of one setting, whatever else differs."""
     points: dict[str, dict[float, list[Run]]] = {}

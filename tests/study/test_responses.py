@@ -14,6 +14,7 @@ from normstudy.study.responses import (
     choices,
     figure,
     highest,
+    joined,
     losses,
     probe_of,
     said,
@@ -40,6 +41,17 @@ def test_runs_are_sorted_by_the_value_and_by_nothing_else():
     with pytest.raises(ValueError, match=r"'Batch norm, 2' differ in lr"):
         by(mixed, batch_size)
     assert len(cells(mixed, batch_size)["Batch norm"][2]) == 2
+
+
+def test_studies_are_joined_by_the_arms_that_all_of_them_have():
+    main = {"No norm": runs_at(128, 60, norm="none"), "Batch norm": runs_at(128, 80, 82)}
+    found = joined(main, {"Batch norm": runs_at(8, 70), "Group norm": runs_at(8, 71, norm="group")})
+    assert list(found) == ["Batch norm"]
+    assert [run.recipe.batch_size for run in found["Batch norm"]] == [128, 128, 8]
+    assert {x: len(runs) for x, runs in by(found, batch_size)["Batch norm"].items()} == {
+        8: 1,
+        128: 2,
+    }
 
 
 def test_a_table_has_a_row_for_each_value_and_a_dash_where_nothing_was_trained():
