@@ -147,6 +147,15 @@ def _cells(bases: Mapping[str, Recipe], sizes: tuple[int, ...]) -> dict[str, tup
     }
 
 
+# Rates at full length are those of the main study, scaled: what is best for five epochs may not be
+# best for twenty. With a probe a run keeps no answers, which nobody asks for here.
+_LONG = {
+    "Batch norm": replace(MAIN["Batch norm"], probe="last-statistics"),
+    "Group norm": replace(MAIN["Group norm"], probe="weights"),
+}
+SHORT_RATE = "Group norm, rate of the short search"
+"""Arm of the long trainings whose rate is the one that was chosen for short ones."""
+
 # the statistics of small batches are what batch norm may suffer from
 _SIZED = _SMALL | {"Batch norm": replace(_SMALL["Batch norm"], probe="last-statistics")}
 _SWEPT = _cells({arm: _SIZED[arm] for arm in _FOUR}, BATCH_SIZES)
@@ -228,9 +237,11 @@ SWEEPS = (
     ),
     _sweep(
         "batch-sizes-full",
-        "Batches of four, at full length",
-        _cells({arm: MAIN[arm] for arm in ("Batch norm", "Group norm")}, (4,)),
-        seeds=(0,),
+        "Small batches, at full length",
+        {
+            **{arm: tuple(_cell(base, n, 1.0) for n in (4, 8, 32)) for arm, base in _LONG.items()},
+            SHORT_RATE: _cells({"Group norm": _LONG["Group norm"]}, (32,))["Group norm"],
+        },
     ),
     _sweep(
         "ghost-batches",
