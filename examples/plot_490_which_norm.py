@@ -28,15 +28,9 @@ def sweep(study, setting, only=lambda _: True):
 main, probed = run_study(STUDIES["main"]), run_study(STUDIES["probed"])
 pairs = {d.pair: d for d in differences(main)}
 batches = sweep(STUDIES["batch-sizes"], lambda r: r.batch_size)
-whole, long = (
-    run_study(STUDIES["main-on-cifar10"]),
-    run_study(STUDIES["batch-sizes-full"]),
-)
-full = responses.by(
-    {arm: [*whole[arm], *runs] for arm, runs in long.items()},
-    lambda r: r.batch_size,
-    STUDIES["batch-sizes-full"].diverged,
-)
+whole, small = STUDIES["main-on-cifar10"], STUDIES["batch-sizes-full"]
+lengthened = responses.joined(run_study(whole), run_study(small))
+long = responses.by(lengthened, lambda r: r.batch_size, small.diverged)
 groups = sweep(
     STUDIES["group-counts"], lambda r: r.num_groups, lambda r: not r.channels_per_group
 )
@@ -45,25 +39,21 @@ toughest = [arm for arm, lr in survived.items() if lr == max(survived.values())]
 others = [lr for arm, lr in survived.items() if arm not in toughest]
 at_main = {recipe.lr for recipe in MAIN.values()}
 depths = sweep(STUDIES["depths"], lambda r: BLOCKS[r.net], lambda r: r.lr in at_main)
-shifted = {d.pair: d for d in contrasts.pairs(probed, measured.SHIFTED)}
+singly, together = (
+    {d.pair: d for d in contrasts.pairs(probed, measure)}
+    for measure in (measured.SHIFTED, measured.SHIFTED_TOGETHER)
+)
 
-sizes, of_sizes = (32, 8, 4, 2, 1), ("Batch norm", "Group norm")
-at_length = [n for n in sizes if n in full["Batch norm"]]
 
-
-def at_size(n):
+def at_size(n, arms=("Batch norm", "Group norm")):
     """Advise by trainings of full length, or by short ones, and say which."""
-    there = n in at_length
-    lines = len(at_length) if there else len(sizes) - len(at_length)
-    found = at_point(
-        f"{n} image{'s come' if n > 1 else ' comes'} together",
-        full if there else batches,
-        of_sizes,
-        n,
-        "plot_410_batch_sizes",
-        family=lines,
-    )
-    rests_on = "one seed" if there else "short trainings only"
+    there = n in long[arms[0]]
+    points = long if there else batches
+    when = f"{n} image{'s come' if n > 1 else ' comes'} together"
+    family = len(points[arms[0]])  # as in the tables of the page
+    found = at_point(when, points, arms, n, "plot_410_batch_sizes", family=family)
+    seeds = min(len(points[arm][n]) for arm in arms)
+    rests_on = f"{seeds} seed{'s' * (seeds > 1)}" if there else "short trainings only"
     return replace(found, take=f"{found.take}; {rests_on}")
 
 
@@ -73,7 +63,7 @@ advice = [
         pairs["Batch norm", "Group norm"],
         "plot_290_findings",
     ),
-    *(at_size(n) for n in sizes),
+    *(at_size(n) for n in (32, 8, 4, 2, 1)),
     between(
         "the norm may not look at other images",
         pairs["Group norm", "Layer norm"],
@@ -91,8 +81,13 @@ advice = [
         pairs["Batch norm", "No norm"],
         "plot_290_findings",
     ),
+    between(
+        "the same, and it may not look at other images",
+        pairs["Group norm", "No norm"],
+        "plot_290_findings",
+    ),
     at_point(
-        "the same, with 16 residual blocks and the rates of 4",
+        "you would rather do without one, with 16 residual blocks and the rates of 4",
         depths,
         ("Batch norm", "No norm"),
         16,
@@ -107,7 +102,12 @@ advice = [
     ),
     between(
         "test images come singly, and are brighter, flatter or noisy",
-        shifted["Batch norm", "Group norm"],
+        singly["Batch norm", "Group norm"],
+        "plot_440_statistics_and_shifts",
+    ),
+    between(
+        "they come in batches of 128 alike, and batch norm has the statistics of these",
+        together["Batch norm", "Group norm"],
         "plot_440_statistics_and_shifts",
     ),
 ]
@@ -256,10 +256,8 @@ print(WU_HE_BATCHES.sentence("32", "4"))
 #
 #       from scipy.stats import norm
 #
-#       from normstudy.study.measures import summarize
-#
-#       sd = max(summarize(runs).sd for runs in whole.values())
-#       quantile = norm.ppf(1 - 0.05 / (2 * len(at_length)))  # for all lines of full length
+#       sd = contrasts.pooled(long).sd
+#       quantile = norm.ppf(1 - 0.05 / (2 * len(long["Batch norm"])))  # for all sizes
 #       needed = ceil(2 * (quantile * sd / 0.5) ** 2)
 #       print(f"about {needed} of each arm, at a standard deviation of {sd:.2f}")
 #       assert quantile * sd * (2 / needed) ** 0.5 <= 0.5
