@@ -71,14 +71,14 @@ layer = pictures.mistakes("Layer norm", first["Layer norm"], images)
 # ---------------------------
 #
 # For each arm, the table gives the three most frequent pairs of a true class and a wrong answer, in
-# test images. All are from the first seed; a guess gets 90% wrong.
+# test images: means over the seeds. A guess gets 90% wrong.
 
-print(mistakes.confusions(first, images))
+print(mistakes.confusions(arms, images))
 
 # %%
-# If the same pairs lead in every row, then what is hard lies in the images more than in the norm.
-# A pair that is frequent in one row only would be a difference between arms, if it were also found
-# with other seeds.
+# If the same pairs lead in every row, then what is hard lies in the images more than in the norm. A
+# pair that is frequent in one row only would be a difference between arms, if it were larger than
+# what seeds differ by.
 #
 # Do the arms fail on the same images?
 # ------------------------------------
@@ -112,24 +112,26 @@ print(
 #
 # The pictures show the most confident mistakes, and could give the impression that confidence means
 # little. To see whether it does, all answers have to be looked at, the right ones too. The figure
-# sorts them by their confidence.
+# sorts them by their confidence, and shows by how much more often they are right than it says.
 
 trust = pictures.reliability_diagram(arms, images)
 
 # %%
-# On the dotted line, an answer given with a confidence of 80% is right in 80 of 100 cases. A curve
-# below it belongs to networks that are too sure of themselves. The label is the expected
-# calibration error (Guo et al. 2017): the distance between confidence and accuracy, averaged over
-# the answers. Guo et al. found 3 to 5 points for the networks that they trained on CIFAR-10, most
-# of them far larger than this one.
+# At zero, an answer given with a confidence of 80% is right in 80 of 100 cases. A curve below zero
+# belongs to networks that are too sure of themselves. The label is the expected calibration error
+# (Guo et al. 2017): the distance between confidence and accuracy, averaged over the answers. Guo et
+# al. found 3 to 5 points for the networks that they trained on CIFAR-10, most of them far larger
+# than this one.
 
 print(mistakes.calibration(arms, images))
 
 # %%
-# Compare the mean confidence with the accuracy. The last column asks about the answers that were
-# given with about 99% confidence. One in a hundred of them should be wrong. So ten confident
-# mistakes are no sign yet of a confidence that means nothing: some are to be expected wherever
-# there are hundreds of such answers.
+# The first column of numbers says which way the networks are wrong about themselves. Of the error
+# beside it, most is chance: a network that is right exactly as often as it says has one too, since
+# each bin holds few enough answers. The last column asks about the answers that were given with
+# about 99% confidence. One in a hundred of them should be wrong. So ten confident mistakes are no
+# sign yet of a confidence that means nothing: some are to be expected wherever there are hundreds
+# of such answers.
 #
 # What this does not show
 # -----------------------

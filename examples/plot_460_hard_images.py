@@ -25,11 +25,13 @@ print(
     f"{len(single)} runs; independent errors would leave",
     f"{chance:.1g}." if chance > 0.01 else "practically none.",
 )
-print(hardness.alone_in_short(arms, images))
+without = {arm: runs for arm, runs in arms.items() if not runs[0].recipe.l1}
+print(hardness.alone_in_short(without, images))
 kappas = agreement.kappas(arms, images)
 print("Over all mistakes,", agreement.in_short(kappas, arms))
 together = agreement.ensembles(arms, images)
 print(agreement.ensembles_in_short(together, arms))
+print(hardness.class_shares_in_short(without, images))
 
 # %%
 # **You will see** the images that are wrong most often, counts of what only one norm gets wrong,
@@ -40,9 +42,9 @@ print(agreement.ensembles_in_short(together, arms))
 # ------------------
 #
 # One picture of ten confident errors belongs to one seed. Counted over all runs of all arms, what
-# remains belongs to the images: ten that no training gets right, or the fewest do, whatever the
-# norm. Of images that are wrong equally often, those come first whose wrong answers are given with
-# the most confidence.
+# remains belongs to the images, or to this network: ten that no training gets right, or the fewest
+# do, whatever the norm. Of images that are wrong equally often, those come first whose wrong
+# answers are given with the most confidence.
 
 hard = hardness.most_often_wrong(arms, images)
 most = hardness.grid(
@@ -54,13 +56,14 @@ most = hardness.grid(
 )
 
 # %%
-# Under each image stand its class, the wrong answer that most runs give, and in how many runs it is
-# wrong. Where nearly all give the same answer, look for what the image shares with that class.
+# Below each image are its class, the wrong answer that most runs give, and the number of runs that
+# get it wrong. Where nearly all give the same answer, look for what the image shares with that
+# class.
 #
-# Are these images labelled correctly? Northcutt et al. (2021) showed 275 test images whose labels
-# their program doubted to five people each. The table says what they saw, where they were asked
-# about one of the ten; the line below it counts the votes on all images that most seeds of every
-# arm get wrong.
+# Are these images labelled correctly? Northcutt et al. (2021) showed five people each of the 275
+# test images whose labels their program doubted. The table says what they saw, where they were
+# asked about one of the ten; the line below it counts the votes on all images that most seeds of
+# every arm get wrong.
 
 print(votes.beside(hard, images))
 print(votes.in_short(hardness.doubtful(arms, images), images))
@@ -73,18 +76,20 @@ print(votes.in_short(hardness.doubtful(arms, images), images))
 # Wrong with one norm
 # -------------------
 #
-# If norms had errors of their own, there would be images that one of them gets wrong with every
-# seed and no other arm with any. The table counts both kinds.
+# The clearest sign that norms have errors of their own would be images that one of them gets wrong
+# with every seed and no other arm with any. The table counts both kinds. Batch norm with a penalty
+# is left out here: it is the same norm, and would hide whatever batch norm alone gets wrong.
 
-print(hardness.kinds(arms, images))
+print(hardness.kinds(without, images))
 
 # %%
 # The last column but one counts what an arm cannot do; the last, what it alone cannot do, and no
 # other arm has any trouble with. Ten seeds are a strict test: an image that is wrong nine times in
-# ten counts in neither. Softer is a list of the images with the largest distance: how often one arm
-# is wrong, minus how often the worst of the others is. For group norm:
+# ten counts in neither. A softer criterion is the distance: how often one arm is wrong, minus how
+# often the worst of the others is. The images where it is largest for group norm, with how often
+# the next arm is wrong:
 
-alone = hardness.wrong_only_with("Group norm", arms, images)
+alone = hardness.wrong_only_with("Group norm", without, images)
 only = hardness.grid(
     alone,
     images,
@@ -95,18 +100,20 @@ only = hardness.grid(
 
 # %%
 # Do not explain what the pictures have in common before knowing what chance gives. Among thousands
-# of images, some lead by chance. How many, a trial tells: deal the runs of each seed out anew to
-# the arms, as if the names meant nothing, and look for the largest leads again.
+# of images, some lead by chance. A simulation shows how many: deal the runs of each seed out anew
+# to the arms, as if the names meant nothing, and look for the largest leads again.
 
-print(hardness.leads(arms, images))
+print(hardness.leads(without, images))
 
 # %%
 # A lead that some arm has in more than one deal of twenty asks for no explanation, and a picture of
 # such images shows nothing about the norm. The arm with the largest lead of all:
 
-own = max(arms, key=lambda arm: hardness.wrong_only_with(arm, arms, images)[0].margin)
+own = max(
+    without, key=lambda arm: hardness.wrong_only_with(arm, without, images)[0].margin
+)
 of_its_own = hardness.grid(
-    hardness.wrong_only_with(own, arms, images),
+    hardness.wrong_only_with(own, without, images),
     images,
     name="only-largest-lead",
     title=f"Wrong with {in_sentence(own)} above all",
@@ -128,8 +135,11 @@ print(agreement.table(kappas))
 # Rows with "two seeds" are the measure for all others: two trainings of one norm. The columns on
 # the right say by how much two arms agree less; the intervals leave out one seed at a time, and
 # hold for all pairs at once. Arms of unequal accuracy lose some agreement for that alone, so those
-# of nearly the same accuracy tell most. Compare the least alike pair with the rows of two seeds:
-# most of the agreement between two seeds is there between any two norms.
+# of nearly the same accuracy tell most: group and layer norm, which have the same learning rate
+# too. Most other pairs differ in their rate as well. That a rate and a penalty alone set two arms
+# no further apart than chance can be seen in batch norm with and without a penalty. Compare the
+# least alike pair with the rows of two seeds: most of the agreement between two seeds is there
+# between any two norms.
 #
 # Class by class
 # --------------
@@ -141,11 +151,17 @@ print(hardness.class_accuracies(arms, images))
 # %%
 # The first column of numbers is the distance from the best arm to the worst, for this class. The
 # second says what it would be if each arm made its additional mistakes in all classes alike. The
-# distance holds the noise of six means, and what is expected does not, so only where it is much
-# larger may norms treat a class differently. Sixty intervals stand here, so some three of them miss
-# the true mean by chance.
-#
-# Where the answers go, for batch norm, over all its seeds, as scikit-learn draws it:
+# distance holds the noise of six means, and what is expected does not. Sixty intervals stand here,
+# so some three of them miss the true mean by chance. So the question is put anew: does an arm make
+# another part of its errors in a class than the other arms do? The intervals hold for all arms and
+# classes at once:
+
+print(hardness.class_shares_in_short(without, images))
+
+# %%
+# What is not decided may be a small difference. So classes are hard or easy in nearly the same
+# proportions, whatever the norm. Where the answers go, for batch norm, over all its seeds, as
+# scikit-learn draws it:
 
 matrix = hardness.confusion_matrix("Batch norm", arms["Batch norm"], images)
 
@@ -155,26 +171,28 @@ matrix = hardness.confusion_matrix("Batch norm", arms["Batch norm"], images)
 of_group_norm = hardness.confusion_matrix("Group norm", arms["Group norm"], images)
 
 # %%
-# A row sums to 100%. Off the diagonal, look for pairs that are dark in both directions. The most
-# frequent confusions of each arm, from its first seed alone, so that small differences mean
-# nothing:
+# A row sums to 100%. Colours end at three times the largest confusion, so that those can be told
+# apart. Look for pairs that are darker in both directions. The most frequent confusions of each
+# arm, as means over its seeds:
 
-print(mistakes.confusions({arm: runs[0] for arm, runs in arms.items()}, images))
+print(mistakes.confusions(arms, images))
 
 # %%
 # Confidence
 # ----------
 #
-# How often is an answer right that was given with so much confidence?
+# How often is an answer of a given confidence right?
 
 trust = pictures.reliability_diagram(arms, images, name="reliability-main")
 print(mistakes.calibration(arms, images))
 
 # %%
-# Below the dotted line a network is more sure than right. The expected calibration error averages
-# the distance over all answers (Guo et al. 2017). Compare it between arms only beside the accuracy:
-# a network that is right more often may also be surer. Of answers given with about 99% confidence,
-# one in a hundred should be wrong: the last column says how many are.
+# Below zero a network is overconfident. The expected calibration error averages the distance over
+# all answers (Guo et al. 2017). It is not zero for a network that is right exactly as often as it
+# says, since each bin holds some chance: most of it is that. What is left is that batch norm is
+# somewhat overconfident and instance norm somewhat underconfident, which the error alone would not
+# tell apart. Of answers given with about 99% confidence, one in a hundred should be wrong: the last
+# column says how many are.
 #
 # Two networks that answer together
 # ---------------------------------
@@ -187,18 +205,19 @@ print(agreement.ensemble_table(together))
 
 # %%
 # A pair of norms is compared with two seeds of each, as a mean of both; the intervals leave out one
-# seed at a time, and hold for all pairs at once. That mean says whether unequal norms help each
-# other. Whether to use them is another question: a pair of unequal arms has one that is worse, and
-# the last column compares it with two seeds of the better one.
+# seed at a time, and hold for all pairs at once. For two arms of nearly equal accuracy that mean
+# says whether unequal norms help each other. Of two unequal ones the better is mostly the surer as
+# well, and its answers count more often: such a pair is ahead of the mean for that alone. Whether
+# to use a pair is another question, and the last columns compare it with two seeds of the better
+# arm.
 #
 # What this does not show
 # -----------------------
 #
 # Why an image is hard is not answered by counting. The counts are about one network of fewer than
-# 50,000 parameters, and say nothing about larger ones. The test images are the same for
-# all arms, so that nothing here says how the arms would rank on others;
-# :ref:`sphx_glr_auto_examples_plot_290_findings.py` has intervals for that. And a mean of
-# probabilities might gain more than the surer of two answers.
+# 50,000 parameters, and say nothing about larger ones. All intervals are over seeds, on these test
+# images; what other images would add, :ref:`sphx_glr_auto_examples_plot_290_findings.py` says. And
+# a mean of probabilities might gain more than the surer of two answers.
 #
 # Exercises
 # ---------
@@ -214,7 +233,7 @@ print(agreement.ensemble_table(together))
 #    .. code-block:: python
 #
 #       for count in (1, 2, len(arms["Group norm"])):
-#           fewer = {arm: runs[:count] for arm, runs in arms.items()}
+#           fewer = {arm: runs[:count] for arm, runs in without.items()}
 #           largest = hardness.chance_leads(fewer, images)[..., 0].max(axis=1)
 #           print(f"seeds: {count}, largest leads: {largest.min():.0%} to {largest.max():.0%}")
 #           assert count > 1 or (largest == 1).all()
@@ -232,7 +251,8 @@ print(agreement.ensemble_table(together))
 #       print(f"{(wrong == 1).sum()} of {len(wrong):,}; in none {(wrong == 0).sum():,}")
 #       assert (wrong == len(single)).sum() == all_runs.all_wrong
 #
-#    The rest are images that some runs get wrong and others do not: hardness is a matter of degree.
+#    Between those that no run gets wrong and those that all do lies everything: hardness is a
+#    matter of degree.
 #
 # .. dropdown:: Answer to 3
 #
@@ -243,8 +263,8 @@ print(agreement.ensemble_table(together))
 #       most = max(excess, key=excess.get)
 #       print(f"{most}: {excess[most]:+.1f} points")
 #
-#    The class with the widest range may be another one: it is the one with the most errors. And
-#    the largest of ten excesses lies above zero by chance as well.
+#    The class with the widest range is another one, which has the most errors. And the largest of
+#    ten excesses lies above zero by chance as well.
 #
 # Where to go next
 # ----------------

@@ -1,7 +1,7 @@
 """Two models on the same images, of one arm or of two: how far they agree, what both gain."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations, combinations_with_replacement, product
 
 import numpy as np
@@ -35,18 +35,21 @@ def kappa(first: Run, second: Run, images: ImageSet) -> float:
 
 
 def kappas(arms: Arms, images: ImageSet) -> Pairwise:
-    """Compute :func:`kappa` for every pair of arms, and of an arm with itself, over unequal seeds.
+    """Compute :func:`kappa` for every two runs of unequal seeds, of two arms or of one.
 
     Runs of equal seeds began from the same weights and saw the same batches, which two arms would
     share and two seeds of one arm cannot. Within one arm each pair comes once. Pairs of arms
     without unequal seeds are left out.
     """
+    return _of_unequal_seeds(arms, lambda one, other: kappa(one, other, images))
+
+
+def _of_unequal_seeds(arms: Arms, compare: Callable[[Run, Run], float]) -> Pairwise:
     found = {}
     for one, other in combinations_with_replacement(arms, 2):
-        same = one == other
-        runs = combinations(arms[one], 2) if same else product(arms[one], arms[other])
+        runs = combinations(arms[one], 2) if one == other else product(arms[one], arms[other])
         values = [
-            (a.recipe.seed, b.recipe.seed, kappa(a, b, images))
+            (a.recipe.seed, b.recipe.seed, compare(a, b))
             for a, b in runs
             if a.recipe.seed != b.recipe.seed
         ]
@@ -57,18 +60,27 @@ def kappas(arms: Arms, images: ImageSet) -> Pairwise:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Apart:
-    """By how much a number of two arms is lower than that of two seeds of one of them."""
+    """By how much a number of two arms is lower than that of two seeds of one arm."""
 
     pair: tuple[str, str]
     size: float
-    """Of two seeds of one arm, the mean of both arms, minus that of the two arms."""
+    """The number of two seeds of one arm, minus that of the two arms."""
     half: float
     """Half of the 95% interval of ``size``, for all pairs at once; NaN for less than 3 seeds."""
 
     @property
     def decided(self) -> bool:
-        """Whether chance alone does not explain it."""
+        """Whether chance alone does not explain that it is lower."""
         return self.size > self.half
+
+    @property
+    def turned(self) -> "Apart":
+        """By how much it is higher."""
+        return replace(self, size=-self.size)
+
+    def ends(self, digits: int) -> str:
+        """Write the interval."""
+        return interval(self.size - self.half, self.size + self.half, digits)
 
 
 def means_of(found: Pairwise) -> dict[tuple[str, str], float]:
@@ -77,7 +89,7 @@ def means_of(found: Pairwise) -> dict[tuple[str, str], float]:
 
 
 def distances(found: Pairwise) -> list[Apart]:
-    """Compare a number of every two arms with that of two seeds of one arm.
+    """Compare a number of every two arms with that of two seeds of one arm, the mean of both arms.
 
     Arms of unequal accuracy cannot agree as well as two of one accuracy: a part of ``size`` may be
     the difference in accuracy, and no more.
@@ -90,19 +102,25 @@ def distances(found: Pairwise) -> list[Apart]:
     B. Efron and C. Stein, The jackknife estimate of variance, 1981,
     https://doi.org/10.1214/aos/1176345462
     """
+    return _distances(found, lambda a, b: ((a, a), (b, b)))
+
+
+def _distances(
+    found: Pairwise, beside: Callable[[str, str], Sequence[tuple[str, str]]]
+) -> list[Apart]:
     pairs = [(a, b) for a, b in found if a != b and {(a, a), (b, b)} <= found.keys()]
-    return [_distance(found, pair, LEVEL / len(pairs)) for pair in pairs]
+    return [_distance(found, pair, beside(*pair), LEVEL / len(pairs)) for pair in pairs]
 
 
-def _distance(found: Pairwise, pair: tuple[str, str], level: float) -> Apart:
-    a, b = pair
-
+def _distance(
+    found: Pairwise, pair: tuple[str, str], beside: Sequence[tuple[str, str]], level: float
+) -> Apart:
     def without(gone: int | None) -> float:
-        one, other, both = (
-            np.mean([value for *seeds, value in found[who] if gone not in seeds])
-            for who in ((a, a), (b, b), pair)
-        )
-        return float((one + other) / 2 - both)
+        means = {
+            who: np.mean([value for *seeds, value in found[who] if gone not in seeds])
+            for who in (pair, *beside)
+        }
+        return float(np.mean([means[who] for who in beside]) - means[pair])
 
     seeds = sorted({seed for *two, _ in found[pair] for seed in two})
     half = float("nan")
@@ -125,39 +143,65 @@ def table(found: Pairwise) -> Table:
         who = f"{pair[0]}, two seeds" if pair[0] == pair[1] else " and ".join(pair)
         columns = ["\N{EN DASH}", "\N{EN DASH}"]
         if one := less.get(pair):
-            columns = [number(one.size, 3), interval(one.size - one.half, one.size + one.half, 3)]
+            columns = [number(one.size, 3), one.ends(3)]
         rows.append((who, str(len(found[pair])), number(means[pair], 3), *columns))
     return Table(header, tuple(rows))
 
 
 def in_short(found: Pairwise, arms: Arms) -> str:
     """Say whether different norms fail on the same images as far as two seeds of one arm do."""
-    norms = {arm: runs[0].recipe.norm for arm, runs in arms.items()}
     within = [mean for (a, b), mean in means_of(found).items() if a == b]
-    across = [one for one in distances(found) if norms[one.pair[0]] != norms[one.pair[1]]]
+    kinds = _kinds(distances(found), arms)
+    across = [one for of in kinds.values() for one in of]
     if not across:
         return "these runs are of one norm, or of one seed an arm: there is nothing to compare"
-    decided = sum(one.decided for one in across)
-    margin = MARGINS[next(iter(arms.values()))[0].recipe.data]
-    near, rest = (
-        [one for one in across if (step(one, arms) < margin) == close] for close in (True, False)
-    )
     head = "these runs do not show that different norms fail on different images"
-    if any(one.decided for one in near):  # arms of unequal accuracy may differ for that alone
+    if any(one.decided for one in kinds[NORMS]):  # others may differ for something else
         head = "different norms fail on somewhat different images"
-    steps = {
-        f"two norms within {margin:g} points of accuracy": near,
-        "two that are further apart, which may differ for that alone": rest,
-    }
-    kinds = {
-        f"by {_range([one.size for one in of], 3)} between {who}": of for who, of in steps.items()
-    }
-    lower = ", and ".join(words for words, some in kinds.items() if some)
+    lower = ", and ".join(
+        f"by {_sizes(of, 3)} between {_who(kind, of, arms)}" for kind, of in kinds.items() if of
+    )
     return (
         f"{head}. Kappa (1: the same mistakes, 0: no more in common than by "
         f"chance) is {_range(within, 2)} between two seeds of one arm. It is lower {lower}. "
-        f"That is more than chance in {decided} of {len(across)} pairs of arms."
+        f"That is more than chance in {sum(one.decided for one in across)} of {len(across)} pairs "
+        "of arms."
     )
+
+
+NORMS = "two norms within {margin:g} points of accuracy"
+"""Pairs of arms that tell whether norms differ."""
+_NONE = "a norm and none that close"
+_FAR = "two that are further apart, which may differ for that alone"
+
+
+def _kinds(found: Sequence[Apart], arms: Arms) -> dict[str, list[Apart]]:
+    """Sort pairs of arms of unequal norms by what else may set them apart."""
+    kinds: dict[str, list[Apart]] = {NORMS: [], _NONE: [], _FAR: []}
+    for one in found:
+        norms = {arms[arm][0].recipe.norm for arm in one.pair}
+        if len(norms) == 2:
+            close = step(one, arms) < _margin(arms)
+            kinds[_FAR if not close else _NONE if "none" in norms else NORMS].append(one)
+    return kinds
+
+
+def _margin(arms: Arms) -> float:
+    return MARGINS[next(iter(arms.values()))[0].recipe.data]
+
+
+def _who(kind: str, of: Sequence[Apart], arms: Arms) -> str:
+    """Name a single pair, or say of what kind several are."""
+    if kind == NORMS and len(of) == 1:
+        return f"{' and '.join(map(in_sentence, of[0].pair))}, which are about equally accurate"
+    return kind.format(margin=_margin(arms))
+
+
+def _sizes(of: Sequence[Apart], digits: int, *, sign: bool = False) -> str:
+    """Write the interval of a single pair, or the range of several."""
+    if len(of) == 1:
+        return f"{number(of[0].size, digits, sign=sign)} (95% interval {of[0].ends(digits)})"
+    return _range([one.size for one in of], digits, sign=sign)
 
 
 def step(one: Apart, arms: Arms) -> float:
@@ -166,10 +210,8 @@ def step(one: Apart, arms: Arms) -> float:
     return abs(first - second)
 
 
-def _range(values: Sequence[float], digits: int) -> str:
-    if not values:
-        return ""
-    return f"{number(min(values), digits)} to {number(max(values), digits)}"
+def _range(values: Sequence[float], digits: int, *, sign: bool = False) -> str:
+    return " to ".join(number(f(values), digits, sign=sign) for f in (min, max))
 
 
 # -- two networks that answer together -------------------------------------------------------------
@@ -187,55 +229,42 @@ def together(first: Run, second: Run, images: ImageSet) -> float:
     return 100 * float(1 - wrong.mean())
 
 
-def ensembles(arms: Arms, images: ImageSet) -> dict[tuple[str, str], list[tuple[int, int, float]]]:
-    """Compute :func:`together` for pairs of unequal seeds, of two arms or of one with itself.
+def ensembles(arms: Arms, images: ImageSet) -> Pairwise:
+    """Compute :func:`together` for the same pairs of runs as :func:`kappas`.
 
-    Every seed is paired with the next one, and the last with the first, unless they were paired:
-    (seed, seed, accuracy in percent).
+    With every pair there, what a single seed adds to all of its pairs is the same for two arms as
+    for two seeds of them, so that it does not widen the intervals of :func:`distances`.
     """
-    found = {}
-    for a, b in combinations_with_replacement(arms, 2):
-        seeds = {run.recipe.seed: run for run in arms[b]}
-        order = sorted(seeds)
-        following = dict(zip(order, order[1:] + order[:1], strict=True))
-        if a == b and len(order) == 2:
-            del following[order[1]]
-        pairs = [
-            (run, seeds[following[run.recipe.seed]])
-            for run in arms[a]
-            if run.recipe.seed in following and len(order) > 1
-        ]
-        if pairs:
-            found[a, b] = [
-                (one.recipe.seed, other.recipe.seed, together(one, other, images))
-                for one, other in pairs
-            ]
-    return found
+    return _of_unequal_seeds(arms, lambda one, other: together(one, other, images))
+
+
+def behind_better(found: Pairwise) -> list[Apart]:
+    """Compare every two arms with two seeds of the better one, as :func:`distances` does."""
+    means = means_of(found)
+    return _distances(found, lambda a, b: [max(((a, a), (b, b)), key=means.__getitem__)])
 
 
 def ensemble_table(found: Pairwise) -> Table:
     """Tabulate pairs of networks that answer together, best first, with what they gain.
 
-    What they gain over two seeds of one arm, as a mean of both arms, has the intervals of
-    :func:`distances`. The last column is over those of the better arm.
+    Beside two seeds of one arm as a mean of both, with the intervals of :func:`distances`, and
+    beside two seeds of the better arm.
     """
     means = means_of(found)
-    gains = {one.pair: one for one in distances(found)}
+    gains = {one.pair: one.turned for one in distances(found)}
+    over_better = {one.pair: one.turned for one in behind_better(found)}
     rows = []
     for a, b in sorted(found, key=lambda pair: -means[pair]):
-        cells = ["\N{EN DASH}"] * 3
-        if one := gains.get((a, b)):
-            cells = [
-                number(-one.size, 2, sign=True),
-                interval(-one.size - one.half, -one.size + one.half, 2),
-                number(means[a, b] - max(means[a, a], means[b, b]), 2, sign=True),
-            ]
+        cells = ["\N{EN DASH}"] * 4
+        if (a, b) in gains:
+            both = (gains[a, b], over_better[a, b])
+            cells = [text for one in both for text in (number(one.size, 2, sign=True), one.ends(2))]
         who = f"{a}, two seeds" if a == b else f"{a} and {in_sentence(b)}"
         rows.append((who, str(len(found[a, b])), f"{means[a, b]:.2f}", *cells))
     header = (
         *("who answers", "pairs of runs", "accuracy, %"),
         *("gain over two seeds, mean of both arms, points", "95% interval"),
-        "gain over two seeds of the better arm, points",
+        *("gain over two seeds of the better arm, points", "95% interval"),
     )
     return Table(header, tuple(rows))
 
@@ -243,25 +272,23 @@ def ensemble_table(found: Pairwise) -> Table:
 def ensembles_in_short(found: Pairwise, arms: Arms) -> str:
     """Say whether two norms together answer better than two seeds of one norm.
 
-    Only arms of nearly the same accuracy tell: of two unequal ones, the better is often the surer
+    Only norms of nearly the same accuracy tell: of two unequal ones, the better is often the surer
     one as well, so that its answers count more often.
     """
-    means, norms = means_of(found), {arm: runs[0].recipe.norm for arm, runs in arms.items()}
-    across = [one for one in distances(found) if len({norms[arm] for arm in one.pair}) == 2]
-    margin = MARGINS[next(iter(arms.values()))[0].recipe.data]
-    near = [one for one in across if step(one, arms) < margin]
-    if not near:
+    kinds = _kinds([one.turned for one in distances(found)], arms)
+    if not (near := kinds[NORMS]):
         return (
-            f"No two arms of unequal norms lie within {margin:g} points, so nothing can be said of "
-            "what unequal norms gain together."
+            f"No two arms of unequal norms lie within {_margin(arms):g} points, so nothing can be "
+            "said of what unequal norms gain together."
         )
-    surely = sum(one.size + one.half < 0 for one in near)
-    less = [max(means[arm, arm] for arm in one.pair) - means[one.pair] for one in across]
-    gains = sorted(-one.size for one in near)
+    who = _who(NORMS, near, arms)
+    surely = f" ({sum(one.size > one.half for one in near)} of {len(near)} by more than chance)"
+    across = {one.pair for of in kinds.values() for one in of}
+    behind = [one for one in behind_better(found) if one.pair in across]
+    worse, better = (sum(one.decided for one in of) for of in (behind, [b.turned for b in behind]))
     return (
-        f"Two unequal norms within {margin:g} points of each other, answering together, gain "
-        f"{number(gains[0], 2, sign=True)} to {number(gains[-1], 2, sign=True)} points over two "
-        f"seeds of one norm, as a mean of both; in {surely} of {len(near)} pairs that is more than "
-        "chance. Two seeds of the better norm do better than both norms in "
-        f"{sum(value > 0 for value in less)} of {len(less)} pairs."
+        f"{who[0].upper()}{who[1:]}, gain {_sizes(near, 2, sign=True)} points by answering "
+        f"together{surely * (len(near) > 1)}, over two seeds of one of them as a mean of both. Of "
+        f"all {len(behind)} pairs of unequal norms, {worse} are behind two seeds of the better "
+        f"norm by more than chance, and {better} ahead of them."
     )

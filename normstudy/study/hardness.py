@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from scipy import stats
 
 from normstudy.drawing import describe, in_own_style, panel
 from normstudy.study.data import ImageSet, to_display
@@ -17,7 +18,7 @@ from normstudy.study.measures import Arms, mean_interval
 from normstudy.study.mistakes import is_wrong
 from normstudy.study.mosaics import captioned
 from normstudy.study.runs import Run
-from normstudy.tables import Table, in_sentence, slug
+from normstudy.tables import LEVEL, Table, in_sentence, interval, number, slug
 
 SHOWN = 10
 """Images of a list, and of a grid."""
@@ -48,7 +49,14 @@ class Hard:
     agreeing: int
     """Runs that give it."""
     margin: float
-    """How often it is wrong in one arm minus how often in the others; 0 where none was asked."""
+    """Share of an arm's runs that are wrong minus the largest of another; 0 where none was asked.
+    """
+
+    @property
+    def told(self) -> str:
+        """How often it is wrong, and how often in the next arm where it leads one."""
+        rest = 100 * (self.wrong / self.runs - self.margin)
+        return f"{self.wrong} of {self.runs}" + f", next {rest:.0f}%" * bool(self.margin)
 
 
 def _described(index: int, runs: Sequence[Run], images: ImageSet, margin: float = 0.0) -> Hard:
@@ -113,10 +121,7 @@ def chance_leads(arms: Arms, images: ImageSet) -> npt.NDArray[np.float64]:
     ValueError
         If the arms have unequal seeds.
     """
-    seeds = {name: [run.recipe.seed for run in runs] for name, runs in arms.items()}
-    if len({tuple(sorted(of)) for of in seeds.values()}) > 1:
-        msg = f"the arms have unequal seeds ({seeds}); give arms with the same ones"
-        raise ValueError(msg)
+    _check_seeds(arms)
     wrong = np.array(
         [
             [is_wrong(run, images) for run in sorted(runs, key=lambda run: run.recipe.seed)]
@@ -131,6 +136,13 @@ def chance_leads(arms: Arms, images: ImageSet) -> npt.NDArray[np.float64]:
         for place, leads in enumerate(draw):
             leads[:] = -np.sort(-_leads(share, place))[:SHOWN]
     return found
+
+
+def _check_seeds(arms: Arms) -> None:
+    seeds = {name: [run.recipe.seed for run in runs] for name, runs in arms.items()}
+    if len({tuple(sorted(of)) for of in seeds.values()}) > 1:
+        msg = f"the arms have unequal seeds ({seeds}); give arms with the same ones"
+        raise ValueError(msg)
 
 
 def _leads(share: npt.NDArray[np.float64], place: int) -> npt.NDArray[np.float64]:
@@ -148,7 +160,8 @@ def leads(arms: Arms, images: ImageSet) -> Table:
         found = [100 * hard.margin for hard in wrong_only_with(arm, arms, images)]
         largest, last = (f"{found[0]:.0f}", f"{found[-1]:.0f}") if found else ("none", "none")
         as_large = (chance[..., 0].max(axis=1) >= found[0]).mean() if found else 1.0
-        rows.append((arm, largest, last, f"{100 * as_large:.0f}"))
+        part = f"{100 * as_large:.0f}" if as_large else f"below {100 / _DRAWS:g}"
+        rows.append((arm, largest, last, part))
     first, tenth = (f"{chance[..., i].min():.0f} to {chance[..., i].max():.0f}" for i in (0, -1))
     rows.append(("any arm, by chance", first, tenth, "\N{EN DASH}"))
     header = ("arm", "largest lead, % of the seeds", f"last of {SHOWN}")
@@ -200,13 +213,10 @@ def grid(hard: Sequence[Hard], images: ImageSet, *, name: str, title: str, note:
         Of the figure; the note says how the images were chosen.
     """
     about = f"{images.facts.title}, test images. {note}"
-    texts = [
-        f"true: {h.true_name}\nmostly: {h.answer}\n{h.wrong} of {h.runs}, no. {h.index}"
-        for h in hard
-    ]
+    texts = [f"true: {h.true_name}, no. {h.index}\nmostly: {h.answer}\n{h.told}" for h in hard]
     pictures = to_display(images.test.images[[h.index for h in hard]])
     fig = captioned(pictures, texts, (2, 5), title, about)
-    shown = "; ".join(f"{h.true_name} taken for {h.answer} by {h.wrong} of {h.runs}" for h in hard)
+    shown = "; ".join(f"{h.true_name} taken for {h.answer} by {h.told}" for h in hard)
     caption = f"{title}. {about}"
     return describe(fig, name=name, caption=caption, alt=f"{title}: {shown or 'none'}.")
 
@@ -231,6 +241,42 @@ def class_accuracies(arms: Arms, images: ImageSet) -> Table:
     return Table(
         ("class", "best minus worst, points", "expected from error counts alone", *arms),
         tuple(rows),
+    )
+
+
+def class_shares_in_short(arms: Arms, images: ImageSet) -> str:
+    """Say in which classes an arm makes another part of its errors than the other arms do.
+
+    The distance from the mean of the others is taken seed by seed; Student's intervals, for all
+    arms and classes at once (Bonferroni).
+    """
+    labels, classes = images.test.labels.numpy(), images.classes
+    _check_seeds(arms)
+    part = np.array(
+        [
+            [
+                np.bincount(labels[is_wrong(run, images)], minlength=len(classes))
+                / max(1, is_wrong(run, images).sum())
+                for run in sorted(runs, key=lambda run: run.recipe.seed)
+            ]
+            for runs in arms.values()
+        ]
+    )  # arms x seeds x classes
+    found, (num, seeds, _) = [], part.shape
+    apart = 100 * (part - (part.sum(0) - part) / (num - 1))
+    family = num * len(classes)
+    if seeds > 1:
+        error = apart.std(1, ddof=1) / np.sqrt(seeds)
+        half = error * stats.t.ppf(1 - LEVEL / (2 * family), seeds - 1)
+        mean = apart.mean(1)
+        for place, k in np.argwhere(np.abs(mean) > half):
+            ends = interval(mean[place, k] - half[place, k], mean[place, k] + half[place, k], 2)
+            size = number(float(mean[place, k]), 2, sign=True)
+            arm = in_sentence(list(arms)[place])
+            found.append(f"{arm}, {classes[k]} {size} points (95% interval {ends})")
+    return (
+        f"Parts of an arm's errors in one class, beside the other arms, {family} in all; decided: "
+        f"{'; '.join(found) or 'none'}."
     )
 
 
@@ -261,12 +307,17 @@ def confusion_matrix(arm: str, runs: Sequence[Run], images: ImageSet) -> Figure:
     about = f"{images.facts.title}, test images, {len(runs)} seeds. Percent of each true class."
     fig, ax = panel(title, about, height=6.4, left=1.1, right=0.4, bottom=1.1)
     display = ConfusionMatrixDisplay(counts, display_labels=images.classes)
+    off = counts - np.diag(np.diag(counts))
     display.plot(
-        ax=ax, cmap="Blues", colorbar=False, values_format=".0f", xticks_rotation="vertical"
+        ax=ax,
+        cmap="Blues",
+        colorbar=False,
+        values_format=".0f",
+        xticks_rotation="vertical",
+        im_kw={"vmin": 0, "vmax": min(100, 3 * off.max())},  # the diagonal would outshine the rest
     )
     ax.set_xlabel("answer")
     ax.set_ylabel("true class")
-    off = counts - np.diag(np.diag(counts))
     true, answer = np.unravel_index(off.argmax(), off.shape)
     worst = f"{images.classes[true]} taken for {images.classes[answer]}, {off.max():.1f}%"
     name = f"confusion-{slug(arm)}"

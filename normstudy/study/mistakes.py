@@ -10,12 +10,14 @@ import numpy.typing as npt
 from normstudy.study.data import ImageSet
 from normstudy.study.measures import Arms
 from normstudy.study.runs import Run
-from normstudy.tables import Table
+from normstudy.tables import Table, number
 
 Order = Literal["most confident", "least confident"]
 
 NUM_BINS = 15
 """Bins of equal width between 0 and 1, for confidences; see :func:`reliability`."""
+
+_DRAWS = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,8 +164,14 @@ def reliability(runs: Sequence[Run], images: ImageSet) -> Reliability:
     ----------
     Guo et al., On Calibration of Modern Neural Networks, 2017, equations 3 and 5.
     """
-    right = ~np.concatenate([is_wrong(run, images) for run in runs])
-    confidence = np.concatenate([run.confidences for run in runs]).astype(np.float64)
+    return _in_bins(_confidences(runs), ~np.concatenate([is_wrong(run, images) for run in runs]))
+
+
+def _confidences(runs: Sequence[Run]) -> npt.NDArray[np.float64]:
+    return np.concatenate([run.confidences for run in runs]).astype(np.float64)
+
+
+def _in_bins(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> Reliability:
     bins = np.minimum((confidence * NUM_BINS).astype(np.int64), NUM_BINS - 1)
     counts = np.bincount(bins, minlength=NUM_BINS)
     there = counts > 0
@@ -172,18 +180,33 @@ def reliability(runs: Sequence[Run], images: ImageSet) -> Reliability:
     return Reliability(counts=counts[there], confidence=mean_confidence, accuracy=accuracy)
 
 
-def confusions(runs: Mapping[str, Run], images: ImageSet) -> Table:
-    """Tabulate the three most frequent confusions of each run, in test images."""
+def error_by_chance(run: Run) -> float:
+    """Compute the expected calibration error of answers that are right as often as they claim.
+
+    Their bins hold few enough to be off by chance. The mean over several draws, a fraction.
+    """
+    rng, confidence = np.random.default_rng(0), _confidences([run])
+    draws = rng.random((_DRAWS, len(confidence))) < confidence
+    return float(np.mean([_in_bins(confidence, right).error for right in draws]))
+
+
+def confusions(arms: Arms, images: ImageSet) -> Table:
+    """Tabulate the three most frequent confusions of each arm, as mean numbers of test images."""
     from sklearn.metrics import confusion_matrix  # noqa: PLC0415 - slow to import
 
     names, rows = images.classes, []
-    for arm, run in runs.items():
-        labels = range(len(names))
-        counts = confusion_matrix(_labels(run, images), run.predictions, labels=labels)
+    for arm, runs in arms.items():
+        every = [
+            confusion_matrix(_labels(run, images), run.predictions, labels=range(len(names)))
+            for run in runs
+        ]
+        counts = np.mean(every, axis=0)
         np.fill_diagonal(counts, 0)  # the right answers
         places = np.unravel_index(counts.argsort(axis=None)[::-1][:3], counts.shape)
-        found = (f"{names[t]} as {names[a]}: {counts[t, a]}" for t, a in zip(*places, strict=True))
-        rows.append((arm, f"{is_wrong(run, images).sum():,}", *found))
+        found = (
+            f"{names[t]} as {names[a]}: {counts[t, a]:.0f}" for t, a in zip(*places, strict=True)
+        )
+        rows.append((arm, f"{counts.sum():,.0f}", *found))
     header = ("arm", f"mistakes of {len(images.test):,}", "most frequent", "second", "third")
     return Table(header, tuple(rows))
 
@@ -201,14 +224,24 @@ def calibration(arms: Arms, images: ImageSet) -> Table:
     for arm, runs in arms.items():
         sure = [(run.confidences > 0.985) & (run.confidences < 0.995) for run in runs]
         wrong = [is_wrong(run, images)[of] for run, of in zip(runs, sure, strict=True)]
-        means = [100 * float(run.confidences.mean()) for run in runs]
+        gaps = [100 * float(run.confidences.mean() - run.accuracy) for run in runs]
         errors = [100 * reliability([run], images).error for run in runs]
-        cells = (np.mean(means), 100 * np.mean([run.accuracy for run in runs]), np.mean(errors))
-        nearly = np.concatenate(wrong)
-        there = f"{100 * nearly.mean():.2f}" if len(nearly) else "no such answer"
-        rows.append((arm, str(len(runs)), *(f"{cell:.2f}" for cell in cells), there))
-    header = ("arm", "seeds", "mean confidence, %", "accuracy, %", "calibration error, %")
-    return Table((*header, "wrong at 98.5 to 99.5% confidence, %"), tuple(rows))
+        by_chance = np.mean([100 * error_by_chance(run) for run in runs])
+        cells = (*(_with_sd(of, sign=sign) for of, sign in ((gaps, True), (errors, False))),)
+        nearly = [100 * of.mean() for of in wrong if len(of)]
+        there = _with_sd(nearly) if nearly else "no such answer"
+        rows.append((arm, str(len(runs)), *cells, f"{by_chance:.2f}", there))
+    header = (
+        *("arm", "seeds", "mean confidence less accuracy, points"),
+        *("calibration error, points", "the same by chance"),
+        "wrong at 98.5 to 99.5% confidence, %",
+    )
+    return Table(header, tuple(rows))
+
+
+def _with_sd(values: Sequence[float], *, sign: bool = False) -> str:
+    mean = number(float(np.mean(values)), 2, sign=sign)
+    return f"{mean} ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else mean
 
 
 def _labels(run: Run, images: ImageSet) -> npt.NDArray[np.int64]:

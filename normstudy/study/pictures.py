@@ -14,6 +14,7 @@ from normstudy.drawing import (
     describe,
     finish,
     in_own_style,
+    limit,
     panel,
 )
 from normstudy.study.data import ImageSet, to_display
@@ -127,7 +128,7 @@ def _with_words_beside(
 
 @in_own_style
 def reliability_diagram(arms: Arms, images: ImageSet, *, name: str = "reliability") -> Figure:
-    """Draw how often answers are right over how sure the networks were of them.
+    """Draw how much more often answers are right than the networks were sure of them.
 
     Parameters
     ----------
@@ -146,20 +147,25 @@ def reliability_diagram(arms: Arms, images: ImageSet, *, name: str = "reliabilit
         spread = f" ± {np.std(errors, ddof=1):.2f}" if len(errors) > 1 else " (n = 1)"
         there = found.counts >= fewest
         x, y = (100 * values[there] for values in (found.confidence, found.accuracy))
-        curves.append(Curve(arm, x, y[None], f"{np.mean(errors):.2f}{spread}", float(y[-1])))
-    title = "How often an answer is right, by its confidence"
-    note = "Labels: expected calibration error, points. Dotted line: as sure as right."
+        apart = y - x
+        label = f"{np.mean(errors):.2f}{spread}"
+        curves.append(Curve(arm, x, apart[None], label, float(apart[-1])))
+    title = "Accuracy less confidence, by confidence"
+    note = "Labels: expected calibration error, points. Below zero: overconfident."
     fig, ax = panel(title, f"{images.facts.title}, test images.\n{note}")
-    ax.plot([0, 100], [0, 100], ":", color=QUIET, linewidth=1.5)
-    ax.set_ylim(0, 102)
-    finish(ax, curves, "confidence of the answer, %", "answers that are right, %")
+    limit(ax, [0.0, *(float(v) for curve in curves for v in curve.values.ravel())])
+    ax.axhline(0, color=QUIET, linewidth=1.5)
+    finish(ax, curves, "confidence of the answers, %", "right less confident, points")
     ends = "; ".join(f"{curve.label} {curve.number}" for curve in curves)
     seeds = sorted({len(runs) for runs in arms.values()})
     counted = f"{' or '.join(map(str, seeds))} seeds an arm"
     caption = (
         f"{title}. {images.facts.title}, test images. The answers of {counted} are counted in "
         f"{NUM_BINS} bins of equal width, and bins with fewer than {fewest} are left out. Below "
-        "the dotted line, networks are more sure than they are right."
+        "zero, networks are surer than they are right."
     )
-    alt = f"Line chart of accuracy over confidence. Expected calibration error in points: {ends}."
+    alt = (
+        "Line chart of accuracy less confidence, over confidence. Expected calibration error in "
+        f"points: {ends}."
+    )
     return describe(fig, name=name, caption=caption, alt=alt)

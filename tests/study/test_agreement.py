@@ -98,6 +98,26 @@ def test_arms_that_do_not_differ_are_rarely_called_apart():
     assert called <= 6
 
 
+def test_what_a_seed_adds_to_all_of_its_pairs_does_not_widen_an_interval():
+    rng = np.random.default_rng(0)
+    adds = {arm: rng.normal(size=5) for arm in "AB"}
+    found = {
+        (a, b): [
+            (s, t, 80 + adds[a][s] + adds[b][t])
+            for s in range(5)
+            for t in range(5)
+            if (s < t if a == b else s != t)
+        ]
+        for a, b in (("A", "A"), ("A", "B"), ("B", "B"))
+    }
+    (both,), (better,) = distances(found), agreement.behind_better(found)
+    assert (both.size, both.half) == pytest.approx((0, 0), abs=1e-9)
+    first, second = sorted(2 * np.mean(of) for of in adds.values())
+    assert better.size == pytest.approx((second - first) / 2)
+    assert better.half > 1
+    assert better.turned.ends(2).startswith("\N{MINUS SIGN}")
+
+
 def test_what_cannot_be_compared_is_said_and_not_a_traceback():
     other = [answering(PREDICTIONS, lr=0.1), answering(LABELS, lr=0.1, seed=1)]
     for arms in ({"A": TWO_ARMS["A"], "B": other}, {a: runs[:1] for a, runs in TWO_ARMS.items()}):
@@ -128,16 +148,19 @@ def test_pairs_of_networks_have_unequal_seeds():
         ("Batch norm", "Group norm"),
         ("Group norm", "Group norm"),
     ]
-    assert {len(values) for values in found.values()} == {3}
-    wrong = 100 * (1 - 1 / N)
-    pairs = [(0, 1, wrong), (1, 2, wrong), (2, 0, wrong)]
-    assert found["Batch norm", "Group norm"] == [(*s, pytest.approx(v)) for *s, v in pairs]
+    seeds = {pair: [two for *two, _ in of] for pair, of in found.items()}
+    assert seeds == {
+        pair: [two for *two, _ in of] for pair, of in agreement.kappas(arms, DIGITS).items()
+    }
+    assert {len(values) for values in found.values()} == {3, 6}
+    values = [value for of in found.values() for *_, value in of]
+    assert values == pytest.approx([100 * (1 - 1 / N)] * 12)
     rows = agreement.ensemble_table(found).rows
-    assert {row[1] for row in rows} == {"3"}
+    assert {row[1] for row in rows} == {"3", "6"}
     assert {row[0] for row in rows} >= {"Batch norm and group norm", "Batch norm, two seeds"}
     assert {row[3:] for row in rows} == {
-        ("\N{EN DASH}",) * 3,
-        ("+0.00", "0.00 to 0.00", "+0.00"),
+        ("\N{EN DASH}",) * 4,
+        ("+0.00", "0.00 to 0.00") * 2,
     }
     one = {arm: runs[:1] for arm, runs in arms.items()}
     assert agreement.ensembles(one, DIGITS) == {}
@@ -167,10 +190,13 @@ def test_what_two_norms_gain_together_is_measured_by_two_seeds_of_each():
     both = agreement.ensemble_table(found).rows[0]
     assert both[0] == "A and B"
     assert (both[3], both[5]) == ("+3.50", "+2.00")
+    low, high = both[4].split(" to ")
+    assert (float(low) + float(high)) / 2 == pytest.approx(3.5, abs=0.01)
     assert agreement.ensembles_in_short(found, arms) == (
-        "Two unequal norms within 0.5 points of each other, answering together, gain +3.50 to "
-        "+3.50 points over two seeds of one norm, as a mean of both; in 1 of 1 pairs that is more "
-        "than chance. Two seeds of the better norm do better than both norms in 0 of 1 pairs."
+        f"A and B, which are about equally accurate, gain +3.50 (95% interval {low} to {high}) "
+        "points by answering together, over two seeds of one of them as a mean of both. Of all 1 "
+        "pairs of unequal norms, 0 are behind two seeds of the better norm by more than chance, "
+        "and 0 ahead of them."
     )
     unequal = {"A": arms["A"], "B": [run(range(40), "group")]}
     assert agreement.ensembles_in_short(found, unequal).startswith(

@@ -65,8 +65,11 @@ def test_a_grid_shows_what_was_chosen():
     fig = hardness.grid(hard, DIGITS, name="hard", title="Hard", note="Most often wrong.")
     words = [text.get_text() for text in fig.axes[0].texts]
     assert len(words) == 4
-    assert words[0].endswith("4 of 4, no. 0")
+    assert words[0].endswith("\n4 of 4")
+    assert ", no. 0\n" in words[0]
     assert "by 4 of 4" in fig.normstudy["alt"]
+    alone = hardness.wrong_only_with("Group norm", ARMS, DIGITS)
+    assert alone[0].told == "2 of 2, next 0%"
     none = hardness.grid([], DIGITS, name="none", title="None", note="Nothing.")
     assert none.normstudy["alt"] == "None: none."
 
@@ -92,6 +95,26 @@ def test_accuracies_of_classes_have_an_interval_over_the_seeds():
     assert float(found.rows[k][2]) == pytest.approx(alike, abs=0.051)
     one = hardness.class_accuracies({"Batch norm": ARMS["Batch norm"][:1]}, DIGITS)
     assert "(" not in one.rows[0][3]
+
+
+def test_a_class_that_one_arm_gets_wrong_more_often_than_its_errors_say_is_found():
+    rng = np.random.default_rng(0)
+    ones, every = np.flatnonzero(TRUTH == 1), np.arange(N)
+    norms = {"Batch norm": "batch", "Group norm": "group", "Layer norm": "layer"}
+    alike = {
+        arm: [run(rng.choice(every, 60, replace=False), norm, seed) for seed in range(6)]
+        for arm, norm in norms.items()
+    }
+    found = hardness.class_shares_in_short(alike, DIGITS)
+    assert found == (
+        "Parts of an arm's errors in one class, beside the other arms, 30 in all; decided: none."
+    )
+    own = [
+        run([*ones[:30], *rng.choice(every, 30, replace=False)], "group", seed) for seed in range(6)
+    ]
+    assert "group norm, 1 +" in hardness.class_shares_in_short(alike | {"Group norm": own}, DIGITS)
+    one = {arm: runs[:1] for arm, runs in alike.items()}
+    assert hardness.class_shares_in_short(one, DIGITS).endswith("decided: none.")
 
 
 def test_the_best_and_the_worst_arm_of_a_class_are_told_apart():

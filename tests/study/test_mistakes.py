@@ -11,6 +11,7 @@ from normstudy.study.mistakes import (
     calibration,
     calibration_in_short,
     confusions,
+    error_by_chance,
     find_mistakes,
     is_wrong,
     overlap,
@@ -118,7 +119,7 @@ def test_runs_are_counted_together():
 
 
 def test_confusions_are_listed_by_their_number():
-    (row,) = confusions({"A": answering([0, 2, 1, 0, 2, 1])}, image_set()).rows
+    (row,) = confusions({"A": [answering([0, 2, 1, 0, 2, 1])]}, image_set()).rows
     assert row == ("A", "4", "cat as bee: 2", "bee as cat: 2", row[-1])
     assert row[-1].endswith(": 0")
 
@@ -133,11 +134,31 @@ def test_calibration_by_hand():
     assert np.mean(errors) == pytest.approx(0.45583, abs=1e-5)
     # at 98.5 to 99.5% are image 0, which both get right, and image 1, which one gets wrong
     (row,) = calibration({"A": [one, other]}, image_set()).rows
-    assert row == ("A", "2", "78.75", "50.00", "45.58", "33.33")
+    gaps, there = (0.91 - 0.5, 0.665 - 0.5), (0.5, 0.0)
+    told = [
+        f"{sign}{100 * np.mean(v):.2f} ± {100 * np.std(v, ddof=1):.2f}"
+        for sign, v in (("+", gaps), ("", errors), ("", there))
+    ]
+    assert row[:4] == ("A", "2", *told[:2])
+    assert row[5] == told[2]
     assert calibration_in_short({"A": [one], "B": [other]}, image_set()) == (
         "Confidence and accuracy are 33.5 to 57.7 points apart (expected calibration error of "
         "each run)."
     )
+
+
+def test_answers_that_are_right_as_often_as_they_claim_have_an_error_too():
+    rng, labels = np.random.default_rng(2), np.zeros(4000, dtype=int)
+    few, many = (
+        answering(np.zeros(n, dtype=int), rng.uniform(0.3, 1, n), seed=n) for n in (400, 4000)
+    )
+    assert error_by_chance(many) < error_by_chance(few) < 0.1
+    # a bin of m answers with confidence c is off by sqrt(2 c (1 - c) / (pi m)) on average
+    c, m = rng.uniform(0.3, 1, 100_000), 4000 / (0.7 * 15)
+    assert error_by_chance(many) == pytest.approx(
+        np.sqrt(2 * c * (1 - c) / (np.pi * m)).mean(), rel=0.2
+    )
+    assert error_by_chance(answering(labels, np.ones(4000))) == 0
 
 
 def test_without_an_answer_of_that_confidence_there_is_nothing_to_count():

@@ -130,7 +130,7 @@ def test_the_reliability_diagram_shows_confidence_beside_accuracy():
     (curve,) = [line for line in fig.axes[0].lines if line.get_label() == ARM]
     there = found.counts >= 100
     np.testing.assert_allclose(curve.get_xdata(), 100 * found.confidence[there])
-    np.testing.assert_allclose(curve.get_ydata(), 100 * found.accuracy[there])
+    np.testing.assert_allclose(curve.get_ydata(), 100 * (found.accuracy - found.confidence)[there])
     errors = [100 * reliability([one], images).error for one in (run, made(1, 1000))]
     assert f"{np.mean(errors):.2f} ± {np.std(errors, ddof=1):.2f}" in texts(fig)
     assert "bins with fewer than 100 are left out" in fig.normstudy["caption"]
