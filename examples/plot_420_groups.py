@@ -9,11 +9,11 @@ norm; and groups of equal size instead of equal number.
 their size?
 """
 
-from normstudy.study import contrasts, responses
+from normstudy.study import contrasts, responses, summaries
 from normstudy.study.measures import summarize
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
-from normstudy.tables import Table, in_sentence
+from normstudy.tables import Table
 
 study = STUDIES["group-counts"]
 arms = run_study(study)
@@ -31,20 +31,20 @@ short = {
     "Instance norm": widths["Channels per group"][1],
 }
 main = {arm: run_study(STUDIES["main"])[arm] for arm in short}
-orders = [sorted(of, key=lambda arm: -summarize(of[arm]).mean) for of in (short, main)]
-print("In short, each value against the best one, in points of test accuracy:")
-print("by the number of groups:", contrasts.behind_best(counts, "Groups"))
-print(
-    "by the channels of a group:", contrasts.behind_best(widths, "Channels per group")
-)
-print(
-    f"These are short trainings. Their order is {', '.join(map(in_sentence, orders[0]))};\n"
-    f"at full length it is {', '.join(map(in_sentence, orders[1]))}."
-)
+at_length, in_short = contrasts.pairs(main), contrasts.pairs(short)
+print("In short, at full length:", summaries.verdict(at_length))
+print("In short trainings, by the number of groups:")
+print(contrasts.behind_best(counts, "Groups"))
+print("In short trainings, by the channels of a group:")
+print(contrasts.behind_best(widths, "Channels per group"))
 
 # %%
-# **You will see** both ends computed to be what their names say, accuracy over the number of groups
-# and over their size, and Wu & He's two tables beside them.
+# So a group for every channel costs about two points. One group, which is layer norm, is behind in
+# short trainings and level in long ones. Everything between the ends is open, and so is whether to
+# choose the number of groups or their size.
+#
+# **You will see** both ends computed to be what their names say, accuracy over the number of
+# groups and over their size, and Wu & He's two tables beside them.
 #
 # The ends of the axis
 # --------------------
@@ -71,23 +71,58 @@ instance = torch.nn.functional.instance_norm(maps)
 assert torch.allclose(grouped(24), instance, atol=1e-5)
 
 # %%
-# (On feature maps, layer norm is a word with several meanings. Here its statistics run over
-# channels and pixels, with a scale and a shift for each channel.)
+# (On feature maps, the term layer norm has several meanings. Here its statistics run over channels
+# and pixels, with a scale and a shift for each channel.)
 #
 # The runs
 # --------
 #
 # The network and settings are those of the main study's group norm, its learning rate too, for ten
-# epochs on a fixed half of the images, with three seeds. Its norms stand on 24, 48, 72 and 96
-# channels. The numbers that divide all four are the divisors of 24; a group of so many channels has
-# to divide them as well.
+# epochs on a fixed half of the images, with three seeds. The norms of this network are on 24, 48,
+# 72 and 96 channels. The numbers that divide all four are the divisors of 24, and so must be the
+# number of channels in a group.
 #
+# The 8 groups of the main study were chosen from four numbers before, on validation images, with two
+# seeds, so that a lead of 8 is no independent finding:
+
+tried = responses.by(
+    run_study(STUDIES["groups"]), lambda r: r.num_groups, STUDIES["groups"].diverged
+)
+print(responses.table(tried, "groups"))
+
+# %%
+# One axis for both
+# -----------------
+#
+# With a fixed number of groups, a group grows with the width of the layer: 24 channels in 8 groups
+# are 3 each, 96 are 12. With a fixed size it is the same everywhere, and wide layers have more
+# groups. Both can be drawn over the mean number of groups in a place. The axis ends at one channel
+# in each group, in every place, which is instance norm.
+
+from normstudy.study.model import Net
+
+places = [norm.num_channels for norm in Net("group").modules() if hasattr(norm, "eps")]
+mean_width = sum(places) / len(places)
+both = responses.by(
+    arms,
+    lambda r: (
+        r.num_groups if not r.channels_per_group else mean_width / r.channels_per_group
+    ),
+)
+by_groups = responses.figure(
+    both,
+    "groups in a place, mean",
+    name="groups",
+    title="From layer norm to instance norm, in short trainings",
+    note="Ten epochs on half of the images. Left end: layer norm; right end: instance norm.",
+)
+ticks = [1, 2, 4, 8, 24, mean_width]
+by_groups.axes[0].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+
+# %%
 # By the number of groups
 # -----------------------
 
-by_count = responses.figure(
-    counts, "groups", name="groups", title="Test accuracy over the number of groups"
-)
 print(responses.table(counts, "groups"))
 
 # %%
@@ -100,67 +135,78 @@ print(contrasts.to_best(counts, "Groups", "groups"))
 print(contrasts.pooled(counts))
 
 # %%
+# The intervals take one spread for all numbers. The seeds of one group scatter more than that, so
+# what do their own say, without an allowance for the other rows?
+
+from scipy.stats import ttest_ind
+
+one, eight = ([100 * run.accuracy for run in counts["Groups"][n]] for n in (1, 8))
+low, high = ttest_ind(one, eight, equal_var=False).confidence_interval()
+print(f"1 group less 8, by their own seeds alone: {low:.2f} to {high:.2f} points")
+
+# %%
+# That holds zero, so even this row is not beyond doubt.
+#
 # By the channels of a group
 # --------------------------
-#
-# With a fixed number of groups, a group grows with the width of the layer: 24 channels in 8 groups
-# are 3 each, 96 are 12. With a fixed size it is the same everywhere, and wide layers have more
-# groups. One channel per group is instance norm in every place.
 
-by_width = responses.figure(
-    widths,
-    "channels per group",
-    name="channels-per-group",
-    title="Test accuracy over the size of the groups",
-)
 print(responses.table(widths, "channels per group"))
 
 # %%
-# This axis runs the other way: instance norm stands at its left end. Here, and only here, does the
-# mean of every channel vanish in every place, so that what a channel says on the whole image is
-# gone. What a network can still tell from it depends on what stands behind the last norm; in this
-# one a residual sum that no norm touches.
+# Here the first row is instance norm, and only there does the mean of every channel vanish in every
+# place, so that what a channel says on the whole image is gone. What a network can still tell from
+# it depends on what stands behind the last norm; in this one a residual sum that no norm touches.
 
 print(contrasts.to_best(widths, "Channels per group", "channels per group"))
 print(contrasts.pooled(widths))
 
 # %%
-# What do the two ways have in common? Their best points can be compared: each was taken from five.
+# Which way is better? Their best points can be compared: each was picked from five, so the interval
+# holds for all pairs of a number and a size.
 
-best = {}
-for way, points in {"number": counts, "size": widths}.items():
-    (of,) = points.values()
-    means = {x: summarize(runs).mean for x, runs in responses.held(of).items()}
-    best[way] = max(means.values())
-    print(
-        f"best by {way}: {best[way]:.2f}%, range {max(means.values()) - min(means.values()):.2f}"
-    )
+ways = {"Number": counts["Groups"], "Size": widths["Channels per group"]}
+best = {
+    way: max(responses.held(of), key=lambda x: summarize(of[x]).mean)
+    for way, of in ways.items()
+}
+family = len(ways["Number"]) * len(ways["Size"])
+apart = contrasts.between(ways, *best.items(), family=family)
+print(f"{apart.title}: {contrasts.size(apart)}: {apart.verdict}")
 
 # %%
-# The two best points are closer together than the seeds of each scatter, so nothing here says
-# whether to choose the number or the size. The range is what a wrong choice cost at most, on this
-# axis and on this network, and a part of it is chance: five means of three seeds that differ by
-# nothing else have a range of 1.3 of a seed's standard deviations on average. Chance level is 10%.
+# So nothing here says whether to choose the number or the size. Chance level is 10%.
 #
 # At full length
 # --------------
 #
-# Three points of these axes are arms of the main study: one group, its own number of groups, and
-# one channel per group, on all images, for twenty epochs, each with a learning rate of its own.
+# Four points of these axes were trained on all images, for twenty epochs: the ends and 8 groups are
+# arms of the main study, and 24 groups have three seeds of a control. The learning rates are those
+# of the main study, 0.4 for instance norm and 0.2 for the others; the short runs all have 0.2.
 
-ends = {"Layer norm": "1 group", "Group norm": "8 groups", "Instance norm": "1 channel"}
+many = run_study(STUDIES["norm-last"])["Group norm, 24 groups, activation last"]
 rows = [
-    (f"{arm} ({ends[arm]})", f"{summarize(short[arm])}", f"{summarize(main[arm])}")
-    for arm in ends
+    ("1 group (layer norm)", short["Layer norm"], main["Layer norm"]),
+    ("8 groups", short["Group norm"], main["Group norm"]),
+    ("24 groups", counts["Groups"][24], many),
+    (
+        "1 channel a group (instance norm)",
+        short["Instance norm"],
+        main["Instance norm"],
+    ),
 ]
-print(Table(("test accuracy, %", "short", "full length"), tuple(rows)))
+told = tuple((what, *map(responses.said, of)) for what, *of in rows)
+print(Table(("test accuracy, %", "short", "full length"), told))
+print("\nFull length:")
+print(summaries.pairs(contrasts.pairs(main | {"24 groups": many})))
+print("\nShort trainings:")
+print(summaries.pairs(contrasts.pairs(short | {"24 groups": counts["Groups"][24]})))
 
 # %%
-# The order is another one. In the short runs, layer norm is behind both; at full length it is level
-# with group norm, at the same learning rate, and instance norm is last. So a single group was
-# slower here, and not worse in the end, while a channel to each group has its price later. What the
-# short runs say about the ends of the axes is said about short trainings. Between the ends, neither
-# decides anything.
+# At full length instance norm is behind all others, and those are level or open. In short trainings
+# layer norm is behind 8 and 24 groups, and what one channel a group costs is open: its interval
+# holds the price that it has at full length. So a short training is misleading about one group. What
+# makes the difference is not told: the long ones have twice the epochs and twice the images, and
+# instance norm has another rate.
 #
 # What others found
 # -----------------
@@ -177,17 +223,19 @@ for published in (WU_HE_GROUPS, WU_HE_CHANNELS):
 
 # %%
 # In each table the last column is the worst: a single group, which is layer norm, and a single
-# channel per group, which is instance norm. From 64 groups down to 2 the first table is nearly
-# flat. The 32 groups that became the default come out lowest, but with one training for each
+# channel per group, which is instance norm. At full length instance norm is last here too, while
+# layer norm is level with 8 groups. From 64 groups down to 2 the first table is nearly flat, as
+# is ours. The 32 groups that became the default come out lowest, but with one training for each
 # number, differences of a few tenths cannot be told from chance.
 #
 # What this does not show
 # -----------------------
 #
-# All points have the learning rate that was chosen for 8 groups, so other numbers of groups may be
-# a little better than shown. Half of the images and ten epochs are less than the main study has.
-# Its channels are few: 96 at most, where ResNet-50 has up to 2,048, so that 32 groups are not even
-# possible in every place here. And which channels share a group is decided by their order alone.
+# All points of the short trainings have the learning rate that was chosen for 8 groups, so other
+# numbers of groups may be better than shown. Half of the images and ten epochs are less than the
+# main study has. Its channels are few: 96 at most, where ResNet-50 has up to 2,048, so that 32
+# groups are not even possible in every place here. And which channels share a group is decided by
+# their order alone.
 #
 # Exercises
 # ---------
