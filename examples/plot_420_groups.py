@@ -13,7 +13,7 @@ from normstudy.study import contrasts, responses, summaries
 from normstudy.study.measures import summarize
 from normstudy.study.runs import run_study
 from normstudy.study.studies import STUDIES
-from normstudy.tables import Table
+from normstudy.tables import Table, interval
 
 study = STUDIES["group-counts"]
 arms = run_study(study)
@@ -82,8 +82,8 @@ assert torch.allclose(grouped(24), instance, atol=1e-5)
 # 72 and 96 channels. The numbers that divide all four are the divisors of 24, and so must be the
 # number of channels in a group.
 #
-# The 8 groups of the main study were chosen from four numbers before, on validation images, with two
-# seeds, so that a lead of 8 is no independent finding:
+# The 8 groups of the main study were chosen from four numbers before, on validation images, with
+# two seeds, so that a lead of 8 is no independent finding:
 
 tried = responses.by(
     run_study(STUDIES["groups"]), lambda r: r.num_groups, STUDIES["groups"].diverged
@@ -106,7 +106,7 @@ mean_width = sum(places) / len(places)
 both = responses.by(
     arms,
     lambda r: (
-        r.num_groups if not r.channels_per_group else mean_width / r.channels_per_group
+        mean_width / r.channels_per_group if r.channels_per_group else r.num_groups
     ),
 )
 by_groups = responses.figure(
@@ -142,7 +142,7 @@ from scipy.stats import ttest_ind
 
 one, eight = ([100 * run.accuracy for run in counts["Groups"][n]] for n in (1, 8))
 low, high = ttest_ind(one, eight, equal_var=False).confidence_interval()
-print(f"1 group less 8, by their own seeds alone: {low:.2f} to {high:.2f} points")
+print(f"1 group less 8, by their own seeds alone: {interval(low, high, 2)} points")
 
 # %%
 # That holds zero, so even this row is not beyond doubt.
@@ -202,11 +202,11 @@ print("\nShort trainings:")
 print(summaries.pairs(contrasts.pairs(short | {"24 groups": counts["Groups"][24]})))
 
 # %%
-# At full length instance norm is behind all others, and those are level or open. In short trainings
-# layer norm is behind 8 and 24 groups, and what one channel a group costs is open: its interval
-# holds the price that it has at full length. So a short training is misleading about one group. What
-# makes the difference is not told: the long ones have twice the epochs and twice the images, and
-# instance norm has another rate.
+# At full length instance norm is behind all others, and those are level or open. In short
+# trainings layer norm is behind 8 groups and all else is open, what one channel a group costs as
+# well: its interval holds the price that it has at full length. So a short training is misleading
+# about one group. What makes the difference is not told: the long ones have twice the epochs and
+# twice the images, and instance norm has another rate.
 #
 # What others found
 # -----------------
