@@ -18,6 +18,7 @@ RULE = re.compile(r"-+(  -+)+")  # the line below the header: dashes as wide as 
 NUMBER = re.compile(r"[<+\N{MINUS SIGN}\N{EN DASH}-]?\s?\d")
 PAGE = re.compile(r"plot_\d+_\w+")
 LESS = "<\N{NO-BREAK SPACE}"
+EXPONENT = re.compile(r"(?<=\de)-(?=\d)")  # a line may end behind this hyphen, and not at a minus
 Cells = list[str]
 
 
@@ -103,7 +104,7 @@ def _row(cells: Cells, classes: Sequence[list[str]]) -> nodes.row:
 def _paragraph(cell: str) -> nodes.paragraph:
     """Write the text of a cell, or a link where it is the file name of a page."""
     if not PAGE.fullmatch(cell):
-        return nodes.paragraph("", cell.replace("< ", LESS))
+        return nodes.paragraph("", EXPONENT.sub("\N{MINUS SIGN}", cell.replace("< ", LESS)))
     target = f"sphx_glr_auto_examples_{cell}.py"
     how = {"refdomain": "std", "reftype": "ref", "refexplicit": False, "refwarn": True}
     link = addnodes.pending_xref("", nodes.inline("", cell), reftarget=target, **how)

@@ -49,8 +49,8 @@ picture = strips(rows, title="One batch, in pieces", name="accumulation-pieces")
 
 # %%
 # Every normalized row has variance 1, and no two are the same. In pieces of two, any two different
-# numbers become −1 and 1, so that a large and a small difference look alike. It is no use to add up
-# the gradients exactly: they are gradients of another function.
+# numbers become −1 and 1, so that a large and a small difference look alike. Adding up the
+# gradients exactly does not help: they are gradients of another function.
 
 assert torch.equal(in_pieces(2).abs(), torch.ones(8).double())
 for size in (8, 4, 2):
@@ -155,17 +155,27 @@ assert round(0.9**8, 2) == 0.43
 
 # %%
 # A smaller ``momentum`` makes up for the number of moves: :math:`\alpha' = 1 - (1 - \alpha)^{1/k}`
-# leaves the start the weight that it should have. What it cannot give back is the part of the
-# variance that lies *between* the pieces, since each piece reports only the variance about its own
-# mean (:ref:`sphx_glr_auto_examples_plot_520_several_processes.py` has the sum).
+# leaves the start the weight that it should have:
 
 momentum = 1 - 0.9 ** (1 / 8)
 assert abs((1 - momentum) ** 8 - 0.9) < 1e-12
 print(f"for eight pieces a step: momentum {momentum:.4f} in place of 0.1")
+layers = {"one piece of 16": (0.1, 16), "eight of 2": (momentum, 2)}
+for words, (weight, size) in layers.items():
+    layer = nn.BatchNorm2d(16, momentum=weight).double()
+    for piece in maps.split(size):
+        layer(piece)
+    print(f"{words}: running variance {layer.running_var.mean().item():.4f}")
 
 # %%
-# So there are three honest ways to a large batch on little memory. Take a norm that stays inside
-# the image. Freeze the statistics, where there are good ones
+# They are nearly the same. Each piece reports the variance about its own mean, without what lies
+# *between* the pieces; dividing by one less than the number of cells makes up for a part of that
+# (:ref:`sphx_glr_auto_examples_plot_520_several_processes.py` has both sums).
+#
+# So what helps, where memory is short? Take a norm that stays inside the image. Compute the
+# activations anew on the way back (``torch.utils.checkpoint``), which keeps the whole batch and
+# costs time; there the running statistics move twice. Split the batch over processes with
+# synchronized statistics. Freeze the statistics, where there are good ones
 # (:ref:`sphx_glr_auto_examples_plot_540_frozen.py`). Or keep batch norm, and say that the size of
 # *its* batch is that of a piece; the optimizer's batch is the whole. Many networks are trained in
 # the last way, and the size of the pieces is then a setting like any other.

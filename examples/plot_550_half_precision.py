@@ -8,11 +8,11 @@ What 16 bits do to a mean, a variance and to eps, by hand, and what PyTorch does
 
 **The answer.** Its *values* may have 16 bits, its sums may not. In float16 the square of 300 is
 infinite and an eps of 1e-8 is 0; in bfloat16 adding ones stops at 256. So PyTorch adds up
-in float32, whatever the input has. What it cannot save is a running variance that was turned into
-float16 itself.
+in float32 where the input has 16 bits. What it cannot save is a running variance that was turned
+into float16 itself.
 
-**You will see** the formats in a table, a norm that fails in three ways when every step is rounded,
-PyTorch's layers beside the right numbers, and what ``autocast`` decides.
+**You will see** the formats in a table, a norm that fails in two ways when its steps are rounded, a
+sum that stops, PyTorch's layers beside the right numbers, and what ``autocast`` decides.
 """
 
 # %%
@@ -39,7 +39,7 @@ for dtype in (torch.float32, torch.float16, torch.bfloat16):
         facts.smallest_normal * facts.eps,
     )
     rows.append((str(dtype).split(".")[1], *(f"{number:.1e}" for number in numbers)))
-header = ("format", "largest", "smallest normal", "step behind 1", "smallest of all")
+header = ("format", "largest", "smallest normal", "gap above 1", "smallest of all")
 print(Table(header, tuple(rows)))
 
 # %%
@@ -47,7 +47,8 @@ print(Table(header, tuple(rows)))
 # ----------------------
 #
 # Take a channel whose values are a few hundred, as they may be in front of a norm. Its variance is
-# beyond the largest float16, which is 65,504. If every step is rounded to float16, this is the end:
+# beyond the largest float16, which is 65,504. If the result of every step is rounded to float16,
+# this is the end:
 
 
 def every_step_rounded(x, eps=1e-5):
@@ -56,10 +57,23 @@ def every_step_rounded(x, eps=1e-5):
     return deviation * (deviation.square().mean() + eps).rsqrt()
 
 
+from normstudy.byhand.diagrams import strips
+
 channel = torch.tensor([-500.0, -100.0, 100.0, 500.0])
-print("float32: ", every_step_rounded(channel).tolist())
-print("float16: ", every_step_rounded(channel.half()).tolist())
-print("bfloat16:", every_step_rounded(channel.bfloat16()).tolist())
+formats = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+shown = {
+    name: (every_step_rounded(channel.to(dtype)).double(), 4)
+    for name, dtype in formats.items()
+}
+picture = strips(
+    {"the channel": (channel.double(), 4)} | shown,
+    title="A norm with every step rounded",
+    name="rounded-steps",
+)
 
 assert channel.square().mean() == 130_000 > torch.finfo(torch.float16).max
 assert torch.isinf(channel.half().square()).any()
@@ -87,13 +101,14 @@ for dtype in (torch.float16, torch.bfloat16):
 # %%
 # The second assert is PyTorch's own ``sum``: it takes the same ones, adds in float32, and rounds
 # once, at the end. Micikevicius et al. (2018) ask for exactly this in their recipe for training
-# with 16 bits, and name the statistics of batch norm as the reason.
+# with 16 bits, for large sums such as the statistics of batch norm.
 #
 # The small end: eps
 # ------------------
 #
-# :math:`\varepsilon` is 0.00001 in PyTorch's norms, while other libraries and papers have values
-# from 0.001 to 1e-12. What is left of it in 16 bits, alone and beside a variance of 1?
+# :math:`\varepsilon` is 0.00001 in PyTorch's batch, group, layer and instance norm, while its RMS
+# norm takes the gap above 1 of the format, and other libraries and papers have values from 0.001 to
+# 1e-12. What is left of it in 16 bits, alone and beside a variance of 1?
 
 rows = []
 for eps in (1e-3, 1e-5, 1e-6, 1e-8, 1e-12):
@@ -106,7 +121,13 @@ for eps in (1e-3, 1e-5, 1e-6, 1e-8, 1e-12):
             "1" if gone else f"{(one + rounded).item():.4g}",
         ]
     rows.append(tuple(cells))
-header = ("eps", "in float16", "1 + eps", "in bfloat16", "1 + eps in bfloat16")
+header = (
+    "eps",
+    "in float16",
+    "1 + eps in float16",
+    "in bfloat16",
+    "1 + eps in bfloat16",
+)
 print(Table(header, tuple(rows)))
 
 tiny = torch.finfo(torch.float16).smallest_normal
@@ -115,9 +136,10 @@ assert torch.tensor(1e-8).half() == torch.tensor(1e-12).half() == 0
 assert torch.tensor(1e-12).bfloat16() > 0
 
 # %%
-# Beside a variance of 1 nearly all of them vanish, and nothing is lost: there
-# :math:`\varepsilon` has no work to do. Its work is a channel that is the same everywhere, whose
-# variance is 0. With an :math:`\varepsilon` that was rounded to 0, the norm divides 0 by 0:
+# Beside a variance of 1 nearly all of them vanish, and nothing is lost: there :math:`\varepsilon`
+# has no work to do. Its work is a channel that is the same nearly everywhere, whose variance is not
+# large beside it; if the channel is constant, the variance is 0. With an :math:`\varepsilon` that
+# was rounded to 0, the norm divides 0 by 0:
 
 flat = torch.full((4,), 2.0)
 for eps in (1e-5, 1e-8):
@@ -189,9 +211,9 @@ assert (halved == 0).all()
 # --------
 #
 # ``torch.autocast`` leaves parameters and buffers in float32, and chooses the precision of each
-# operation from lists. Convolutions and matrix products go to 16 bits. Of the norms, group norm and
-# layer norm are on the list for float32 on a GPU, and no norm is on any list on a CPU; batch norm
-# is on none of them. What is on no list runs in the format that it is given:
+# operation from lists. Convolutions and matrix products go to 16 bits. Group norm and layer norm
+# are on the list for float32 on a GPU, and none of the four norms here is on any list on a CPU;
+# batch norm is on none of them. What is on no list runs in the format that it is given:
 
 norms_of_torch = {"batch": nn.BatchNorm2d(4), "group": nn.GroupNorm(2, 4)}
 convolution = nn.Conv2d(4, 4, 3)
@@ -206,7 +228,7 @@ assert norms_of_torch["batch"].running_var.dtype == torch.float32
 # %%
 # So batch norm under ``autocast`` reads and writes 16 bits, and holds its statistics in float32. On
 # a GPU, torch's group and layer norm return float32. Those of this study return the format that
-# they got (:class:`normstudy.study.groupnorm.ChannelsLastGroupNorm`), so that the layers behind
+# they got (:class:`~normstudy.study.groupnorm.ChannelsLastGroupNorm`), so that the layers behind
 # every norm work in the same one.
 #
 # What this does not show
@@ -214,8 +236,8 @@ assert norms_of_torch["batch"].running_var.dtype == torch.float32
 #
 # Training. Gradients have their own trouble with float16: the small ones become 0, which a
 # ``GradScaler`` avoids by scaling the loss. The asserts hold for the CPU kernels of the PyTorch
-# that built this page; a GPU has others, with the same rule. And the maps here are extreme: behind
-# a norm, values of hundreds are rare.
+# that built this page; a GPU has others, with the same rule. And the maps here are extreme: a
+# network with norms rarely has values of hundreds.
 #
 # Exercises
 # ---------

@@ -2,7 +2,8 @@ r"""
 Norm, activation and dropout: which order?
 ==========================================
 
-Dropout in front of batch norm shifts the variance; a norm before a ReLU fixes the zeros behind it.
+Dropout in front of batch norm shifts the variance; a norm and a ReLU fix other things in the other
+order.
 
 **The question.** Does it matter whether dropout stands before or behind a norm, and the norm before
 or behind the activation?
@@ -10,10 +11,12 @@ or behind the activation?
 **The answer.** Dropout in front of batch norm makes training and evaluation disagree: with half of
 the values dropped, batch norm records a variance twice as large as the one that it meets in
 evaluation, and more than twice behind a ReLU. Behind the last norm it does no such harm. A norm
-before the ReLU fixes the share of zeros; behind the ReLU it fixes mean and variance instead.
+before the ReLU makes what comes out the same for a feature that is shifted or scaled, zeros
+included; behind the ReLU it fixes mean and variance of any feature, and not how many values are
+alike. Dropout and a ReLU may stand in either order.
 
 **You will see** the factor on eight cells, its formula, its way through a layer of several inputs,
-and four numbers that differ between the two orders of norm and ReLU.
+and five numbers that differ between the two orders of norm and ReLU.
 """
 
 # %%
@@ -109,7 +112,7 @@ print(Table(header, tuple(rows)))
 #
 # where :math:`\Sigma` is the covariance of the inputs. The first part is the variance in
 # evaluation, the second the noise. Four inputs have 16 ways to be kept or dropped, so that the
-# formula can be checked to the last digit. The inputs are once uncorrelated, and once all equal.
+# formula can be checked to the last digit. The inputs are once uncorrelated, and twice all equal.
 
 coins = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 4).double()
 signs = 2 * coins - 1  # every pattern of four signs once: mean 0, uncorrelated
@@ -126,18 +129,22 @@ def shift(inputs, weight):
 
 
 equal = signs[:, :1].expand(-1, 4)
+cancelling = torch.tensor([1.0, 1.0, -1.0, -0.5]).double()
 for words, inputs, w in (
     ("uncorrelated inputs", signs, weight),
     ("equal inputs, equal weights", equal, torch.ones(4).double()),
+    ("equal inputs, weights that nearly cancel", equal, cancelling),
 ):
     print(f"{words}: {shift(inputs, w):.3f}")
 assert abs(shift(signs, weight) - 1 / (1 - p)) < 1e-12
 assert abs(shift(equal, torch.ones(4).double()) - (1 + p / (1 - p) / 4)) < 1e-12
+assert shift(equal, cancelling) > 5 / (1 - p)
 
 # %%
-# Uncorrelated inputs do not help, however many there are. Inputs that say the same do: their coins
-# average out, and the shift shrinks towards 1 with their number. That is why Li et al. find wide
-# networks, whose features repeat each other, the least affected.
+# Uncorrelated inputs do not help, however many there are. Equal ones do if their weights have one
+# sign: their coins average out, and the shift shrinks towards 1 with their number. Where the
+# weights cancel, little of the signal is left and all of the noise. Li et al. find wide networks
+# the least affected, and ascribe it to the number of their features.
 #
 # Group, layer and instance norm take their statistics anew in evaluation. Their output has variance
 # 1 in both modes, whatever stands in front:
@@ -154,37 +161,49 @@ for norm in ("layer", "group", "instance", "batch"):
     assert (abs(modes[0] - modes[1]) < 1e-12) == (norm != "batch")
 
 # %%
-# So dropout belongs behind the last batch norm, which in practice means in front of the classifier,
-# where the networks of this study have it. Those of the class reports
+# So whoever wants no such shift puts dropout behind the last batch norm, which in practice means in
+# front of the classifier, where the networks of this study have it. Those of the class reports
 # (:mod:`normstudy.study.networks`) have it behind every norm, and so in front of the next one.
 #
+# With a ReLU dropout may change places: both multiply by a number that is not negative, or by zero.
+
+mask = torch.randint(0, 2, maps.shape) / (1 - p)
+assert torch.equal((maps * mask).relu(), maps.relu() * mask)
+
+# %%
 # The norm before or behind the ReLU
 # ----------------------------------
 #
 # A feature with a normal distribution comes in two orders out of a norm and a ReLU. A very fine
-# sample stands for the distribution, and :math:`\gamma = 1`, :math:`\beta = 0`.
+# sample stands for the distribution, and :math:`\gamma = 1`, :math:`\beta = 0`. One more feature is
+# skewed: the exponential distribution, whose values are all positive.
 
 count = 100_000
 standard = torch.special.ndtri((torch.arange(count).double() + 0.5) / count).view(-1, 1)
 
 
 def both_orders(feature):
-    """What the next layer sees: mean, variance, smallest value, and how many values have it."""
+    """What the next layer sees: mean, variance, smallest and largest value, share of the first."""
     orders = {
         "norm, ReLU": norms.forward(feature, "batch", eps=0.0).y.relu(),
         "ReLU, norm": norms.forward(feature.relu(), "batch", eps=0.0).y,
     }
     for words, y in orders.items():
         least = (y == y.min()).double().mean().item()
-        yield words, y.mean().item(), y.var(correction=0).item(), y.min().item(), least
+        ends = y.min().item(), y.max().item()
+        yield words, y.mean().item(), y.var(correction=0).item(), *ends, least
 
 
+skewed = -torch.log1p(-torch.special.ndtr(standard))
+features = {f"around {number(c, 0)}": standard + c for c in (0, 1, -2)} | {
+    "skewed": skewed
+}
 rows = []
-for center in (0, 1, -2):
-    for words, *found in both_orders(standard + center):
+for feature, values in features.items():
+    for words, *found in both_orders(values):
         cells = [number(round(value, 3) + 0.0, 3) for value in found]
-        rows.append((f"{words}, input around {number(center, 0)}", *cells))
-header = ("order", "mean", "variance", "smallest", "share of the smallest")
+        rows.append((f"{words}, input {feature}", *cells))
+header = ("order", "mean", "variance", "smallest", "largest", "share of the smallest")
 print(Table(header, tuple(rows)))
 
 first, last = both_orders(standard)
@@ -194,12 +213,13 @@ assert abs(first[2] - (1 / 2 - 1 / (2 * pi))) < 1e-3
 assert abs(last[3] + 1 / (pi - 1) ** 0.5) < 1e-3
 
 # %%
-# With the norm first, the rows are all the same, wherever the input lies: half of the values are 0,
-# the mean is :math:`1/\sqrt{2 \pi}`, and the variance :math:`1/2 - 1/(2\pi)`. The mean square is
-# 1/2, which is what the factor of 2 in the weights of He et al. (2015) makes up for. With the ReLU
-# first, the next layer gets mean 0 and variance 1, but the input decides how many values are alike:
-# few where it is positive, nearly all where it is negative. There the norm turns the few others
-# into large numbers.
+# With the norm first, the rows are the same for all normal features, wherever they lie: half of the
+# values are 0, the mean is :math:`1/\sqrt{2 \pi}`, and the variance :math:`1/2 - 1/(2\pi)`. The
+# mean square is 1/2, which is what the factor of 2 in the weights of He et al. (2015) makes up for.
+# With the ReLU first, the next layer gets mean 0 and variance 1, but the input decides how many
+# values are alike: few where it is positive, nearly all where it is negative. There the norm turns
+# the few others into large numbers. The skewed feature shows what each order fixes for *any*
+# distribution: the second mean and variance, the first none of these numbers.
 #
 # What this does not show
 # -----------------------
@@ -207,7 +227,8 @@ assert abs(last[3] + 1 / (pi - 1) ** 0.5) < 1e-3
 # Which order trains better. Both orders have a learned :math:`\gamma` and :math:`\beta`, with which
 # a network can move the share of zeros, and both are used. The variance shift is a fact about two
 # modes; how many points of accuracy it costs depends on the layers behind, and Li et al. measured
-# it on large networks. Features are not normal, either.
+# it on large networks. The formulas are for a coin of each value; dropout of whole maps has one
+# coin for all cells of a map. And features are not normal.
 #
 # Exercises
 # ---------

@@ -53,6 +53,12 @@ def test_columns_of_numbers_stand_to_the_right_and_columns_of_words_may_wrap(con
     assert right == [False, True, True, False] * 4
 
 
+def test_a_number_with_an_exponent_stays_on_its_line(convert):
+    document = convert(str(Table(("norm", "error"), (("A", "2.7e-01"), ("B", "one-pass")))))
+    cells = [entry.astext() for entry in document.findall(nodes.entry)]
+    assert cells[2:] == ["A", "2.7e\N{MINUS SIGN}01", "B", "one-pass"]
+
+
 def test_a_column_of_settings_stands_to_the_right_whatever_its_arm_leaves_out(convert):
     dash = "\N{EN DASH}"
     rows = (
