@@ -127,21 +127,19 @@ print(screen(advice))
 # groups are compared on their own page.
 #
 # The numbers are differences of test accuracies in points, with 95% intervals. Those of the main
-# study hold for all fifteen pairs at once, and those of the batch sizes for all lines of full
-# length or all of short trainings. In the sweeps, the spread is pooled over all points that are not
-# near chance. The sweeps of batch sizes and depths have ten epochs on a fifth of the images, that
-# of groups ten on half.
+# study hold for all fifteen pairs at once, and those of the batch sizes for all sizes of that
+# length. In the sweeps, the spread is pooled over all points that are not near chance. The sweeps
+# of batch sizes and depths have ten epochs on a fifth of the images, that of groups ten on half.
 #
 # In such short trainings batch norm is further ahead than at full length, so where a short one
-# takes batch norm, a long one need not: with four images the long one turns the order around. But
-# that is one seed of each norm, and the interval takes the spread of the main study's seeds with
-# 128 images: a beginning, and not settled. One group is layer norm: what it is behind in a short
-# training is not there at full length.
+# takes batch norm, a long one need not. With 8 images and with 4, short ones set it ahead, and
+# the long ones do not. One group is layer norm: what it is behind in a short training is not
+# there at full length.
 #
-# The line of single images and the last one score batch norm with its moving averages; with
-# statistics of the images at hand it is level with group norm in the one case and ahead in the
-# other, on the pages that are named. The last is a mean over all shifts; its interval takes the
-# spread of all four arms that were scored on such images, and holds for their six pairs.
+# The line of single images scores batch norm with its moving averages; with the statistics of the
+# image at hand it is level with group norm, on the page that is named. The two lines of shifted
+# images are means over all shifts; their intervals take the spread of all four arms that were
+# scored on such images, and hold for their six pairs.
 #
 # Penalties are a question of their own, how many zeros for how much accuracy:
 # :ref:`sphx_glr_auto_examples_plot_450_penalties.py`. So is who fails where:
@@ -212,9 +210,9 @@ for published in (WU_HE_NORMS, WU_HE_BATCHES, PRECISE):
 print(WU_HE_BATCHES.sentence("32", "4"))
 
 # %%
-# In the second table, with four images, group norm is ahead of batch norm by three times as much as
-# in our line of four. The networks differ five hundredfold in size, and theirs add up the gradients
-# of eight devices, so that ghost batches come nearer to them
+# In the second table, group norm is ahead from 8 images down, as it may be at full length here, and
+# with 4 by about three times as much. The networks differ five hundredfold in size, and theirs add
+# up the gradients of eight devices, so that ghost batches come nearer to them
 # (:ref:`sphx_glr_auto_examples_plot_410_batch_sizes.py`). Transformers are outside of all of this:
 # they have layer norm over the features of each token, that is, over a different set of numbers
 # from layer norm on feature maps.

@@ -242,6 +242,7 @@ SWEEPS = (
             **{arm: tuple(_cell(base, n, 1.0) for n in (4, 8, 32)) for arm, base in _LONG.items()},
             SHORT_RATE: _cells({"Group norm": _LONG["Group norm"]}, (32,))["Group norm"],
         },
+        seeds=(0,),
     ),
     _sweep(
         "ghost-batches",
