@@ -38,11 +38,8 @@ print(contrasts.against(long, "Batch norm", "Group norm", "images in a batch"))
 print("In short trainings:")
 for other in ("Group norm", "Layer norm"):
     print(contrasts.in_short(points, "Batch norm", other))
-print("Batch norm with 128 images, less the same with statistics over fewer of them:")
-for n in (2, 8, 32):
-    parts = contrasts.compared(split, (PARTS, 128), (PARTS, n))
-    small = contrasts.compared(split, (SMALL, 128), (SMALL, n))
-    print(f"{n} of 128: {parts}; in batches of {n}: {small}")
+cost = contrasts.compared(split, (PARTS, 128), (PARTS, 2))
+print(f"What statistics over 2 of 128 images cost batch norm: {cost}")
 
 # %%
 # So with many images batch norm is ahead, and with few it is not: at full length its lead is gone
@@ -97,15 +94,8 @@ sizes = responses.figure(
 # fifth of the images makes 20 batches of 512, so the network takes 200 steps in all.
 
 print(responses.table(points, "batch size"))
-num = points["Batch norm"][128][0].num_scored
-print(
-    f"Chance level: 10%. Test images: {num:,}. Mean ± standard deviation of two seeds."
-)
+print(f"Chance level: 10%. Test images: {whole[128][0].num_scored:,}. Two seeds.\n")
 print(contrasts.pooled(points))
-
-# %%
-# How far is batch norm from group norm at each size?
-
 print(contrasts.against(points, "Batch norm", "Group norm", "batch size"))
 
 # %%
@@ -166,11 +156,9 @@ print(
 # Ghost batches (Hoffer et al. 2017) take the two apart. The step is that of 128 images, with its
 # learning rate, but batch norm normalizes 2, 8 or 32 of them at a time.
 
+AXIS = "images that share statistics"
 apart_figure = responses.figure(
-    split,
-    "images that share statistics",
-    name="ghost-batches",
-    title="Statistics or steps?",
+    split, AXIS, name="ghost-batches", title="Statistics or steps?"
 )
 
 # %%
@@ -178,24 +166,16 @@ apart_figure = responses.figure(
 # over few images cost at the rate of 128, which was not searched again for parts. Batches of two
 # lose less, and batches of 8 and 32 lose nothing and are even ahead of 128: whatever else comes
 # with a small batch is worth more, in a short training, than its statistics cost. That may be the
-# many more steps, or their noise.
+# many more steps, or their noise. (Parts have three seeds.)
 
-print(responses.table(split, "images that share statistics"))
-print(
-    contrasts.against(
-        {what: {n: of[n] for n in (2, 8, 32)} for what, of in split.items()},
-        PARTS,
-        SMALL,
-        "images that share statistics",
-    )
-)
+print(responses.table(split, AXIS))
+below = {what: {n: of[n] for n in (2, 8, 32)} for what, of in split.items()}
+print(contrasts.against(below, PARTS, SMALL, AXIS))
 print(
     measured.last_statistics(responses.held(ghosts["Batch norm"]), "images of a part")
 )
 
 # %%
-# The parts have three seeds.
-#
 # A fifth of the images, and all of them
 # --------------------------------------
 #
@@ -205,10 +185,7 @@ print(
 # with ten, are those of 128 images; so the intervals rest mostly on the spread of those.
 
 length_figure = responses.figure(
-    long,
-    "batch size",
-    name="batch-sizes-at-length",
-    title="Test accuracy over the batch size, at full length",
+    long, "batch size", name="sizes-at-length", title="The same at full length"
 )
 print(responses.table(long, "batch size, at full length"))
 print()
@@ -221,13 +198,9 @@ print(contrasts.pooled(long))
 
 from normstudy.study.sweeps import SHORT_RATE
 
-(searched,) = {run.recipe.lr for run in at_length[SHORT_RATE]}
-(scaled,) = {run.recipe.lr for run in long["Group norm"][32]}
 both = long | {SHORT_RATE: {32: at_length[SHORT_RATE]}}
 found = contrasts.compared(both, (SHORT_RATE, 32), ("Group norm", 32))
-print(
-    f"group norm with 32 images, a rate of {searched:g} less one of {scaled:g}: {found}"
-)
+print(f"that rate less the scaled one: {found}")
 
 # %%
 # A rate that is best after five short epochs need not be best after twenty: that one costs group
@@ -236,17 +209,13 @@ print(
 #
 # With 128 and 32 images the reading holds, with a smaller lead. With 8 and 4 it does not: batch
 # norm is ahead in short trainings, and at full length it is not. From 128 images to 4, group norm
-# loses about a point for reasons that have nothing to do with its statistics, and batch norm more
-# than three times as much; its loss on the training images says the same. Both arms take the same
-# number of steps. The long trainings have five times the images and twice the epochs, and these
-# runs do not separate the two. Is it the scoring?
+# loses something for reasons that have nothing to do with its statistics, and batch norm more than
+# three times as much; its loss on the training images says the same. Both arms take the same number
+# of steps. The long trainings have five times the images and twice the epochs, and these runs do
+# not separate the two. Is it the scoring?
 
-print(
-    measured.last_statistics(
-        {n: runs for n, runs in long["Batch norm"].items() if n < 128},
-        "images of a batch, at full length",
-    )
-)
+small = {n: long["Batch norm"][n] for n in (4, 8, 32)}
+print(measured.last_statistics(small, "images of a batch, at full length"))
 
 # %%
 # Hardly: precise statistics win back a few tenths. What small batches cost batch norm, they cost
@@ -263,9 +232,11 @@ for published in (WU_HE_BATCHES, *REPLICATIONS):
     print(published.table(), published.source, sep="\n", end="\n\n")
 
 # %%
-# Theirs are larger networks with a norm behind every convolution. Wu and He count the images on
-# each of eight devices, whose gradients are added: their 4 images share statistics inside a step of
-# 32, as in ghost batches. So the direction can be compared, the size of the loss cannot.
+# In all three tables batch norm is ahead with 16 images and group norm with 4. At full length here,
+# batch norm is ahead with 32 and no longer with 8. Theirs are larger networks with a norm behind
+# every convolution. Wu and He count the images on each of eight devices, whose gradients are added:
+# their 4 images share statistics inside a step of 32, as in ghost batches. So the direction can be
+# compared, the size of the loss cannot.
 #
 # What this does not show
 # -----------------------

@@ -39,9 +39,9 @@ print("In short trainings, by the channels of a group:")
 print(contrasts.behind_best(widths, "Channels per group"))
 
 # %%
-# So a group for every channel costs about two points. One group, which is layer norm, is behind in
-# short trainings and level in long ones. Everything between the ends is open, and so is whether to
-# choose the number of groups or their size.
+# So a group for every channel costs accuracy. One group, which is layer norm, is behind in short
+# trainings and level in long ones. Everything between the ends is open, and so is whether to choose
+# the number of groups or their size.
 #
 # **You will see** both ends computed to be what their names say, accuracy over the number of
 # groups and over their size, and Wu & He's two tables beside them.
@@ -179,7 +179,7 @@ print(f"{apart.title}: {contrasts.size(apart)}: {apart.verdict}")
 # At full length
 # --------------
 #
-# Four points of these axes were trained on all images, for twenty epochs: the ends and 8 groups are
+# Four places on these axes were trained on all images, for twenty epochs: the ends and 8 groups are
 # arms of the main study, and 24 groups have three seeds of a control. The learning rates are those
 # of the main study, 0.4 for instance norm and 0.2 for the others; the short runs all have 0.2.
 

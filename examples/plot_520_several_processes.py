@@ -235,23 +235,11 @@ for name, layer in (
 print("The gradients are those of DistributedDataParallel.")
 
 # %%
-# So what is saved in the end, the replica of process 0, remembers the shares of process 0 alone. A
-# layer that shares its sums remembers the whole batch on each. PyTorch's is ``SyncBatchNorm``;
-# ``SyncBatchNorm.convert_sync_batchnorm(net)`` puts it in place of each batch norm. Without a GPU
-# it says:
-
-
-def ask(_rank):
-    """What torch's layer says to a tensor on the CPU, in a group of processes."""
-    try:
-        return str(nn.SyncBatchNorm(8)(torch.zeros(2, 8, 3, 3)).shape)
-    except ValueError as error:
-        return str(error)
-
-
-print(together(ask, 2)[0])
-
-# %%
+# So what is saved in the end, the replica of process 0, remembers the shares of process 0 alone.
+# A layer that shares its sums remembers the whole batch. PyTorch's is ``SyncBatchNorm``, which
+# ``SyncBatchNorm.convert_sync_batchnorm(net)`` puts in place of each batch norm. It takes no maps
+# on the CPU.
+#
 # What this does not show
 # -----------------------
 #

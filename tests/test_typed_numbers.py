@@ -119,6 +119,7 @@ ALLOWED = (
         "settings of the runs, and shares of parameters",
         pages="plot_[34]*",
     ),
+    Allowed(r"more than five points", "what the page asserts", pages="plot_540*"),
     Allowed(r"hundredfold in size", "of ResNet-50, beside the network here", pages="plot_490*"),
     Allowed(
         r"(?:[\w.]+ times|twice) as many",
