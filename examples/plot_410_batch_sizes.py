@@ -35,7 +35,7 @@ long = responses.by(
 )
 print("In short, by the images of a batch, in trainings of full length:")
 print(contrasts.against(long, "Batch norm", "Group norm", "images in a batch"))
-print("In short trainings:")
+print("\nIn short trainings:")
 for other in ("Group norm", "Layer norm"):
     print(contrasts.in_short(points, "Batch norm", other))
 cost = contrasts.compared(split, (PARTS, 128), (PARTS, 2))
@@ -185,7 +185,7 @@ print(
 # with ten, are those of 128 images; so the intervals rest mostly on the spread of those.
 
 length_figure = responses.figure(
-    long, "batch size", name="sizes-at-length", title="The same at full length"
+    long, "batch size", name="at-length", title="Test accuracy at full length"
 )
 print(responses.table(long, "batch size, at full length"))
 print()

@@ -101,23 +101,24 @@ print(responses.table(tried, "groups"))
 
 from normstudy.study.model import Net
 
-places = [norm.num_channels for norm in Net("group").modules() if hasattr(norm, "eps")]
-mean_width = sum(places) / len(places)
-both = responses.by(
-    arms,
-    lambda r: (
-        mean_width / r.channels_per_group if r.channels_per_group else r.num_groups
-    ),
-)
+widths_here = [m.num_channels for m in Net("group").modules() if hasattr(m, "eps")]
+most = sum(widths_here) / len(widths_here)  # groups of one channel each
+
+
+def mean_groups(r):
+    """Count the groups of a place, on average."""
+    return most / r.channels_per_group if r.channels_per_group else r.num_groups
+
+
 by_groups = responses.figure(
-    both,
+    responses.by(arms, mean_groups),
     "groups in a place, mean",
     name="groups",
     title="From layer norm to instance norm, in short trainings",
-    note="Ten epochs on half of the images. Left end: layer norm; right end: instance norm.",
+    note="Ten epochs, half of the images. Ends: layer norm and instance norm.",
 )
-ticks = [1, 2, 4, 8, 24, mean_width]
-by_groups.axes[0].set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+for ax in by_groups.axes:
+    ax.set_xticks([1, 2, 4, 8, 24, most], ["1", "2", "4", "8", "24", f"{most:g}"])
 
 # %%
 # By the number of groups
