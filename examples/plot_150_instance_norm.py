@@ -170,7 +170,7 @@ except ValueError as error:
 #
 # Losing information need not mean losing accuracy, since later layers might do without it. Wu and
 # He (2018) measured it on ImageNet, where group norm comes close to batch norm and instance norm is
-# clearly behind. Here it is one of the arms of the main study, whose network has no norm behind its
+# clearly behind. Here it is one of the arms of the main study, whose network has no norm after its
 # last block: the average of an instance-normalized map is :math:`\beta`, whatever the image.
 #
 # Exercises

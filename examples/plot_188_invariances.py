@@ -4,7 +4,7 @@ What a norm does not see
 
 Changes of the input, the weights and the batch that leave the output as it is, for every norm.
 
-**The question.** Which changes are invisible behind batch, layer, group and instance norm, and what
+**The question.** Which changes are invisible after batch, layer, group and instance norm, and what
 follows for the weights in front of them?
 
 **The answer.** A norm does not see a change that is constant on each of its sets. Of the 14 changes
@@ -20,7 +20,7 @@ computation, and a gradient that has no part along its own weight.
 # ------------------------
 #
 # A norm hardly ever stands alone: it follows a convolution. So we take two random images, a
-# convolution without bias from 3 to 4 channels, and one of the four norms behind it, with 2 groups
+# convolution without bias from 3 to 4 channels, and one of the four norms after it, with 2 groups
 # in group norm and :math:`\varepsilon = 0`. Everything is in float64, and "the same" means the same
 # to 9 decimals. The letters are those of :doc:`/notation`.
 
@@ -205,7 +205,7 @@ assert_close(after.norm(), pythagoras, atol=1e-9)
 # With :math:`\varepsilon > 0` all of this holds only as long as the variances are much larger than
 # :math:`\varepsilon`. In evaluation mode batch norm is a fixed scale and shift: what it gives an
 # image depends neither on the order nor on the other images of the batch, but it sees every other
-# change in the table. And a network has layers without a norm behind them, the last one at least,
+# change in the table. And a network has layers without a norm after them, the last one at least,
 # whose length does matter.
 #
 # Exercises
@@ -228,7 +228,7 @@ assert_close(after.norm(), pythagoras, atol=1e-9)
 #           assert (bright - dark).abs().max() > 0.1
 #
 #    No. The variances of the dark maps are about as small as :math:`\varepsilon`, which then
-#    shrinks the output noticeably behind each of the four.
+#    shrinks the output noticeably after each of the four.
 #
 # .. dropdown:: Answer to 2
 #
@@ -252,7 +252,7 @@ assert_close(after.norm(), pythagoras, atol=1e-9)
 #       assert shorter.abs().sum() < weight.abs().sum() / 99
 #
 #    "Scale of all weights": all four outputs stay the same, while the penalty falls to a
-#    hundredth. So behind a norm, a penalty alone does not decide which weights matter.
+#    hundredth. So after a norm, a penalty alone does not decide which weights matter.
 #
 # Where to go next
 # ----------------

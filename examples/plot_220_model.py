@@ -35,7 +35,7 @@ assert {*counts.values()} == {counts["Batch norm"], counts["No norm"]}
 #
 # A 3×3 convolution turns colours into channels, and a max pool halves the map at once, which makes
 # the network fast. Separable convolutions then widen the channels and, twice, halve the map again;
-# behind each of those come residual blocks. At the end an activation, the mean of each map over its
+# after each of those come residual blocks. At the end an activation, the mean of each map over its
 # pixels, and a linear layer that turns the means into one score per class.
 
 net = nets["Batch norm"]
@@ -43,7 +43,7 @@ drawing = network(layer_table(net, images.size))
 
 # %%
 # Follow the drawing from top to bottom: the maps shrink while the channels grow, as the third
-# column says. Every orange line is a place of a norm: one behind the first pool, one in each
+# column says. Every orange line is a place of a norm: one after the first pool, one in each
 # separable convolution and one in each block.
 #
 # A separable convolution computes ``pointwise(act(norm(depthwise(x))))``. Its *depthwise*
@@ -53,7 +53,7 @@ drawing = network(layer_table(net, images.size))
 # to its input. With ordinary convolutions the network would have several times as many parameters
 # (exercise 3).
 #
-# There is no norm behind the last block, and that is on purpose. A norm that feeds the mean over
+# There is no norm after the last block, and that is on purpose. A norm that feeds the mean over
 # the pixels has fixed the very thing that is then read: under group norm the means of each group
 # add up to a constant, and under instance norm every mean is the same for all images. An activation
 # in between helps less than one would think, since within three standard deviations hardswish is a
@@ -140,7 +140,7 @@ assert len(shifts) == len(norms)
 # ---------
 #
 # 1. Send two different images through the untrained network under instance norm. By how much do
-#    their scores differ, and by how much if the norms are moved behind the activations?
+#    their scores differ, and by how much if the norms are moved after the activations?
 # 2. Which values of ``num_groups`` does the network accept, and why not 5?
 # 3. Replace the two convolutions of each block and of each separable convolution by one ordinary
 #    3×3 convolution, on paper. How many parameters would the network have?

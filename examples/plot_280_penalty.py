@@ -135,12 +135,12 @@ print(summaries.penalties(arms))
 
 # %%
 # The two columns on the right compare the arms: the fraction of weights that are small, and the
-# magnitude in the middle of the sorted row. With batch norm behind a convolution, there is a
+# magnitude in the middle of the sorted row. With batch norm after a convolution, there is a
 # subtlety. The norm divides by the standard deviation of what the convolution gives, so halving all
 # weights of a channel changes nothing in the output. There a penalty can be paid by making all
 # weights smaller together, without choosing any. In this network a norm follows the first
 # convolution and the depthwise ones. The pointwise ones, which have most of the weights, have none
-# directly behind them. What those of the first stages give still meets a norm later, so the same
+# directly after them. What those of the first stages give still meets a norm later, so the same
 # way is open to some of them together (:ref:`sphx_glr_auto_examples_plot_299_weight_decay.py` finds
 # which). For the last stage and the classifier it is not: the scales of the norm before them, which
 # nothing penalizes, would have to grow, and that changes what the activation does.
@@ -149,8 +149,8 @@ pointwise = [part.pointwise for part in net.children() if hasattr(part, "pointwi
 bound = sum(layer.weight.numel() for layer in [*pointwise, net.linear1])
 total = sum(layer.weight.numel() for layer in covered)
 print(
-    f"{total - bound:,} of {total:,} penalized weights have a norm directly behind them, or "
-    "behind a max pool"
+    f"{total - bound:,} of {total:,} penalized weights have a norm directly after them, or "
+    "after a max pool"
 )
 assert bound > total / 2
 
@@ -192,7 +192,7 @@ for measure in ("test_accuracy", "train_accuracy", "gap"):
 # 2. Include the scales, shifts and biases with ``l1_on="all"``. How much larger is the penalty of
 #    the untrained network?
 # 3. Divide the weights of the first convolution by ten. What becomes of the penalty, and of what
-#    the norm behind it gives?
+#    the norm after it gives?
 #
 # .. dropdown:: Answer to 1
 #

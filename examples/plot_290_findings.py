@@ -144,7 +144,7 @@ from normstudy.study import controls
 trained = {
     "One learning rate for all": STUDIES["one-rate"],
     "Twice the epochs": STUDIES["forty-epochs"],
-    "Norms behind the activations": STUDIES["norm-after-activation"],
+    "Norms after the activations": STUDIES["norm-after-activation"],
     "Maps of twice the side": STUDIES["finer-maps"],
 }
 for change, control in trained.items():

@@ -148,7 +148,7 @@ print(f"Present network\n{among(main)}")
 # None of these needs a training.
 #
 # 1. With how many groups would group norm leave the classifier least, with the norm last?
-# 2. An activation behind the last norm makes the rank full again. Does it bring back what instance
+# 2. An activation after the last norm makes the rank full again. Does it bring back what instance
 #    norm had taken? Look at how far the inputs of two images are apart, in place of the rank.
 # 3. Show the equations: add up the untrained classifier's inputs in each group, for two images.
 #

@@ -16,16 +16,16 @@ from normstudy.study.studies import STUDIES
 main = run_study(STUDIES["main"])
 one_rate = run_study(STUDIES["one-rate"])
 longer = run_study(STUDIES["forty-epochs"])
-behind = run_study(STUDIES["norm-after-activation"])
+after = run_study(STUDIES["norm-after-activation"])
 found = {
     "one learning rate for all": one_rate,
     "twice the epochs": longer,
-    "norms behind the activations": behind,
+    "norms after the activations": after,
 }
 lost = {
     "one learning rate for all": STUDIES["one-rate"].diverged,
     "twice the epochs": STUDIES["forty-epochs"].diverged,
-    "norms behind the activations": STUDIES["norm-after-activation"].diverged,
+    "norms after the activations": STUDIES["norm-after-activation"].diverged,
 }
 print("In short:")
 for name, control in found.items():
@@ -95,10 +95,10 @@ show("twice the epochs")
 # Does their place matter?
 # ------------------------
 #
-# The norms behind the activations instead of before them. The head of the network is unchanged, and
+# The norms after the activations instead of before them. The head of the network is unchanged, and
 # no norm stands in front of the classifier in either.
 
-show("norms behind the activations")
+show("norms after the activations")
 
 # %%
 # What this does not show

@@ -25,8 +25,8 @@ print("In short, on maps of twice the side:", controls.answer(main, finer, lost)
 # One layer less
 # --------------
 #
-# The main study's network halves its maps right behind the first convolution. Here that pool is
-# left out, and nothing else: the layers behind it are the same, with the same weights to learn, and
+# The main study's network halves its maps right after the first convolution. Here that pool is
+# left out, and nothing else: the layers after it are the same, with the same weights to learn, and
 # have four times as many cells to compute.
 
 from normstudy.study.data import load
@@ -88,7 +88,7 @@ print(summaries.pairs(differences(finer)))
 #
 # Neither of these needs a training.
 #
-# 1. Over how many cells does each norm take a mean behind the first convolution, in both networks?
+# 1. Over how many cells does each norm take a mean after the first convolution, in both networks?
 # 2. How much of the training accuracy that batch norm gains arrives in the test accuracy?
 #
 # .. dropdown:: Answer to 1

@@ -46,9 +46,9 @@ for arm, runs in few.items():
 
 # %%
 # And the argument holds only for weights whose scale no norm lets through. These are, layer by
-# layer, the ones with a norm directly behind them (a max pool between does no harm: it picks the
+# layer, the ones with a norm directly after them (a max pool between does no harm: it picks the
 # same values whatever the scale). The 1x1 weights of the first separable convolution belong to them
-# too: what they give is read by a depthwise convolution alone, which has a norm behind it. And the
+# too: what they give is read by a depthwise convolution alone, which has a norm after it. And the
 # sum that the first two blocks add to is read by nothing but such convolutions, so the three layers
 # that write to it can be scaled together. The check: doubled, none of them changes a score.
 

@@ -61,7 +61,7 @@ assert counts == study.original.parameters
 drawing = network(layer_table(nets["Group norm"], images.size))
 
 # %%
-# The count is the one that the report printed. Look at the lower end: behind the average, maps have
+# The count is the one that the report printed. Look at the lower end: after the average, maps have
 # one pixel, and there is a norm on them. We come back to it. The last column is the side, in pixels
 # of the image, of what one number can see.
 
@@ -183,7 +183,7 @@ print(
 
 # %%
 # All that a group can still tell is which of its numbers is the larger. In the network a ReLU
-# stands in front, so both can be zero, and then so are the results. This is what the layer behind
+# stands in front, so both can be zero, and then so are the results. This is what the layer after
 # it is given for 24 test images, by networks with their first weights, before any training:
 
 plain = {"Batch norm": nets["Batch norm + L1"], "Group norm": nets["Group norm"]}

@@ -58,7 +58,7 @@ layers = layer_table(nets["Group norm + L1"], images.size)
 drawing = network(layers)
 
 # %%
-# The norm stands behind the activation, where most networks have it in front. The count of
+# The norm stands after the activation, where most networks have it in front. The count of
 # parameters is the one that the report printed, in all three versions. The last column of the table
 # is the receptive field: how many pixels, in each direction, one number of the output can see,
 # padding included, so that it may exceed the 28 of the image.

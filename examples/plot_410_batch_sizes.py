@@ -233,7 +233,7 @@ for published in (WU_HE_BATCHES, *REPLICATIONS):
 
 # %%
 # In all three tables batch norm is ahead with 16 images and group norm with 4. At full length here,
-# batch norm is ahead with 32 and no longer with 8. Theirs are larger networks with a norm behind
+# batch norm is ahead with 32 and no longer with 8. Theirs are larger networks with a norm after
 # every convolution. Wu and He count the images on each of eight devices, whose gradients are added:
 # their 4 images share statistics inside a step of 32, as in ghost batches. So the direction can be
 # compared, the size of the loss cannot.

@@ -156,7 +156,7 @@ print(responses.table(widths, "channels per group"))
 # %%
 # Here the first row is instance norm, and only there does the mean of every channel vanish in every
 # place, so that what a channel says on the whole image is gone. What a network can still tell from
-# it depends on what stands behind the last norm; in this one a residual sum that no norm touches.
+# it depends on what stands after the last norm; in this one a residual sum that no norm touches.
 
 print(contrasts.to_best(widths, "Channels per group", "channels per group"))
 print(contrasts.pooled(widths))

@@ -156,7 +156,7 @@ print(f"all, with statistics of the batch: {contrasts.ahead(together)}")
 # of all others. But such a batch has to be there.
 #
 # By hand, for one image: brightness is a shift of all pixels, contrast a factor around the mean.
-# A norm right behind the image would take both out:
+# A norm right after the image would take both out:
 
 import torch
 

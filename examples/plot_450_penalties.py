@@ -129,7 +129,7 @@ exact = responses.figure(
 # penalty pulls no weight, and the zeros are scales. Where nearly all are zero, scales cost more
 # than weights do, since each takes its channel along.
 #
-# A scale of zero is worth more than a weight of zero: the whole channel behind it is a constant. It
+# A scale of zero is worth more than a weight of zero: the whole channel after it is a constant. It
 # can be cut out with the weights that make it and those that read it, once the constant has been
 # moved into a shift of what comes next (exactly where that is a 1x1 convolution; at the border of a
 # padded one nearly), and the network gets smaller and faster. That is network slimming (Liu et al.
@@ -159,7 +159,7 @@ print(
 # Short weights, long steps
 # -------------------------
 #
-# The norm behind a depthwise convolution divides by the size of its maps, so that the length of the
+# The norm after a depthwise convolution divides by the size of its maps, so that the length of the
 # weights does not matter to the output. It matters to the training. A step of rate r turns weights
 # of length n as a step of rate :math:`r / n^2` would turn weights of length 1 (van Laarhoven 2017).
 # A penalty on these weights shortens them, and so lengthens the steps; a penalty on a scale leads
@@ -185,7 +185,7 @@ for arm, of in {**points, "L2": l2["L2"]}.items():
 # strength at which both have the same number. Beyond it the proximal step has made whole channels
 # zero, which are left out of a median; the subgradient leaves the same channels at lengths so small
 # that the epsilon of the norm outweighs their variance, and there the argument does not hold. The
-# numbers are medians over the weights with a norm directly behind them, or behind a max pool. Where
+# numbers are medians over the weights with a norm directly after them, or after a max pool. Where
 # no norm takes the length out, as in the last stage and the classifier, there is no such way out
 # (:ref:`sphx_glr_auto_examples_plot_299_weight_decay.py` finds which weights are which).
 #

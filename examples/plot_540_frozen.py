@@ -213,7 +213,7 @@ print(
 assert variances[False, "dark"] < variances[False, "plain"] / 3
 
 # %%
-# These are means over the channels of their variances behind the first norm. The statistics of the
+# These are means over the channels of their variances after the first norm. The statistics of the
 # batch undo the change: away from the border, darkness is a factor and a shift for each channel of
 # the maps, which batch norm does not see. Group norm sees it: the shift is another one for each
 # channel, and the channels of a group share their mean

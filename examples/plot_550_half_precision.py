@@ -228,7 +228,7 @@ assert norms_of_torch["batch"].running_var.dtype == torch.float32
 # %%
 # So batch norm under ``autocast`` reads and writes 16 bits, and holds its statistics in float32. On
 # a GPU, torch's group and layer norm return float32. Those of this study return the format that
-# they got (:class:`~normstudy.study.groupnorm.ChannelsLastGroupNorm`), so that the layers behind
+# they got (:class:`~normstudy.study.groupnorm.ChannelsLastGroupNorm`), so that the layers after
 # every norm work in the same one.
 #
 # What this does not show

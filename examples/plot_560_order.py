@@ -5,14 +5,14 @@ Norm, activation and dropout: which order?
 Dropout in front of batch norm shifts the variance; a norm and a ReLU fix other things in the other
 order.
 
-**The question.** Does it matter whether dropout stands before or behind a norm, and the norm before
-or behind the activation?
+**The question.** Does it matter whether dropout stands before or after a norm, and the norm before
+or after the activation?
 
 **The answer.** Dropout in front of batch norm makes training and evaluation disagree: with half of
 the values dropped, batch norm records a variance twice as large as the one that it meets in
-evaluation, and more than twice behind a ReLU. Behind the last norm it does no such harm. A norm
+evaluation, and more than twice after a ReLU. After the last norm it does no such harm. A norm
 before the ReLU makes what comes out the same for a feature that is shifted or scaled, zeros
-included; behind the ReLU it fixes mean and variance of any feature, and not how many values are
+included; after the ReLU it fixes mean and variance of any feature, and not how many values are
 alike. Dropout and a ReLU may stand in either order.
 
 **You will see** the factor on eight cells, its formula, its way through a layer of several inputs,
@@ -48,13 +48,13 @@ rows = {
     "evaluation": (evaluation.y.flatten(), 8),
 }
 picture = strips(
-    rows, title="Batch norm behind dropout", name="dropout-before-batch-norm"
+    rows, title="Batch norm after dropout", name="dropout-before-batch-norm"
 )
 
 # %%
 # Dropout has doubled the variance, from 5 to 10. Batch norm divides by the root of 10, and
 # remembers it. In evaluation nothing is dropped, and it still divides by the root of 10. The layers
-# behind it were trained on a variance of 1 and now get 1/2. (A running variance is a little larger
+# after it were trained on a variance of 1 and now get 1/2. (A running variance is a little larger
 # still, since it is the unbiased one; this is another matter, and small in large batches.)
 
 assert (x.var(correction=0), training.var) == (5, 10)
@@ -161,9 +161,9 @@ for norm in ("layer", "group", "instance", "batch"):
     assert (abs(modes[0] - modes[1]) < 1e-12) == (norm != "batch")
 
 # %%
-# So whoever wants no such shift puts dropout behind the last batch norm, which in practice means in
+# So whoever wants no such shift puts dropout after the last batch norm, which in practice means in
 # front of the classifier, where the networks of this study have it. Those of the class reports
-# (:mod:`normstudy.study.networks`) have it behind every norm, and so in front of the next one.
+# (:mod:`normstudy.study.networks`) have it after every norm, and so in front of the next one.
 #
 # With a ReLU dropout may change places: both multiply by a number that is not negative, or by zero.
 
@@ -171,8 +171,8 @@ mask = torch.randint(0, 2, maps.shape) / (1 - p)
 assert torch.equal((maps * mask).relu(), maps.relu() * mask)
 
 # %%
-# The norm before or behind the ReLU
-# ----------------------------------
+# The norm before or after the ReLU
+# ---------------------------------
 #
 # A feature with a normal distribution comes in two orders out of a norm and a ReLU. A very fine
 # sample stands for the distribution, and :math:`\gamma = 1`, :math:`\beta = 0`. One more feature is
@@ -226,9 +226,9 @@ assert abs(last[3] + 1 / (pi - 1) ** 0.5) < 1e-3
 #
 # Which order trains better. Both orders have a learned :math:`\gamma` and :math:`\beta`, with which
 # a network can move the share of zeros, and both are used. The variance shift is a fact about two
-# modes; how many points of accuracy it costs depends on the layers behind, and Li et al. measured
-# it on large networks. The formulas are for a coin of each value; dropout of whole maps has one
-# coin for all cells of a map. And features are not normal.
+# modes; how many points of accuracy it costs depends on the layers that follow, and Li et al.
+# measured it on large networks. The formulas are for a coin of each value; dropout of whole maps
+# has one coin for all cells of a map. And features are not normal.
 #
 # Exercises
 # ---------
@@ -259,7 +259,7 @@ assert abs(last[3] + 1 / (pi - 1) ** 0.5) < 1e-3
 #       mended = norms.forward(x, "batch", eps=0.0, running=renewed).y
 #       assert abs(mended.var(correction=0) - 1) < 1e-12
 #
-#    1, as in training. That mends the statistics of this norm, while the layers behind it were
+#    1, as in training. That mends the statistics of this norm, while the layers after it were
 #    still trained on values with noise.
 #
 # .. dropdown:: Answer to 3

@@ -109,21 +109,19 @@ def _not_drawn(rows: Sequence[LayerRow]) -> str:
     parts = []
     if acts := behind.get("Norm"):
         which = "each norm" if len(acts) == len(norms) else f"{len(acts)} of the {len(norms)} norms"
-        last = " (not behind the last)" if not isinstance(_after(plan, norms[-1]), Act) else ""
+        last = " (not after the last)" if not isinstance(_after(plan, norms[-1]), Act) else ""
         inner = [row for row in plan if isinstance(row, Block | Separable)]
         blocks = any(isinstance(row, Block) for row in inner)
         what = "blocks" if blocks else "separable convolutions"
         outside = f" outside the {what}" if inner else ""
-        parts.append(f"a {acts[0]} behind {which}{outside}{last}")
+        parts.append(f"a {acts[0]} after {which}{outside}{last}")
     where = {
         "Conv": f"{len(behind.get('Conv', ()))} convolutions, before the norm",
         "MaxPool": "the first max pool, before the norm",
         "Block": "the last block",
         "Separable": "the last separable convolution",
     }
-    parts += [
-        f"a {behind[kind][0]} behind {told}" for kind, told in where.items() if kind in behind
-    ]
+    parts += [f"a {behind[kind][0]} after {told}" for kind, told in where.items() if kind in behind]
     if any(isinstance(row, Dropout) for row in plan):
         parts.append("places of dropout")
     text = f"Not drawn: {'; '.join(parts)}." if parts else ""

@@ -28,7 +28,7 @@ class Separable:
 
     A 3x3 convolution of each channel alone, with ``padding``, then a 1x1 convolution across
     channels. With ``pool``, a 2x2 max pool stands between the two. ``shift`` is that of its norm,
-    see :class:`Norm`. With ``act_first``, the norm stands behind the activation:
+    see :class:`Norm`. With ``act_first``, the norm stands after the activation:
     ``norm(act(...))``.
 
     References
@@ -50,7 +50,7 @@ class Block:
 
     The change of x is a separable convolution to as many channels: 9 C + C^2 weights instead of the
     9 C^2 of a full convolution. ``shift`` is that of its norm, see :class:`Norm`. With
-    ``act_first``, the norm stands behind the activation.
+    ``act_first``, the norm stands after the activation.
 
     References
     ----------
@@ -140,7 +140,7 @@ def _pyramid(stem: int, *stages: tuple[int, int, bool], act_first: bool = False)
     standard deviations hardswish is a parabola, so that the mean of what a norm gave it depends on
     little but the mean and the variance, and these the norm has fixed. Here the sum that the blocks
     left goes through an activation of its own. Without norms, each place keeps its learned shift.
-    With ``act_first``, every norm stands behind its activation; the head is the same.
+    With ``act_first``, every norm stands after its activation; the head is the same.
     """
     act: Activation = "hardswish"
     places: Rows = (Norm(shift=True), Act(act))
@@ -152,7 +152,7 @@ def _pyramid(stem: int, *stages: tuple[int, int, bool], act_first: bool = False)
 
 
 def _conv(width: int, kernel: int = 3, padding: int = 0, *, maps: bool = False) -> Rows:
-    """Rows of one convolution in a class report: the norm comes behind the ReLU."""
+    """Rows of one convolution in a class report: the norm comes after the ReLU."""
     return (Conv(width, kernel, padding), Act(), Norm(), Dropout(maps))
 
 

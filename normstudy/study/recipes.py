@@ -94,7 +94,7 @@ class Recipe:
     l1_on: Literal["weights", "all", "scales"] = "weights"
     """What L1 covers: convolution and linear weights, every parameter, or the scales of norms."""
     l1_step: Literal["subgradient", "proximal"] = "subgradient"
-    """How L1 acts: as a part of the loss, or as a soft threshold behind every step."""
+    """How L1 acts: as a part of the loss, or as a soft threshold after every step."""
     l1_of: Literal["sum", "mean"] = "sum"
     """What lambda multiplies: the sum of ``|w|``, or of each tensor its mean, which is weaker."""
     dropout: float = _number(0.0, 0, 1)

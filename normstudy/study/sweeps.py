@@ -71,7 +71,7 @@ CONTROLS = (
     ),
     _control(
         "norm-after-activation",
-        "the norms behind the activations",
+        "the norms after the activations",
         {arm: variants(recipe, net="pyramid-act-first") for arm, recipe in _THREE.items()},
     ),
     # the following are not in the plan

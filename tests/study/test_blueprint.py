@@ -26,23 +26,23 @@ def test_every_layer_and_every_norm_is_drawn(name, in_channels):
 
 def test_the_caption_says_where_activations_stand():
     first = network(layer_table(Net(net="separable"))).normstudy["caption"]
-    assert "a SiLU behind 3 of the 4 norms outside the blocks (not behind the last)" in first
+    assert "a SiLU after 3 of the 4 norms outside the blocks (not after the last)" in first
     main = network(layer_table(Net())).normstudy["caption"]
-    assert "a hardswish behind each norm outside the blocks; a hardswish behind the last" in main
+    assert "a hardswish after each norm outside the blocks; a hardswish after the last" in main
     assert "A residual block is x + 1×1(hardswish(norm(3×3 depthwise(x))))." in main
     control = network(layer_table(Net(net="pyramid-act-first"))).normstudy["caption"]
-    assert "a hardswish behind the first max pool, before the norm" in control
+    assert "a hardswish after the first max pool, before the norm" in control
     assert "A separable convolution is 1×1(norm(hardswish(3×3 depthwise(x))))." in control
     small = network(layer_table(Net(net="valid", in_channels=1, size=28), 28)).normstudy["caption"]
     assert (
-        "a hardswish behind each norm outside the separable convolutions; "
-        "a hardswish behind the last separable convolution; places of dropout."
+        "a hardswish after each norm outside the separable convolutions; "
+        "a hardswish after the last separable convolution; places of dropout."
     ) in small
     assert small.endswith("before the 1×1 convolution. Its 3×3 half is not padded.")
     assert "not padded" not in main
     report = Net(net="study-d", in_channels=1, size=28)
     assert (
-        "a ReLU behind 6 convolutions, before the norm"
+        "a ReLU after 6 convolutions, before the norm"
         in (network(layer_table(report, 28)).normstudy["caption"])
     )
 
