@@ -196,10 +196,9 @@ print(contrasts.pooled(long))
 # The rate of group norm with 32 images is not the one that the search above chose, the highest of
 # three. That was trained first:
 
-from normstudy.study.sweeps import SHORT_RATE
-
-both = long | {SHORT_RATE: {32: at_length[SHORT_RATE]}}
-found = contrasts.compared(both, (SHORT_RATE, 32), ("Group norm", 32))
+searched = {32: run_study(STUDIES["short-rate-full"])["Group norm"]}
+pair = ("that rate", 32), ("Group norm", 32)
+found = contrasts.compared(long | {"that rate": searched}, *pair)
 print(f"that rate less the scaled one: {found}")
 
 # %%

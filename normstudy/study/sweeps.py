@@ -153,9 +153,6 @@ _LONG = {
     "Batch norm": replace(MAIN["Batch norm"], probe="last-statistics"),
     "Group norm": replace(MAIN["Group norm"], probe="weights"),
 }
-SHORT_RATE = "Group norm, rate of the short search"
-"""Arm of the long trainings whose rate is the one that was chosen for short ones."""
-
 # the statistics of small batches are what batch norm may suffer from
 _SIZED = _SMALL | {"Batch norm": replace(_SMALL["Batch norm"], probe="last-statistics")}
 _SWEPT = _cells({arm: _SIZED[arm] for arm in _FOUR}, BATCH_SIZES)
@@ -238,10 +235,13 @@ SWEEPS = (
     _sweep(
         "batch-sizes-full",
         "Small batches, at full length",
-        {
-            **{arm: tuple(_cell(base, n, 1.0) for n in (4, 8, 32)) for arm, base in _LONG.items()},
-            SHORT_RATE: _cells({"Group norm": _LONG["Group norm"]}, (32,))["Group norm"],
-        },
+        {arm: tuple(_cell(base, n, 1.0) for n in (4, 8, 32)) for arm, base in _LONG.items()},
+        seeds=(0,),
+    ),
+    _sweep(
+        "short-rate-full",
+        "Batches of 32 under group norm at full length, at the rate that the short search chose",
+        _cells({"Group norm": _LONG["Group norm"]}, (32,)),
         seeds=(0,),
     ),
     _sweep(

@@ -17,7 +17,6 @@ from normstudy.study.sweeps import (
     FACTORS,
     MAIN,
     SEARCHED,
-    SHORT_RATE,
     SWEEPS,
     scaled,
 )
@@ -28,6 +27,7 @@ SETTINGS = {
     "batch-sizes-search": {"batch_size", "lr"},
     "batch-sizes": {"batch_size", "lr"},
     "batch-sizes-full": {"batch_size", "lr"},
+    "short-rate-full": {"batch_size", "lr"},
     "ghost-batches": {"ghost_batch", "lr"},  # the rate that was chosen for 128 images
     "group-counts": {"num_groups", "channels_per_group"},
     "depths": {"net", "lr"},
@@ -99,7 +99,7 @@ def test_long_trainings_take_the_scaled_rates_of_the_main_study_and_one_that_was
     for arm in ("Batch norm", "Group norm"):
         for recipe in arms[arm]:
             assert recipe.lr == pytest.approx(scaled(MAIN[arm].lr, recipe.batch_size), rel=5e-3)
-    (searched,) = arms[SHORT_RATE]
+    (searched,) = STUDIES["short-rate-full"].arms["Group norm"]
     assert searched in [replace(r, lr=searched.lr) for r in arms["Group norm"]]
     assert (searched.batch_size, searched.lr) in {(r.batch_size, r.lr) for r in short["Group norm"]}
     assert searched.lr not in {r.lr for r in arms["Group norm"]}
