@@ -126,12 +126,12 @@ trust = pictures.reliability_diagram(arms, images)
 print(mistakes.calibration(arms, images))
 
 # %%
-# The first column of numbers says which way the networks are wrong about themselves. Of the error
-# beside it, most is chance: a network that is right exactly as often as it says has one too, since
-# each bin holds few enough answers. The last column asks about the answers that were given with
-# about 99% confidence. One in a hundred of them should be wrong. So ten confident mistakes are no
-# sign yet of a confidence that means nothing: some are to be expected wherever there are hundreds
-# of such answers.
+# The first column of numbers says which way the networks are wrong about themselves. A network that
+# is right exactly as often as it says has a calibration error too, since each bin holds few enough
+# answers: it would be that of the next column. The last column asks about the answers that were
+# given with about 99% confidence. One in a hundred of them should be wrong. So ten confident
+# mistakes are no sign yet of a confidence that means nothing: some are to be expected wherever
+# there are hundreds of such answers.
 #
 # What this does not show
 # -----------------------

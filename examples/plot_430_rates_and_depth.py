@@ -40,13 +40,13 @@ for arm, of in long.items():
 print(measured.least_turned(probed))
 
 # %%
-# For batch norm yes; for norms in general hardly. Batch norm bears the highest rate that was
-# tried, and its gradient changes about half as much as that of any other arm over a step of the
-# same length. Group and layer norm survive one rate more than no norm, and their gradients change
-# as much as without a norm. But with them 16 blocks can be trained, and without a norm not at
-# these rates. More blocks help batch norm in short trainings already; at full length they help
-# group norm about as much, with one seed of each. No table here can say whether the smoother
-# gradient is the reason for the rest.
+# For batch norm yes; for norms in general hardly. Batch norm bears the highest rate that was tried,
+# and its gradient changes less than that of any other arm over a step of the same length. Group and
+# layer norm survive one rate more than no norm, and their gradients change as much as without a
+# norm. But with them 16 blocks can be trained, and without a norm only one training of four could.
+# More blocks help batch norm in short trainings already; at full length they help group norm about
+# as much, with one seed of each. No table here can say whether the smoother gradient is the reason
+# for the rest.
 #
 # **You will see** validation accuracy over seven learning rates for six arms, test accuracy over
 # the depth for four, and loss and gradient after steps of five sizes.
@@ -72,9 +72,9 @@ print("Chance level: 10%. Two seeds; validation images.\n")
 print(responses.losses(tried, searched.diverged, lambda r: f"at {r.lr:g}"))
 
 # %%
-# Batch norm is first: nothing that was tried broke it. The others are one or two rates behind, with
-# two seeds; a single seed decides most of those ends, and a longer training at 0.4 has lost a seed
-# of layer norm (:ref:`sphx_glr_auto_examples_plot_297_controls.py`). To survive means a finite
+# Batch norm is first: nothing that was tried broke it. The others are one to three rates behind,
+# with two seeds; a single seed decides some of those ends, and a longer training at 0.4 has lost a
+# seed of layer norm (:ref:`sphx_glr_auto_examples_plot_297_controls.py`). To survive means a finite
 # loss, and not a useful one. How wide is the range of good rates?
 
 print(responses.tolerances(rates, (2, 5)))
@@ -159,8 +159,8 @@ print(
 # %%
 # "Lost" is a setting whose loss stopped being finite with any of its seeds. Without a norm, 16
 # blocks were lost at the full rate with both seeds, and at a quarter of it with one of two; up to 8
-# blocks no norm is level with group and layer norm. So with 16 blocks a norm is needed at these
-# rates, and with 8 it is not. The quarter of the rate decides nothing more: every arm is slower
+# blocks no norm is level with group and layer norm. So a norm makes 16 blocks safe at these rates,
+# and with 8 it is not needed. The quarter of the rate decides nothing more: every arm is slower
 # there. The first lines of this page compare the depths of an arm by the spread of that arm, since
 # the seeds of some arms scatter more than those of others: of batch norm they scatter least, so
 # there a gain is decided most easily.

@@ -23,8 +23,9 @@ print("; ".join(f"{arm} {lost:.1f}" for arm, lost in losses.items()))
 print("Decided on these images:", contrasts.ahead(pairs))
 
 # %%
-# So a test curve of batch norm is too low in the middle of a training, and correct at its end. And
-# on images unlike those of the training, batch norm in use stands about where no norm stands.
+# So a test curve of batch norm is too low in the middle of a training, and correct at its end. On
+# images of less contrast, batch norm in use falls far behind group norm, and nearly as deep as no
+# norm.
 #
 # **You will see** batch norm scored in three ways, a table for other momenta, the largest falls
 # from one epoch to the next under all norms, and a table of accuracies on shifted images.
@@ -148,12 +149,13 @@ together = contrasts.pairs(arms, measured.SHIFTED_TOGETHER)
 print(f"all, with statistics of the batch: {contrasts.ahead(together)}")
 
 # %%
-# Where batch norm falls as far as the network without a norm, there is a reason. With moving
-# averages it divides all images by the same numbers: it is a factor and a shift for each channel,
-# which could be folded into the convolution (:ref:`sphx_glr_auto_examples_plot_510_costs.py`). In
-# use, its scale and shift do not adapt to the image, just as without a norm. Compare the two
-# columns, above all for contrast. With the statistics of a batch that is shifted alike, it is ahead
-# of all others. But such a batch has to be there.
+# Why does batch norm in use lose so much where the contrast is low, nearly as much as no norm? With
+# moving averages it divides all images by the same numbers: it is a factor and a shift for each
+# channel, which could be folded into the convolution
+# (:ref:`sphx_glr_auto_examples_plot_510_costs.py`). In use, its scale and shift do not adapt to the
+# image, just as without a norm. Compare the two columns, above all for contrast. With the
+# statistics of a batch that is shifted alike, it is ahead of all others. But such a batch has to be
+# there.
 #
 # By hand, for one image: brightness is a shift of all pixels, contrast a factor around the mean.
 # A norm right after the image would take both out:

@@ -152,16 +152,15 @@ print(hardness.class_accuracies(arms, images))
 # The first column of numbers is the distance from the best arm to the worst, for this class. The
 # second says what it would be if each arm made its additional mistakes in all classes alike. The
 # distance holds the noise of six means, and what is expected does not. Sixty intervals stand here,
-# so some three of them miss the true mean by chance. So the question is put anew: does an arm make
-# another part of its errors in a class than the other arms do? The intervals hold for all arms and
-# classes at once:
+# so some three of them miss the true mean by chance. So the question is put anew, without the arm
+# with a penalty: does an arm make another part of its errors in a class than the other arms do? The
+# intervals hold for all of these arms and classes at once:
 
 print(hardness.class_shares_in_short(without, images))
 
 # %%
-# What is not decided may be a small difference. So classes are hard or easy in nearly the same
-# proportions, whatever the norm. Where the answers go, for batch norm, over all its seeds, as
-# scikit-learn draws it:
+# So classes are hard or easy in much the same proportions, whatever the norm. Where the answers go,
+# for batch norm, over all its seeds, as scikit-learn draws it:
 
 matrix = hardness.confusion_matrix("Batch norm", arms["Batch norm"], images)
 
@@ -189,10 +188,10 @@ print(mistakes.calibration(arms, images))
 # %%
 # Below zero a network is overconfident. The expected calibration error averages the distance over
 # all answers (Guo et al. 2017). It is not zero for a network that is right exactly as often as it
-# says, since each bin holds some chance: most of it is that. What is left is that batch norm is
-# somewhat overconfident and instance norm somewhat underconfident, which the error alone would not
-# tell apart. Of answers given with about 99% confidence, one in a hundred should be wrong: the last
-# column says how many are.
+# says, since each bin holds some chance: such a network would have the error of the column beside
+# it. The signed column says which way an arm errs. Instance norm is underconfident and all others
+# overconfident, which the error alone does not tell apart. Of answers given with about 99%
+# confidence, one in a hundred should be wrong: the last column says how many are.
 #
 # Two networks that answer together
 # ---------------------------------

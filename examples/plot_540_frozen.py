@@ -9,8 +9,8 @@ Should batch norm take its statistics from these batches, or keep those that it 
 
 **The answer.** Here it should let them move. With each way at the best of four learning rates,
 moving statistics are ahead of frozen ones by more than five points on images like the old ones, and
-by more than fifteen on darker ones. What they are ahead by on images like the old ones is that they
-bear a higher rate; at the smaller rates the two are open.
+by more than fifteen on darker ones. It shows at the larger rates, which frozen statistics do not
+bear; at the smaller ones five seeds leave it open.
 
 **You will see** three ways to go on, on two kinds of new images and with four learning rates, and
 which of their differences five seeds decide.
@@ -183,8 +183,8 @@ print(beside(scores, "moving", "frozen"))
 # %%
 # Under each way some rate is too high, and under moving statistics it is the highest of all: they
 # normalize the maps anew after each step, however far the weights have moved. Where the statistics
-# are frozen, nothing takes that up. At the two smaller rates nothing is decided on either kind of
-# image, so the advantage here is one of larger steps.
+# are frozen, nothing takes that up. At the two smaller rates five seeds decide nothing, on either
+# kind of image: where the advantage shows, it is with larger steps.
 #
 # Group norm started from a weaker network, which may be a part of its distance. Of the old digits,
 # the first trainings get right, in the five seeds:

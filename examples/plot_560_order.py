@@ -219,7 +219,7 @@ assert abs(last[3] + 1 / (pi - 1) ** 0.5) < 1e-3
 # With the ReLU first, the next layer gets mean 0 and variance 1, but the input decides how many
 # values are alike: few where it is positive, nearly all where it is negative. There the norm turns
 # the few others into large numbers. The skewed feature shows what each order fixes for *any*
-# distribution: the second mean and variance, the first none of these numbers.
+# distribution: the second mean and variance, the first the smallest value alone.
 #
 # What this does not show
 # -----------------------

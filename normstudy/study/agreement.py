@@ -181,7 +181,7 @@ def _kinds(found: Sequence[Apart], arms: Arms) -> dict[str, list[Apart]]:
     for one in found:
         norms = {arms[arm][0].recipe.norm for arm in one.pair}
         if len(norms) == 2:
-            close = step(one, arms) < _margin(arms)
+            close = accuracy_gap(one, arms) < _margin(arms)
             kinds[_FAR if not close else _NONE if "none" in norms else NORMS].append(one)
     return kinds
 
@@ -204,7 +204,7 @@ def _sizes(of: Sequence[Apart], digits: int, *, sign: bool = False) -> str:
     return _range([one.size for one in of], digits, sign=sign)
 
 
-def step(one: Apart, arms: Arms) -> float:
+def accuracy_gap(one: Apart, arms: Arms) -> float:
     """Distance between the mean accuracies of two arms, in points."""
     first, second = (summarize(arms[arm]).mean for arm in one.pair)
     return abs(first - second)
@@ -239,7 +239,10 @@ def ensembles(arms: Arms, images: ImageSet) -> Pairwise:
 
 
 def behind_better(found: Pairwise) -> list[Apart]:
-    """Compare every two arms with two seeds of the better one, as :func:`distances` does."""
+    """Compare every two arms with two seeds of the better one, as :func:`distances` does.
+
+    The better one is picked by the same runs, which makes two arms of equal accuracy look behind.
+    """
     means = means_of(found)
     return _distances(found, lambda a, b: [max(((a, a), (b, b)), key=means.__getitem__)])
 

@@ -252,17 +252,17 @@ def class_shares_in_short(arms: Arms, images: ImageSet) -> str:
     """
     labels, classes = images.test.labels.numpy(), images.classes
     _check_seeds(arms)
-    part = np.array(
+    counts = np.array(
         [
             [
                 np.bincount(labels[is_wrong(run, images)], minlength=len(classes))
-                / max(1, is_wrong(run, images).sum())
                 for run in sorted(runs, key=lambda run: run.recipe.seed)
             ]
             for runs in arms.values()
         ]
     )  # arms x seeds x classes
-    found, (num, seeds, _) = [], part.shape
+    part = counts / counts.sum(2, keepdims=True).clip(1)
+    found, rest, (num, seeds, _) = [], "", part.shape
     apart = 100 * (part - (part.sum(0) - part) / (num - 1))
     family = num * len(classes)
     if seeds > 1:
@@ -274,9 +274,11 @@ def class_shares_in_short(arms: Arms, images: ImageSet) -> str:
             size = number(float(mean[place, k]), 2, sign=True)
             arm = in_sentence(list(arms)[place])
             found.append(f"{arm}, {classes[k]} {size} points (95% interval {ends})")
+        least = (np.abs(mean) + half)[np.abs(mean) <= half].max(initial=0)
+        rest = f"; no other is more than {number(float(least), 1)} points"
     return (
-        f"Parts of an arm's errors in one class, beside the other arms, {family} in all; decided: "
-        f"{'; '.join(found) or 'none'}."
+        f"Parts of an arm's errors in one class, in percent of its errors, beside {num - 1} other "
+        f"arms, {family} in all; decided: {'; '.join(found) or 'none'}{rest}."
     )
 
 

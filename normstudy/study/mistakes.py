@@ -224,7 +224,7 @@ def calibration(arms: Arms, images: ImageSet) -> Table:
     for arm, runs in arms.items():
         sure = [(run.confidences > 0.985) & (run.confidences < 0.995) for run in runs]
         wrong = [is_wrong(run, images)[of] for run, of in zip(runs, sure, strict=True)]
-        gaps = [100 * float(run.confidences.mean() - run.accuracy) for run in runs]
+        gaps = [100 * float(run.accuracy - run.confidences.mean()) for run in runs]
         errors = [100 * reliability([run], images).error for run in runs]
         by_chance = np.mean([100 * error_by_chance(run) for run in runs])
         cells = (*(_with_sd(of, sign=sign) for of, sign in ((gaps, True), (errors, False))),)
@@ -232,7 +232,7 @@ def calibration(arms: Arms, images: ImageSet) -> Table:
         there = _with_sd(nearly) if nearly else "no such answer"
         rows.append((arm, str(len(runs)), *cells, f"{by_chance:.2f}", there))
     header = (
-        *("arm", "seeds", "mean confidence less accuracy, points"),
+        *("arm", "seeds", "accuracy less mean confidence, points"),
         *("calibration error, points", "the same by chance"),
         "wrong at 98.5 to 99.5% confidence, %",
     )

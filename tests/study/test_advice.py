@@ -1,5 +1,7 @@
 """Advice names the arm that is ahead, and says so where nothing is decided."""
 
+from dataclasses import replace
+
 import pytest
 from study.fakes import arm
 
@@ -11,7 +13,7 @@ BATCH, GROUP = arm(80, 80.1, 80.2), arm(70, 70.1, 70.2, norm="group")
 
 
 def advised(one, other):
-    (found,) = differences({"Batch norm at 4": one, "Group norm": other})
+    (found,) = differences({"Batch norm": one, "Group norm": other})
     return between("batches are small", found, "plot_410_batch_sizes")
 
 
@@ -50,9 +52,10 @@ def test_an_arm_that_was_lost_is_no_choice():
 
 
 def test_a_screen_shows_the_size_and_the_page():
-    found = screen([advised(BATCH, GROUP)] * 2)
+    line = advised(BATCH, GROUP)
+    found = screen([line, replace(line, runs="one seed")])
     assert [row[0] for row in found.rows] == ["batches are small"] * 2
-    (_, take, evidence, shown), _ = found.rows
-    assert take == "batch norm"
+    (_, take, evidence, shown), (_, also, *_) = found.rows
+    assert (take, also) == ("batch norm", "batch norm; one seed")
     assert evidence.startswith("Batch norm \N{MINUS SIGN} group norm: +10.00 points (95% interval")
     assert shown == "plot_410_batch_sizes"

@@ -17,6 +17,7 @@ from normstudy.study.mistakes import (
     overlap,
     reliability,
 )
+from normstudy.tables import number
 
 LABELS = [0, 1, 2, 0, 1, 2]
 PREDICTIONS = [0, 2, 1, 0, 0, 1]  # images 1, 2, 4 and 5 are wrong
@@ -134,10 +135,10 @@ def test_calibration_by_hand():
     assert np.mean(errors) == pytest.approx(0.45583, abs=1e-5)
     # at 98.5 to 99.5% are image 0, which both get right, and image 1, which one gets wrong
     (row,) = calibration({"A": [one, other]}, image_set()).rows
-    gaps, there = (0.91 - 0.5, 0.665 - 0.5), (0.5, 0.0)
+    gaps, there = (0.5 - 0.91, 0.5 - 0.665), (0.5, 0.0)
     told = [
-        f"{sign}{100 * np.mean(v):.2f} ± {100 * np.std(v, ddof=1):.2f}"
-        for sign, v in (("+", gaps), ("", errors), ("", there))
+        f"{number(100 * np.mean(v), 2)} ± {100 * np.std(v, ddof=1):.2f}"
+        for v in (gaps, errors, there)
     ]
     assert row[:4] == ("A", "2", *told[:2])
     assert row[5] == told[2]
