@@ -195,7 +195,7 @@ print(f"Chance level: 10%. Test images: {main['Batch norm'][0].num_scored:,}.")
 # :ref:`sphx_glr_auto_examples_plot_290_findings.py` has the pairs, with intervals of their own. And
 # a difference of a few tenths, though it may be decided, is small beside what fits your batches,
 # your hardware and your code. Batch norm with an L1 penalty is not in the list above, since at its
-# learning rate batch norm without one is not told apart from it
+# learning rate batch norm without one is equal to it within half a point
 # (:ref:`sphx_glr_auto_examples_plot_450_penalties.py`).
 #
 # Theirs: larger networks
