@@ -43,10 +43,10 @@ print(f"What statistics over 2 of 128 images cost batch norm: {cost}")
 
 # %%
 # So with many images batch norm is ahead, and with few it is not: at full length its lead is gone
-# with 8 images and with 4. Short trainings, which can be had for every batch size, set batch norm
-# further ahead than it is in the end, and let it lead with fewer images. Even they show that it is
-# no choice for single images, where nearly the whole loss lies in how it is scored. (The intervals
-# of the table hold together, the others each by itself.)
+# with 8 images, and with 4 group norm is ahead. Short trainings, which can be had for every batch
+# size, set batch norm further ahead than it is in the end, and let it lead with fewer images. Even
+# they show that it is no choice for single images, where nearly the whole loss lies in how it is
+# scored. (The intervals of the table hold together, the others each by itself.)
 #
 # **You will see** accuracy over the batch size for four arms, the same with batches of 128 whose
 # statistics run over 2, 8 or 32 images, and two published sweeps beside it.
@@ -234,7 +234,7 @@ for published in (WU_HE_BATCHES, *REPLICATIONS):
 
 # %%
 # In all three tables batch norm is ahead with 16 images and group norm with 4. At full length here,
-# batch norm is ahead with 32 and no longer with 8. Theirs are larger networks with a norm after
+# batch norm is ahead with 32 and group norm with 4. Theirs are larger networks with a norm after
 # every convolution. Wu and He count the images on each of eight devices, whose gradients are added:
 # their 4 images share statistics inside a step of 32, as in ghost batches. So the direction can be
 # compared, the size of the loss cannot.

@@ -212,9 +212,9 @@ for published in (WU_HE_NORMS, WU_HE_BATCHES, PRECISE):
 print(WU_HE_BATCHES.sentence("32", "4"))
 
 # %%
-# In the second table, group norm is ahead from 8 images down, as it may be at full length here, and
-# with 4 by more than in our line of it. The networks differ five hundredfold in size, and theirs
-# add up the gradients of eight devices, so that ghost batches come nearer to them
+# In the second table, group norm is ahead from 8 images down; at full length here it is with 4, by
+# less than there. The networks differ five hundredfold in size, and theirs add up the gradients of
+# eight devices, so that ghost batches come nearer to them
 # (:ref:`sphx_glr_auto_examples_plot_410_batch_sizes.py`). Transformers are outside of all of this:
 # they have layer norm over the features of each token, that is, over a different set of numbers
 # from layer norm on feature maps.

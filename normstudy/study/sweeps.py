@@ -236,7 +236,6 @@ SWEEPS = (
         "batch-sizes-full",
         "Small batches, at full length",
         {arm: tuple(_cell(base, n, 1.0) for n in (4, 8, 32)) for arm, base in _LONG.items()},
-        seeds=(0,),
     ),
     _sweep(
         "short-rate-full",
