@@ -213,7 +213,7 @@ def grid(hard: Sequence[Hard], images: ImageSet, *, name: str, title: str, note:
         Of the figure; the note says how the images were chosen.
     """
     about = f"{images.facts.title}, test images. {note}"
-    texts = [f"{h.true_name}, no. {h.index}\nmostly: {h.answer}\n{h.told}" for h in hard]
+    texts = [f"{h.true_name} #{h.index}\nmostly: {h.answer}\n{h.told}" for h in hard]
     pictures = to_display(images.test.images[[h.index for h in hard]])
     fig = captioned(pictures, texts, (2, 5), title, about)
     shown = "; ".join(f"{h.true_name} taken for {h.answer} by {h.told}" for h in hard)

@@ -290,6 +290,15 @@ SWEEPS = (
         },
     ),
     _sweep(
+        "probed-full",
+        "Batch and group norm, measured while they train at full length",
+        {
+            arm: variants(MAIN[arm], probe="statistics+corruptions")
+            for arm in ("Batch norm", "Group norm")
+        },
+        seeds=(0,),
+    ),
+    _sweep(
         "bn-momentum",
         "Batch norm's momentum, measured while it trains",
         {"Batch norm": variants(_SHORT["Batch norm"], bn_momentum=[0.01, 0.5], probe="statistics")},

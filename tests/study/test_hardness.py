@@ -66,7 +66,7 @@ def test_a_grid_shows_what_was_chosen():
     words = [text.get_text() for text in fig.axes[0].texts]
     assert len(words) == 4
     assert words[0].endswith("\n4 of 4")
-    assert ", no. 0\n" in words[0]
+    assert " #0\n" in words[0]
     assert "by 4 of 4" in fig.normstudy["alt"]
     alone = hardness.wrong_only_with("Group norm", ARMS, DIGITS)
     assert alone[0].told == "2 of 2, next 0%"
