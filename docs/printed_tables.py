@@ -18,7 +18,7 @@ RULE = re.compile(r"-+(  -+)+")  # the line below the header: dashes as wide as 
 NUMBER = re.compile(r"[<+\N{MINUS SIGN}\N{EN DASH}-]?\s?\d")
 PAGE = re.compile(r"plot_\d+_\w+")
 LESS = "<\N{NO-BREAK SPACE}"
-EXPONENT = re.compile(r"(?<=\de)-(?=\d)")  # a line may end behind this hyphen, and not at a minus
+EXPONENT = re.compile(r"(?<=\de)-(?=\d)")  # a line may end after this hyphen, and not at a minus
 Cells = list[str]
 
 

@@ -196,7 +196,7 @@ for arm, of in long.items():
 
 # %%
 # The rate of group norm with 32 images is not the one that the search above chose, the highest of
-# three. That was trained first:
+# three. That was trained first, and the scaled rate was taken when its result was known:
 
 searched = {32: run_study(STUDIES["short-rate-full"])["Group norm"]}
 pair = ("that rate", 32), ("Group norm", 32)

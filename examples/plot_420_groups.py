@@ -31,8 +31,7 @@ short = {
     "Instance norm": widths["Channels per group"][1],
 }
 main = {arm: run_study(STUDIES["main"])[arm] for arm in short}
-at_length, in_short = contrasts.pairs(main), contrasts.pairs(short)
-print("In short, at full length:", summaries.verdict(at_length))
+print("In short, at full length:", summaries.verdict(contrasts.pairs(main)))
 print("In short trainings, by the number of groups:")
 print(contrasts.behind_best(counts, "Groups"))
 print("In short trainings, by the channels of a group:")

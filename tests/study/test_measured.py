@@ -97,9 +97,7 @@ def test_shifts_have_a_row_each_and_batch_norm_a_second_column():
     assert found.mean == pytest.approx(-10)
     assert found.ordered().pair == ("Layer norm", "Batch norm")
     (found,) = differences(arms, measured.SHIFTED_TOGETHER)
-    assert found.mean == pytest.approx(
-        30
-    )  # batch norm's 90% in both ways; layer norm has one score
+    assert found.mean == pytest.approx(30)  # layer norm's score does not depend on the batch
     levels = {s: [0.1 * n] for n, s in enumerate(s for s in SHIFTS if s.startswith("contrast"))}
     one = run(**{s: [0.9] for s in SHIFTS} | levels)
     assert measured.shifted("contrast").of(one) == pytest.approx(100 * np.mean([*levels.values()]))

@@ -59,11 +59,8 @@ def test_all_sweeps_together_take_at_most_eight_hours_on_two_cores():
     """
     step = {1: 4.8, 2: 5.5, 4: 7.2, 8: 10.7, 32: 27}  # milliseconds
     depth = {"pyramid-half": 0.9, "pyramid": 1, "pyramid-double": 1.4, "pyramid-quadruple": 2.1}
-    measured = {
-        MOST: 20,
-        "statistics+corruptions": 15,
-        "statistics": 10,
-    }  # seconds an epoch; counting weights takes none
+    # seconds an epoch; counting weights takes none
+    measured = {MOST: 20, "statistics+corruptions": 15, "statistics": 10}
     total = 0.0
     already = {r for recipes in STUDIES["main"].recipes(data="cifar10").values() for r in recipes}
     for study in SWEEPS:
