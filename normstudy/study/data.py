@@ -304,15 +304,16 @@ def augment(image_set: ImageSet, split: Split, index: Tensor, drawn: Draws) -> T
     Tensor
         Shape (B, C, H, W), float32, channels-last.
     """
-    size, channels = image_set.size, image_set.in_channels
+    size = image_set.size
     steps = torch.arange(size, device=split.images.device)
     rows, columns = (_reflect(drawn[n] + steps, size) for n in ("down", "right"))
     if "mirrored" in drawn:
         columns = torch.where(drawn["mirrored"], columns.flip(1), columns)
-    first_rows = torch.arange(0, len(index) * size, size, device=steps.device)[:, None]
-    pixels = ((first_rows + rows) * size)[:, :, None] + columns[:, None, :]
-    images = split.images.index_select(0, index).view(-1, channels)  # made contiguous
-    images = images.index_select(0, pixels.flatten()).view(-1, size, size, channels)
+    pixels = ((rows * size)[:, :, None] + columns[:, None, :]).flatten(1)
+    # one colour after the other, as CIFAR-10 lies in memory
+    planes = split.images.permute(0, 3, 1, 2).index_select(0, index).flatten(2)
+    planes = planes.gather(2, pixels[:, None].expand_as(planes)).unflatten(2, (size, size))
+    images = torch.stack(planes.unbind(1), -1)
     if "contrast" in drawn:
         images = _jittered(images, drawn["contrast"], drawn["brightness"])
     batch = image_set.normalize(images)

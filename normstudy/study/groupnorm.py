@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from normstudy.study.layouts import is_channels_last, to_channels_last, to_contiguous
+
 _CHUNK = 1 << 19  # values at a time: 2 MiB of float32, which stay in the cache between passes
 _FEW = 8  # images whose copies take less time than the calls of many small steps
 
@@ -28,19 +30,14 @@ class ChannelsLastGroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize (N, C, ...)."""
-        channels_last = (
-            x.dim() == 4
-            and x.is_contiguous(memory_format=torch.channels_last)
-            and not x.is_contiguous()  # as maps of 1x1 or of one channel are
-        )
-        if not channels_last or x.device.type != "cpu" or x.shape[1] != self.num_channels:
+        if not is_channels_last(x) or x.device.type != "cpu" or x.shape[1] != self.num_channels:
             return super().forward(x).to(x.dtype)  # on a GPU autocast returns float32
         exact = x.element_size() > 2 and x.dtype == self.weight.dtype
         if exact and len(x) > _FEW:
             y: Tensor = _BySums.apply(x, self.weight, self.bias, self.num_groups, self.eps)
             return y
-        y = super().forward(x if self.num_groups == 1 and not exact else x.contiguous())
-        return y.contiguous(memory_format=torch.channels_last)
+        y = super().forward(x if self.num_groups == 1 and not exact else to_contiguous(x))
+        return to_channels_last(y)
 
 
 class _BySums(torch.autograd.Function):

@@ -15,6 +15,7 @@ from normstudy.study import initial
 from normstudy.study.batchnorm import batch_norm
 from normstudy.study.dropout import Dropout as DropoutLayer
 from normstudy.study.groupnorm import ChannelsLastGroupNorm
+from normstudy.study.layouts import is_channels_last, keep_channels_last
 from normstudy.study.networks import (
     NETWORKS,
     Act,
@@ -115,7 +116,10 @@ class ResidualBlock(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
         change: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
-        return x + change
+        y = x + change
+        if is_channels_last(y):  # what an average pool hands back is not
+            keep_channels_last(y)
+        return y
 
 
 class Net(nn.Sequential):

@@ -45,6 +45,19 @@ CHANGES: tuple[tuple[Mapping[str, tuple[Any, ...] | Callable[[Any], bool]], str]
         },
         "few images at a time go by way of contiguous maps",
     ),
+    (
+        {"net": ("separable",), "norm": ("none",), "precision": ("float32",)},
+        "the gradient of a block lies in memory as its maps do",
+    ),
+    (
+        {
+            "net": ("separable",),
+            "norm": ("group", "layer", "instance"),
+            "precision": ("float32",),
+            "batch_size": _is_few,
+        },
+        "the gradient of a norm lies in memory as its maps do",
+    ),
 )
 """What altered the numbers of recipes: of which, by field and values, and why. Only ever extended.
 

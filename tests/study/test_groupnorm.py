@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from normstudy.study import groupnorm
 from normstudy.study.groupnorm import ChannelsLastGroupNorm
+from normstudy.study.layouts import is_channels_last
 
 LAST = torch.channels_last
 SHAPES = [(3, 24, 4, 4), (2, 32, 8, 8), (1, 96, 5, 3), (5, 48, 1, 7), (70, 64, 16, 16)]
@@ -56,7 +57,7 @@ def test_values_and_gradients_are_those_of_group_norm_in_float64(shape, groups, 
     x, grad = maps(shape, dtype), maps(shape, dtype, 0.1)
     found = run(norm, x, grad)
     assert found[0].dtype == found[1].dtype == dtype
-    assert found[0].is_contiguous(memory_format=LAST)
+    assert all(is_channels_last(of_maps) for of_maps in found[:2])
     rounding = torch.finfo(dtype).eps
     # y and dx are rounded to the maps' own precision, the other two to that of the parameters
     for value, truth, factor in zip(found, exact(norm, x, grad), (1, 4, 0, 0), strict=True):
@@ -109,6 +110,12 @@ def test_the_layout_of_maps_and_gradients_changes_nothing_but_rounding(groups):
 def test_other_inputs_go_to_pytorch(shape):
     x, norm = torch.randn(shape), build(3, 6)
     assert torch.equal(norm(x), F.group_norm(x, 3, norm.weight, norm.bias))
+
+
+def test_maps_that_are_used_again_gather_no_hooks():
+    x, norm = maps((2, 6, 4, 4)).requires_grad_(), build(3, 6)
+    norm(x)
+    assert not x._backward_hooks
 
 
 def test_parts_that_need_no_gradient_get_none():
