@@ -274,7 +274,24 @@ def layers() -> dict[Case, Callable[[], float]]:
                     timed, partial(_forward, layer, x), 8
                 )
         cases[f"training, {place}", "copy"] = partial(timed, partial(_copy, x), 8)
-    return cases
+    return cases | pools()
+
+
+def pools() -> dict[Case, Callable[[], float]]:
+    """The way back through the main network's first pool, for a gradient in either layout."""
+    maps = torch.randn(128, 24, 32, 32).contiguous(memory_format=torch.channels_last)
+    pooled = F.max_pool2d(maps.requires_grad_(), 2)
+    alike = torch.randn_like(pooled)
+
+    def back(gradient: Tensor) -> None:
+        for _ in range(8):
+            torch.autograd.grad(pooled, maps, gradient, retain_graph=True)
+
+    gradients = {"channels-last": alike, "contiguous": alike.contiguous()}
+    return {
+        ("pool, backward", layout): partial(timed, partial(back, gradient), 8)
+        for layout, gradient in gradients.items()
+    }
 
 
 def _both_ways(layer: nn.Module, x: Tensor, gradient: Tensor) -> None:

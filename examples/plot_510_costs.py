@@ -100,6 +100,19 @@ for shape in ("48 × 16 × 16", "72 × 8 × 8", "96 × 4 × 4"):
 # keeps its digits where a mean is large. It pays for both with more calls. The table says where
 # PyTorch's own is the faster one: look at groups of many channels, and at small maps.
 #
+# A layer in another layout than its neighbours costs more than its own copies. Here the maps of the
+# first max pool are channels-last, and a norm that computes on contiguous maps hands it a
+# contiguous gradient:
+
+ratio, low, high = layers.ratio(
+    ("pool, backward", "contiguous"), ("pool, backward", "channels-last")
+)
+print(f"the pool's backward takes {ratio:.1f} times as long ({low:.1f} to {high:.1f})")
+
+# %%
+# The numbers are the same, so nothing tells; :mod:`normstudy.study.layouts` keeps gradients in the
+# layout of their maps.
+#
 # Memory for the way back
 # -----------------------
 #
