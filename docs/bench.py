@@ -41,7 +41,7 @@ from normstudy.study.groupnorm import ChannelsLastGroupNorm
 from normstudy.study.model import make_norm
 from normstudy.study.optimize import l1_penalty
 from normstudy.study.recipes import Recipe
-from normstudy.study.scoring import evaluate
+from normstudy.study.scoring import evaluate, in_precision
 from normstudy.study.timings import TIMINGS, Case, Timings, interleave, ratios
 from normstudy.study.train import _one_epoch, _start, build
 
@@ -183,7 +183,9 @@ def bare_step(recipe: Recipe) -> Callable[[], None]:
     def steps() -> None:
         state.net.train()
         for _ in range(STEPS):
-            loss = F.cross_entropy(state.net(images), part.labels)
+            with in_precision(images.device, recipe.precision):
+                scores = state.net(images)
+            loss = F.cross_entropy(scores.float(), part.labels)
             if recipe.l1:
                 loss = loss + l1_penalty(state.net, recipe)
             state.optimizer.zero_grad()
@@ -243,7 +245,9 @@ def loops() -> dict[Case, Callable[[], float]]:
         cases["PyTorch Lightning", arm] = partial(with_lightning, module, serial)
         cases["normstudy", arm] = study_epoch(recipe)
         if bfloat16:
-            cases["normstudy in bfloat16", arm] = study_epoch(replace(recipe, precision="bfloat16"))
+            low = replace(recipe, precision="bfloat16")
+            cases["normstudy in bfloat16", arm] = study_epoch(low)
+            cases["bare step in bfloat16", arm] = partial(timed, bare_step(low), count)
         cases["bare step", arm] = partial(timed, bare_step(recipe), count)
         cases["arithmetic alone", arm] = arithmetic(recipe)
         cases["evaluation", arm] = partial(timed, evaluation(recipe), SCORED)
@@ -256,13 +260,16 @@ def loops() -> dict[Case, Callable[[], float]]:
 def layers() -> dict[Case, Callable[[], float]]:
     """Each norm alone on each kind of map, forward and backward; each case is seconds a call."""
     cases: dict[Case, Callable[[], float]] = {}
+    dtypes = {"": torch.float32, ", bfloat16": torch.bfloat16}
     kinds = {"Batch norm": "batch", "Group norm": "group", "Layer norm": "layer"}
     kinds |= {"Instance norm": "instance"}
     layouts = {"channels-last": torch.channels_last, "contiguous": torch.contiguous_format}
-    for shape, (layout, memory_format) in itertools.product(SHAPES, layouts.items()):
-        x = torch.randn(shape).contiguous(memory_format=memory_format).requires_grad_()
+    for shape, (layout, memory_format), (precision, dtype) in itertools.product(
+        SHAPES, layouts.items(), dtypes.items()
+    ):
+        x = torch.randn(shape).to(dtype, memory_format=memory_format).requires_grad_()
         gradient = torch.randn_like(x)
-        place = f"{' × '.join(map(str, shape[1:]))}, {layout}"
+        place = f"{' × '.join(map(str, shape[1:]))}, {layout}{precision}"
         for arm, norm in kinds.items():
             ours = make_norm(norm, shape[1], 8)
             for owner in ("", ", torch's own") if norm != "batch" else ("",):
@@ -279,7 +286,7 @@ def layers() -> dict[Case, Callable[[], float]]:
 
 def pools() -> dict[Case, Callable[[], float]]:
     """The way back through the main network's first pool, for a gradient in either layout."""
-    maps = torch.randn(128, 24, 32, 32).contiguous(memory_format=torch.channels_last)
+    maps = torch.randn(128, 24, 32, 32).to(torch.bfloat16, memory_format=torch.channels_last)
     pooled = F.max_pool2d(maps.requires_grad_(), 2)
     alike = torch.randn_like(pooled)
 
@@ -289,7 +296,7 @@ def pools() -> dict[Case, Callable[[], float]]:
 
     gradients = {"channels-last": alike, "contiguous": alike.contiguous()}
     return {
-        ("pool, backward", layout): partial(timed, partial(back, gradient), 8)
+        (f"backward, gradient {layout}", "max pool"): partial(timed, partial(back, gradient), 8)
         for layout, gradient in gradients.items()
     }
 

@@ -105,7 +105,8 @@ for shape in ("48 × 16 × 16", "72 × 8 × 8", "96 × 4 × 4"):
 # contiguous gradient:
 
 ratio, low, high = layers.ratio(
-    ("pool, backward", "contiguous"), ("pool, backward", "channels-last")
+    ("backward, gradient contiguous", "max pool"),
+    ("backward, gradient channels-last", "max pool"),
 )
 print(f"the pool's backward takes {ratio:.1f} times as long ({low:.1f} to {high:.1f})")
 

@@ -302,7 +302,7 @@ def augment(image_set: ImageSet, split: Split, index: Tensor, drawn: Draws) -> T
     Returns
     -------
     Tensor
-        Shape (B, C, H, W), float32, channels-last.
+        Shape (B, C, H, W), float32; channels-last, but where images are turned or sheared.
     """
     size = image_set.size
     steps = torch.arange(size, device=split.images.device)

@@ -24,8 +24,8 @@ class ChannelsLastGroupNorm(nn.GroupNorm):
     Contiguous maps, other numbers of axes and other devices go to PyTorch's own kernel. So do maps
     of eight images or fewer, by way of contiguous maps; and maps of 16 bits, in their own layout
     with one group, where that kernel is fast, and otherwise by the same way. Precision and memory
-    format stay what they were. The gradients of more images than eight have no gradients of their
-    own (no double backward).
+    format stay what they were, also those of the gradient. The gradients of more images than eight
+    have no gradients of their own (no double backward).
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,31 +1,29 @@
 """Channels-last maps whose gradients are channels-last too, which autograd does not promise.
 
 Where maps lie one way in memory and their gradient another, kernels go slowly through both or, as a
-max pool does, copy all maps first.
+max pool does, copy the whole gradient there and back.
+
+``memory_format=torch.channels_last`` would say the same, but not under ``torch.func.vmap``.
 """
 
-import torch
 from torch import Tensor
 
 
 def is_channels_last(maps: Tensor) -> bool:
     """Whether maps (N, C, H, W) are channels-last, and not contiguous too, as maps of 1x1 are."""
-    return (
-        maps.dim() == 4
-        and maps.is_contiguous(memory_format=torch.channels_last)
-        and not maps.is_contiguous()
-    )
+    return maps.dim() == 4 and not maps.is_contiguous() and _rows(maps).is_contiguous()
 
 
 def to_channels_last(maps: Tensor) -> Tensor:
     """Copy maps (N, C, H, W) into the channels-last layout; those that are in it stay."""
-    return maps.contiguous(memory_format=torch.channels_last)
+    return _rows(maps).contiguous().permute(0, 3, 1, 2)
 
 
 def to_contiguous(maps: Tensor) -> Tensor:
     """Copy channels-last maps into PyTorch's default layout, and their gradient back out of it."""
     copied = maps.contiguous()
-    keep_channels_last(copied)
+    if copied is not maps:
+        keep_channels_last(copied)
     return copied
 
 
@@ -43,3 +41,8 @@ def keep_channels_last(maps: Tensor) -> None:
 
 def _kept(gradient: Tensor | None) -> Tensor | None:
     return gradient if gradient is None else to_channels_last(gradient)
+
+
+def _rows(maps: Tensor) -> Tensor:
+    """View maps (N, C, H, W) as pixels (N, H, W, C)."""
+    return maps.permute(0, 2, 3, 1)

@@ -117,7 +117,7 @@ class ResidualBlock(nn.Sequential):
         """Map (N, C, H, W) to the same shape."""
         change: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         y = x + change
-        if is_channels_last(y):  # what an average pool hands back is not
+        if y.device.type == "cpu" and is_channels_last(y):  # an average pool's gradient is not
             keep_channels_last(y)
         return y
 

