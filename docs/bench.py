@@ -359,7 +359,7 @@ def main() -> None:
     """Time everything, write it and print the ratios."""
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__)
     made = {
-        "loops": (loops, "image", 5),
+        "loops": (loops, "image", 11),
         "layers": (layers, "call", 5),
         "starts": (starts, "process", 3),
         "processes": (processes, "image", 3),

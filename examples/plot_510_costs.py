@@ -77,42 +77,46 @@ print(
 # A norm computes next to nothing: a few operations for each value. What costs is to move the values
 # through the memory. In training, the way forward reads each value twice (once for the statistics,
 # once to normalize) and writes it once; the way back reads the value and its gradient twice, and
-# writes one gradient. That makes eight passes. A copy makes two. So a norm should take as long as
-# four copies, or less where the maps stay in a cache between two passes.
+# writes one gradient. That makes eight passes. A copy makes two. So four copies is the least that a
+# norm can take, unless something of its maps stays closer to the processor between two passes.
 
 for shape in ("48 × 16 × 16", "72 × 8 × 8", "96 × 4 × 4"):
     rows = {"channels-last": f"training, {shape}, channels-last"}
     copy_s = layers.median((rows["channels-last"], "copy"))
     print(f"\nmaps of {shape}, 128 images: a copy takes {1e6 * copy_s:,.0f} µs")
-    rows["channels-last, torch's own"] = f"{rows['channels-last']}, torch's own"
+    for kind in ("torch's own", "bfloat16", "bfloat16, torch's own"):
+        rows[f"channels-last, {kind}"] = f"{rows['channels-last']}, {kind}"
     rows["contiguous"] = f"training, {shape}, contiguous"
     print(timings.beside(layers, rows, "copy", what_under=rows["channels-last"]))
 
 # %%
-# How near to four copies do the largest maps come? On small ones a norm looks dear, since the copy
-# that it is measured by takes so little time itself, and each call of a norm takes some.
+# All is measured by the copy of channels-last maps in float32. Group, layer and instance norm of
+# contiguous maps come nearest to four copies. All else is far from it: these maps stay in the
+# caches, from which a copy is made so fast that sums, and each call, take longer than the memory.
 #
 # Channels-last maps keep the channels of a pixel side by side, which is how the convolutions of
 # this network like them. Batch norm sums over columns of such a table. PyTorch's own group norm has
 # to pick the channels of a group from each pixel, and the fewer they are, the longer it takes:
 # instance norm, with one, is the worst. The one in :mod:`normstudy.study.groupnorm` sums over each
-# channel first, as batch norm does, and puts channels together into groups afterwards. It also
-# keeps its digits where a mean is large. It pays for both with more calls. The table says where
-# PyTorch's own is the faster one: look at groups of many channels, and at small maps.
+# channel first, as batch norm does, puts channels together into groups afterwards, and keeps its
+# digits where a mean is large. It pays with more calls, so PyTorch's own is the faster one for
+# layer norm, which is one group, and for group norm on small maps. In bfloat16, where maps are
+# copied into the contiguous layout and back, group and instance norm are faster here at every size.
 #
-# A layer in another layout than its neighbours costs more than its own copies. Here the maps of the
-# first max pool are channels-last, and a norm that computes on contiguous maps hands it a
-# contiguous gradient:
+# A layer in another layout than its neighbours may cost more than its copies. If the norm after the
+# first max pool hands back its gradient contiguous, as copying its maps would have it, the pool,
+# whose maps are channels-last, copies a larger gradient there and back:
 
 ratio, low, high = layers.ratio(
     ("backward, gradient contiguous", "max pool"),
     ("backward, gradient channels-last", "max pool"),
 )
-print(f"the pool's backward takes {ratio:.1f} times as long ({low:.1f} to {high:.1f})")
+print(f"backward of the pool, contiguous / channels-last gradient: {ratio:.1f}")
+print(f"(median of {layers.rounds} rounds; lowest {low:.1f}, highest {high:.1f})")
 
 # %%
-# The numbers are the same, so nothing tells; :mod:`normstudy.study.layouts` keeps gradients in the
-# layout of their maps.
+# The numbers are the same in both layouts, so nothing shows it but the clock. Here,
+# :mod:`normstudy.study.layouts` sends the gradients of norms and blocks on as channels-last.
 #
 # Memory for the way back
 # -----------------------
@@ -132,9 +136,8 @@ for norm in ("batch", "group", "layer", "instance"):
 print(Table(("norm", "bytes kept / bytes of the input"), tuple(rows)))
 
 # %%
-# Every norm keeps its input and, beside it, a few numbers for each channel or group. The closed
-# form of the gradient computes the normalized values again from these
-# (:ref:`sphx_glr_auto_examples_plot_160_backward.py`), so they need not be kept as well.
+# Every norm keeps its input and a few numbers for each channel or group, from which the closed form
+# of the gradient normalizes again (:ref:`sphx_glr_auto_examples_plot_160_backward.py`).
 #
 # Folding batch norm away
 # -----------------------
@@ -183,52 +186,43 @@ print(timings.ratios(loops, "textbook loop", ours))
 
 # %%
 # All of them compute in float32 but for the last column, where the processor has fast bfloat16. The
-# trainer here differs from the textbook loop in three things, whichever the norm: it cuts and
-# mirrors whole batches at once, its maps are channels-last, and it does not wait for the loss of
-# each step. Group, layer and instance norm are PyTorch's own in the textbook loop, and this
-# package's here. The next table sets it beside the bare step, which no trainer can beat but by
-# luck, and beside the time that the multiplications of a step would take as products of large
-# matrices, at which the processor is fastest.
+# trainer here differs from the textbook loop in four things, whichever the norm: it cuts and
+# mirrors whole batches at once, its maps are channels-last, its optimizer takes all parameters in
+# one call, and it does not wait for the loss of each step. Group, layer and instance norm are
+# PyTorch's own in the textbook loop, and this package's here. The next tables set it beside the
+# bare step, which no trainer can beat but by luck, in either precision, and beside the time that
+# the multiplications of a step would take as products of large matrices.
 
-print(timings.ratios(loops, "bare step", ("normstudy", "arithmetic alone")))
+print(timings.ratios(loops, "bare step", ("normstudy", "arithmetic alone")), end="\n\n")
+print(timings.ratios(loops, "bare step in bfloat16", ("normstudy in bfloat16",)))
 
 # %%
-# The last column says how many times as long a step takes as its multiplications alone. The rest of
-# the time goes into small convolutions, norms and activations, where the processor mostly waits for
-# the memory.
+# In the second column a step is compared with its multiplications alone. The rest of the time goes
+# into small convolutions, norms and activations.
 #
 # A whole training
 # ----------------
 #
-# Python, PyTorch and the data set take their time before the first step, and the maps of a batch
-# take memory.
+# Before the first step, Python, PyTorch and the data set take their time; maps take memory.
 
 rows = []
 for arm in starts.arms():
-    seconds, gibibytes = (
-        starts.median(("until the first step", arm)),
-        processes.memory[arm] / 2**30,
-    )
-    rows.append((arm, f"{seconds:.1f} s", f"{gibibytes:.2f} GiB"))
+    seconds = starts.median(("until the first step", arm))
+    most = processes.memory[arm] / 2**30
+    rows.append((arm, f"{seconds:.1f} s", f"{most:.2f} GiB"))
 print(Table(("arm", "until the end of the first step", "most memory"), tuple(rows)))
 
 # %%
 # A study is many trainings. Are they better run one after the other, with all cores for each, or
 # side by side, with one core for each?
 
+one, two = "one at a time, two threads", "two at a time, one thread each"
 for arm in ("Batch norm", "Group norm"):
-    one, two = (
-        (what, arm)
-        for what in ("one at a time, two threads", "two at a time, one thread each")
-    )
-    gain, low, high = processes.ratio(one, two)
-    print(
-        f"{arm}: two side by side are {gain:.2f} times as fast ({low:.2f} to {high:.2f})"
-    )
+    gain, low, high = processes.ratio((one, arm), (two, arm))
+    print(f"{arm}: side by side {gain:.2f} times as fast ({low:.2f} to {high:.2f})")
 
 # %%
-# Threads have to wait for each other at the end of every layer; trainings do not. So studies run
-# their trainings side by side.
+# Threads wait for each other at the end of every layer; trainings do not, so they run side by side.
 #
 # On a GPU
 # --------
@@ -242,15 +236,14 @@ print(*timings.on_gpu() or [not_yet], sep="\n\n")
 
 # %%
 # Where somebody has, the tables show one run after another, since a first one also loads the
-# libraries; three versions of the network from the start of Python to its end; and up to eight runs
-# that share the card. The accuracies are those of the main study, all in bfloat16 on the GPU,
-# beside the published runs: mean ± standard deviation (number of seeds). They should differ by no
-# more than the seeds do.
+# libraries; three versions from the start of Python to its end; and up to eight runs that share the
+# card. The accuracies, in bfloat16 on the GPU, stand beside those of the published runs: mean ±
+# standard deviation (number of seeds). They should differ by no more than the seeds do.
 #
 # What this does not show
 # -----------------------
 #
-# The ratios are those of one processor, float32, small maps. On a GPU a norm is bound by the memory
+# The ratios are those of one processor and small maps. On a GPU a norm is bound by the memory
 # even more, and group norm has kernels of its own. Larger maps leave the caches earlier. Compiled
 # networks can join a norm with its neighbours, so that a pass over the memory is saved.
 #

@@ -218,6 +218,18 @@ def test_an_epoch_drawn_at_once_has_the_images_of_one_drawn_batch_by_batch(recip
     assert torch.equal(each.get_state(), at_once.get_state())
 
 
+@pytest.mark.parametrize("recipe", [Recipe(crop=2), EVERYTHING])
+def test_how_the_images_lie_in_memory_changes_nothing(recipe):
+    images = some_set()
+    in_planes = images.train.images.permute(0, 3, 1, 2).contiguous().permute(0, 2, 3, 1)
+    assert not in_planes.is_contiguous(), "one colour after the other, as CIFAR-10 has them"
+    same = replace(images, train=Split(in_planes, images.train.labels))
+    index = torch.tensor([4, 0, 4])
+    one, other = (draw(of, recipe, index=index) for of in (images, same))
+    assert torch.equal(one, other)
+    assert one.stride() == other.stride()
+
+
 def test_without_augmentation_a_batch_is_the_selected_images():
     images = some_set()
     index = torch.tensor([4, 0, 4])

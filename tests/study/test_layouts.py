@@ -39,15 +39,22 @@ def test_a_copy_hands_its_gradient_back_channels_last():
         assert torch.equal(layouts.to_contiguous(maps), maps)
 
 
+def test_contiguous_maps_are_left_alone_with_their_gradient():
+    maps = torch.randn(2, 3, 4, 4, requires_grad=True)
+    assert layouts.to_contiguous(maps) is maps
+    assert not maps._backward_hooks
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("norm", [norm for norm in NORMS if norm != "layer_chw"])
-def test_no_layer_of_the_main_network_gets_a_gradient_in_another_layout(norm, dtype):
+@pytest.mark.parametrize("norm", [norm for norm in NORMS if norm != "layer_chw"])  # is torch's own
+def test_only_the_last_activation_gets_a_gradient_in_another_layout(norm, dtype):
     net = Net(norm).to(memory_format=LAST)
-    found = {}
+    found, asked = {}, []
 
     def listen(name):
         def see(module, given, maps):
             if layouts.is_channels_last(maps):
+                asked.append(name)
                 maps.register_hook(lambda g: found.update({name: layouts.is_channels_last(g)}))
 
         return see
@@ -57,18 +64,36 @@ def test_no_layer_of_the_main_network_gets_a_gradient_in_another_layout(norm, dt
             layer.register_forward_hook(listen(name))
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
         net(torch.randn(SHAPE).contiguous(memory_format=LAST)).sum().backward()
+    assert sorted(found) == sorted(asked)
     # the average pool's own gradient has no pixels to lie by, up to the block before
     assert [name for name, same in found.items() if not same] == ["act2"]
-    assert len(found) > 30
 
 
-def test_a_block_changes_no_gradient_but_its_layout():
+class Inside(nn.Module):
+    """Doubles maps, and remembers how their gradient lies."""
+
+    def forward(self, x):
+        y = 2 * x
+        y.register_hook(lambda g: setattr(self, "was_last", layouts.is_channels_last(g)))
+        return y
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_a_block_sends_its_gradient_on_as_its_maps_lie(last):
+    inside, x = Inside(), torch.randn(2, 4, 3, 3).requires_grad_()
+    maps = x.contiguous(memory_format=LAST) if last else x
+    grad = torch.randn(2, 4, 1, 1).expand(2, 4, 3, 3)
+    given = grad.contiguous()  # as an average pool hands it back
+    (found,) = torch.autograd.grad(ResidualBlock(inside)(maps), x, given)
+    assert inside.was_last == last
+    assert torch.equal(found, 3 * given)
+
+
+def test_blocks_can_be_differentiated_for_many_gradients_at_once():
     torch.manual_seed(0)
-    maps = torch.randn(2, 4, 3, 3, dtype=torch.float64).contiguous(memory_format=LAST)
-    block = ResidualBlock(nn.Conv2d(4, 4, 3, padding=1)).double()
-    grad = torch.randn(2, 4, 1, 1, dtype=torch.float64).expand(2, 4, 3, 3)
-    x = maps.requires_grad_()
-    (found,) = torch.autograd.grad(block(x), x, grad)
-    (expected,) = torch.autograd.grad(x + block[0](x), x, grad)
-    torch.testing.assert_close(found, expected)
-    assert torch.autograd.gradcheck(block, (x,))
+    block = ResidualBlock(nn.Conv2d(2, 2, 3, padding=1)).double()
+    maps = torch.randn(1, 2, 3, 3, dtype=torch.float64).contiguous(memory_format=LAST)
+    one_by_one = torch.autograd.functional.jacobian(block, maps)
+    at_once = torch.autograd.functional.jacobian(block, maps, vectorize=True)
+    torch.testing.assert_close(at_once, one_by_one)
+    assert torch.autograd.gradcheck(block, (maps.requires_grad_(),))
