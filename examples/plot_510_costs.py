@@ -90,17 +90,17 @@ for shape in ("48 × 16 × 16", "72 × 8 × 8", "96 × 4 × 4"):
     print(timings.beside(layers, rows, "copy", what_under=rows["channels-last"]))
 
 # %%
-# All is measured by the copy of channels-last maps in float32. Group, layer and instance norm of
-# contiguous maps come nearest to four copies. All else is far from it: these maps stay in the
-# caches, from which a copy is made so fast that sums, and each call, take longer than the memory.
+# All is measured by the copy of channels-last maps in float32. In that precision, group and layer
+# norm of contiguous maps, and PyTorch's own layer norm, come nearest to four copies. The rest takes
+# far more: these maps stay in the caches, where a copy is so fast that sums and calls show.
 #
 # Channels-last maps keep the channels of a pixel side by side, which is how the convolutions of
 # this network like them. Batch norm sums over columns of such a table. PyTorch's own group norm has
 # to pick the channels of a group from each pixel, and the fewer they are, the longer it takes:
 # instance norm, with one, is the worst. The one in :mod:`normstudy.study.groupnorm` sums over each
 # channel first, as batch norm does, puts channels together into groups afterwards, and keeps its
-# digits where a mean is large. It pays with more calls, so PyTorch's own is the faster one for
-# layer norm, which is one group, and for group norm on small maps. In bfloat16, where maps are
+# digits where a mean is large. It pays with more calls: in float32 PyTorch's own is the faster one
+# for layer norm, which is one group, and for group norm on small maps. In bfloat16, where maps are
 # copied into the contiguous layout and back, group and instance norm are faster here at every size.
 #
 # A layer in another layout than its neighbours may cost more than its copies. If the norm after the
