@@ -189,7 +189,7 @@ loops = timings.read(timings.TIMINGS / "loops.json")
 for what, ours, theirs in (
     ("a training step in float32", "normstudy", "normstudy"),
     ("a training step in bfloat16", "normstudy in bfloat16", "normstudy in bfloat16"),
-    ("an answer, batch norm folded away", "evaluation", "evaluation, folded"),
+    ("a float32 answer, batch norm folded", "evaluation", "evaluation, folded"),
 ):
     over, under = (ours, "Group norm"), (theirs, "Batch norm")
     if over in loops.seconds:  # bfloat16 is timed where a processor is fast in it

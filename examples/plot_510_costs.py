@@ -16,7 +16,7 @@ names = ("loops", "layers", "starts", "processes")
 loops, layers, starts, processes = (
     timings.read(TIMINGS / f"{name}.json") for name in names
 )
-print("In short, a training step of the whole network:")
+print("In short, a training step of the whole network in float32:")
 for arm in loops.arms()[:-1]:
     ratio, *_ = loops.ratio(("bare step", arm), ("bare step", "No norm"))
     print(f"{arm}: {ratio:.2f} times as long as without a norm")
@@ -60,6 +60,7 @@ print(
         {
             "bare step": "bare step",
             "training as here": "normstudy",
+            "the same, in bfloat16": "normstudy in bfloat16",
             "evaluation": "evaluation",
         },
         "No norm",
@@ -67,9 +68,8 @@ print(
 )
 
 # %%
-# The second row is the trainer of this report, which also cuts and mirrors the images. The third is
-# evaluation: there batch norm has its statistics already, and the others take them from every image
-# again.
+# The two rows in the middle are the trainer of this report, which also cuts and mirrors the images.
+# In evaluation, batch norm has its statistics already; the others take them from every image again.
 #
 # The norm alone
 # --------------
@@ -91,8 +91,8 @@ for shape in ("48 × 16 × 16", "72 × 8 × 8", "96 × 4 × 4"):
 
 # %%
 # All is measured by the copy of channels-last maps in float32. In that precision, group and layer
-# norm of contiguous maps, and PyTorch's own layer norm, come nearest to four copies. The rest takes
-# far more: these maps stay in the caches, where a copy is so fast that sums and calls show.
+# norm of contiguous maps, and PyTorch's own layer norm, come nearest to four copies. Most else
+# takes far more: these maps stay in the caches, where a copy is so fast that sums and calls show.
 #
 # Channels-last maps keep the channels of a pixel side by side, which is how the convolutions of
 # this network like them. Batch norm sums over columns of such a table. PyTorch's own group norm has

@@ -338,7 +338,7 @@ def draw_batch(
     Returns
     -------
     Tensor
-        Shape (B, C, H, W), float32, channels-last.
+        As of :func:`augment`.
     """
     drawn = draw(image_set, len(index), recipe, generator)
     device = split.images.device

@@ -129,9 +129,8 @@ def make_optimizer(net: nn.Module, recipe: Recipe) -> SGD:
     """Build SGD with momentum; weight decay covers what the recipe says.
 
     On a GPU its step is one kernel for all parameters, which takes the learning rate as a tensor.
-    On the CPU one call takes all parameters, with the numbers of one after the other, which the
-    single kernel of the CPU does not have. The gradients are spent: after a step they hold other
-    numbers.
+    On the CPU one call takes all parameters, and gives the numbers of one after the other; its
+    single kernel would round differently. A step may leave other numbers in the gradients.
     """
     decayed, on_all = weights(net), recipe.weight_decay_on == "all"
     on_gpu = next(net.parameters()).is_cuda
